@@ -1,0 +1,78 @@
+//! Canonical CBOR (PROTOCOL.md W1–W3). One value has one encoding: bytes that decode but are not what we would
+//! have written (longer integers, indefinite lengths, unknown or repeated fields, trailing bytes) are refused,
+//! so a hash or a signature over bytes is a hash or a signature over the value.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Why bytes were not accepted. The sender is at fault; nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Larger than this kind of message may be.
+    #[error("{length} bytes, and at most {limit} are allowed")]
+    TooLarge {
+        /// What came.
+        length: usize,
+        /// What may come.
+        limit: usize,
+    },
+    /// Not CBOR, or not of this type.
+    #[error("malformed: {0}")]
+    Malformed(String),
+    /// Decodes, but is not the one canonical encoding of its value.
+    #[error("not in canonical form")]
+    NotCanonical,
+}
+
+/// The canonical encoding of a value.
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(128);
+    // Writing to a Vec cannot fail, and our types have no map keys or sizes that ciborium refuses.
+    ciborium::into_writer(value, &mut bytes).expect("protocol types always encode");
+    bytes
+}
+
+/// Decodes `bytes` if they are at most `limit` long and exactly what [`encode`] would write.
+pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, DecodeError> {
+    if bytes.len() > limit {
+        return Err(DecodeError::TooLarge { length: bytes.len(), limit });
+    }
+    let value: T = ciborium::de::from_reader_with_recursion_limit(bytes, RECURSION)
+        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    if encode(&value) != bytes {
+        return Err(DecodeError::NotCanonical);
+    }
+    Ok(value)
+}
+
+/// Deeper nesting than any of our types has.
+const RECURSION: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use quickcheck::quickcheck;
+
+    use super::*;
+
+    #[test]
+    fn longer_integers_and_trailing_bytes_are_refused() {
+        assert_eq!(decode::<u64>(&[0x17], 9), Ok(23));
+        assert_eq!(decode::<u64>(&[0x18, 0x17], 9), Err(DecodeError::NotCanonical));
+        assert_eq!(decode::<u64>(&[0x17, 0x00], 9), Err(DecodeError::NotCanonical));
+        assert_eq!(decode::<Vec<u64>>(&[0x9f, 0x01, 0xff], 9), Err(DecodeError::NotCanonical));
+        assert!(matches!(decode::<u64>(&[0; 10], 9), Err(DecodeError::TooLarge { .. })));
+    }
+
+    quickcheck! {
+        fn round_trip(value: (u64, String, Vec<Option<i32>>)) -> bool {
+            decode(&encode(&value), usize::MAX) == Ok(value)
+        }
+
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) -> bool {
+            match decode::<(u64, String, Vec<Option<i32>>)>(&bytes, 1 << 20) {
+                Ok(value) => encode(&value) == bytes,
+                Err(_) => true,
+            }
+        }
+    }
+}

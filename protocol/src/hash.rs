@@ -1,0 +1,111 @@
+//! [`Hash`]: a BLAKE3 digest, the name of everything that is named by its content.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A BLAKE3 digest of 32 bytes. Bytes on the wire, `b3:<64 hex>` in JSON and on screens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// The plain BLAKE3 of `bytes`: what `b3sum` prints for a file.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// BLAKE3 of `bytes` under a domain, so that a hash of one kind of thing never names another kind.
+    pub fn in_domain(domain: &str, bytes: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(domain);
+        hasher.update(bytes);
+        Self(*hasher.finalize().as_bytes())
+    }
+
+    /// `b3:7c1e…90`: what a table has room for.
+    pub fn short(&self) -> String {
+        let hex = self.hex();
+        format!("b3:{}…{}", &hex[..4], &hex[62..])
+    }
+
+    /// 64 lower-case hexadecimal digits.
+    pub fn hex(&self) -> String {
+        hex(&self.0)
+    }
+
+    /// The first eight bytes as a number, for order-independent sums of many hashes.
+    pub fn low(&self) -> u64 {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(&self.0[..8]);
+        u64::from_le_bytes(eight)
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Bytes of a string of hexadecimal digits of either case.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b3:{}", self.hex())
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())
+    }
+}
+
+/// Not a hash: `b3:` and 64 hexadecimal digits were expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a hash: expected b3: and 64 hexadecimal digits")]
+pub struct NotAHash;
+
+impl FromStr for Hash {
+    type Err = NotAHash;
+
+    fn from_str(text: &str) -> Result<Self, NotAHash> {
+        let digits = text.strip_prefix("b3:").unwrap_or(text);
+        let bytes = unhex(digits).ok_or(NotAHash)?;
+        Ok(Self(bytes.try_into().map_err(|_| NotAHash)?))
+    }
+}
+
+/// Serialisation of fixed arrays of bytes: a byte string in CBOR, hexadecimal in JSON.
+pub(crate) fn serialize_bytes<S: Serializer>(bytes: &[u8], text: &str, to: S) -> Result<S::Ok, S::Error> {
+    if to.is_human_readable() { to.serialize_str(text) } else { to.serialize_bytes(bytes) }
+}
+
+/// The inverse of [`serialize_bytes`] in CBOR: exactly `N` bytes.
+pub(crate) fn deserialize_array<'de, const N: usize, D: Deserializer<'de>>(
+    from: D,
+) -> Result<[u8; N], D::Error> {
+    let bytes = serde_bytes::ByteBuf::deserialize(from)?;
+    <[u8; N]>::try_from(bytes.as_slice())
+        .map_err(|_| serde::de::Error::invalid_length(bytes.len(), &"a fixed number of bytes"))
+}
+
+impl Serialize for Hash {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        serialize_bytes(&self.0, &self.to_string(), to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if from.is_human_readable() {
+            return String::deserialize(from)?.parse().map_err(serde::de::Error::custom);
+        }
+        deserialize_array(from).map(Self)
+    }
+}

@@ -1,0 +1,64 @@
+//! Every bound in the system, named, with its reason. What exceeds one is refused, never truncated.
+
+use crate::time::Millis;
+
+/// A whole path below an application's root (PATH_MAX less room for the root itself).
+pub const PATH_BYTES: usize = 3072;
+/// One component of a path (NAME_MAX).
+pub const NAME_BYTES: usize = 255;
+/// Components of a path: a tree deeper than this is a mistake or an attack on recursion.
+pub const PATH_DEPTH: usize = 64;
+/// A symbolic link's target (PATH_MAX).
+pub const LINK_BYTES: usize = 4095;
+/// One encoded directory of a manifest: about 50,000 entries.
+pub const DIRECTORY_BYTES: usize = 8 << 20;
+/// Name of an entity, member or application.
+pub const LABEL_BYTES: usize = 63;
+/// Free text of an administrator: reasons, notes.
+pub const TEXT_BYTES: usize = 500;
+
+/// One signed statement other than a proposal.
+pub const STATEMENT_BYTES: usize = 64 << 10;
+/// One record with its evidence: 501 Holdings of 300 bytes and intents.
+pub const RECORD_BYTES: usize = 1 << 20;
+/// One message between members.
+pub const MESSAGE_BYTES: usize = 4 << 20;
+/// What a stranger may send to be let in.
+pub const JOIN_BYTES: usize = 16 << 10;
+/// Records in one answer of a catch-up, if they fit [`MESSAGE_BYTES`].
+pub const CHAIN_RECORDS: usize = 64;
+
+/// Members of a roster.
+pub const MEMBERS: usize = 10_000;
+/// Past members that may still catch up.
+pub const PAST_MEMBERS: usize = 1_000;
+/// Applications of an entity.
+pub const APPLICATIONS: usize = 1_000;
+/// Live invitations.
+pub const INVITATIONS: usize = 100;
+/// Addresses of a member.
+pub const ADDRESSES: usize = 8;
+/// Earlier revisions of an application that stay in the state and on disk, for `rollback`.
+pub const REVISIONS_KEPT: usize = 5;
+/// Intents in one record.
+pub const INTENTS_PER_RECORD: usize = 16;
+/// Intents that wait; the newest is dropped beyond.
+pub const INTENTS: usize = 256;
+/// Epochs after which an intent that was not settled is dead, and its id may be forgotten.
+pub const INTENT_EPOCHS: u64 = 64;
+/// Live statements kept of one author; the oldest is dropped beyond.
+pub const STATEMENTS_PER_AUTHOR: usize = 4096;
+/// Rounds ahead of mine whose votes are kept while I catch up; further ones are dropped and re-sent.
+pub const ROUNDS_AHEAD: u32 = 64;
+
+/// Things to fetch in one request to one holder.
+pub const WANTS_PER_FETCH: usize = 256;
+/// Bytes to fetch in one request to one holder, unless a single item is larger.
+pub const BYTES_PER_FETCH: u64 = 8 << 20;
+/// Requests under way at once, over all holders, for one root.
+pub const FETCHES_AT_ONCE: usize = 4;
+
+/// Longest update window.
+pub const WINDOW_MAX: Millis = Millis::seconds(24 * 3600);
+/// Longest life of an invitation.
+pub const INVITATION_MAX: Millis = Millis::seconds(30 * 24 * 3600);
