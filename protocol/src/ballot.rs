@@ -140,7 +140,9 @@ impl Ballot {
     /// The ballot for the child of `head`, where this member may already have promised something.
     pub fn new(me: MemberId, state: &State, head: Hash, promise: Option<Promise>) -> Self {
         let epoch = state.epoch + 1;
-        let promise = promise.filter(|promise| promise.epoch == epoch).unwrap_or(Promise { epoch, ..Promise::default() });
+        let promise = promise
+            .filter(|promise| promise.epoch == epoch)
+            .unwrap_or(Promise { epoch, ..Promise::default() });
         Self {
             me,
             epoch,
@@ -193,7 +195,8 @@ impl Ballot {
     /// How many distinct voters precommitted anything in the present round (for people).
     pub fn tally(&self) -> BTreeMap<Option<Hash>, usize> {
         let mut tally = BTreeMap::new();
-        for vote in self.rounds.get(&self.promise.round).into_iter().flat_map(|round| round.prevotes.values()) {
+        for vote in self.rounds.get(&self.promise.round).into_iter().flat_map(|round| round.prevotes.values())
+        {
             *tally.entry(vote.vote().and_then(|vote| vote.value)).or_default() += 1;
         }
         tally
@@ -232,7 +235,8 @@ impl Ballot {
                     && vote.value == Some(value)
             }) && self.voters.contains(&checked.author())
         };
-        let by: BTreeMap<MemberId, &Checked> = votes.iter().filter(good).map(|vote| (vote.author(), vote)).collect();
+        let by: BTreeMap<MemberId, &Checked> =
+            votes.iter().filter(good).map(|vote| (vote.author(), vote)).collect();
         if by.len() < self.quorum || round >= before {
             return None;
         }
@@ -242,7 +246,8 @@ impl Ballot {
     /// Takes a vote of a roster member, own votes included. Returns evidence if it contradicts an earlier one.
     pub fn vote(&mut self, checked: &Checked, acts: &mut Vec<Act>) {
         let Some(vote) = checked.vote() else { return };
-        let ours = vote.epoch == self.epoch && vote.parent == self.parent && self.voters.contains(&checked.author());
+        let ours =
+            vote.epoch == self.epoch && vote.parent == self.parent && self.voters.contains(&checked.author());
         if !ours || vote.round > self.promise.round.saturating_add(limits::ROUNDS_AHEAD) {
             return;
         }
@@ -296,7 +301,8 @@ impl Ballot {
         self.ask_for_records(acts);
         if self.promise != before {
             let named = votes.iter().filter_map(|vote| vote.value);
-            let kept = self.promise.valid.iter().map(|pol| pol.value).chain(self.promise.lock.map(|lock| lock.0));
+            let kept =
+                self.promise.valid.iter().map(|pol| pol.value).chain(self.promise.lock.map(|lock| lock.0));
             let records: BTreeSet<Hash> = named.chain(kept).collect();
             let records = records.into_iter().filter(|value| self.records.contains_key(value)).collect();
             acts.push(Act::Promise { votes, records });
@@ -328,7 +334,8 @@ impl Ballot {
         let round = self.promise.round;
         let proof = self.voters.len() - self.quorum + 1;
         let later = self.rounds.range(round + 1..).rev().find(|(at, votes)| {
-            let speakers: BTreeSet<&MemberId> = votes.prevotes.keys().chain(votes.precommits.keys()).collect();
+            let speakers: BTreeSet<&MemberId> =
+                votes.prevotes.keys().chain(votes.precommits.keys()).collect();
             let before = self.rounds.get(&(*at - 1)).map_or(0, |votes| votes.precommits.len());
             speakers.len() >= proof || (before >= self.quorum && !speakers.is_empty())
         });
@@ -347,7 +354,8 @@ impl Ballot {
 
     /// A round runs once somebody proposes or votes, or this member has something to propose (rule 8, 9).
     fn start_if_needed(&mut self, now: Instant, outlook: &Outlook) {
-        if self.running.is_none() && (self.has_something(outlook) || self.is_talked_about(self.promise.round)) {
+        if self.running.is_none() && (self.has_something(outlook) || self.is_talked_about(self.promise.round))
+        {
             self.running = Some(now);
         }
     }
@@ -357,9 +365,9 @@ impl Ballot {
     }
 
     fn is_talked_about(&self, round: u32) -> bool {
-        self.rounds
-            .range(round..)
-            .any(|(_, votes)| !(votes.prevotes.is_empty() && votes.precommits.is_empty() && votes.proposals.is_empty()))
+        self.rounds.range(round..).any(|(_, votes)| {
+            !(votes.prevotes.is_empty() && votes.precommits.is_empty() && votes.proposals.is_empty())
+        })
     }
 
     /// Rule 4, second half: a POL of any round only raises `valid`; so does one shown in a proposal.
@@ -370,11 +378,13 @@ impl Ballot {
             let shown = votes.proposals.iter().filter_map(|(_, _, pol)| pol.clone());
             let counted = quorum_value(&votes.prevotes, self.quorum).map(|value| {
                 let signed = |vote: &&Checked| vote.vote().is_some_and(|vote| vote.value == Some(value));
-                let votes = votes.prevotes.values().filter(signed).map(|vote| vote.signed().clone()).collect();
+                let votes =
+                    votes.prevotes.values().filter(signed).map(|vote| vote.signed().clone()).collect();
                 Pol { value, round: *round, votes }
             });
             for pol in shown.chain(counted) {
-                let newer = newest.max(found.as_ref().map(|pol| pol.round)).is_none_or(|newest| pol.round > newest);
+                let newer =
+                    newest.max(found.as_ref().map(|pol| pol.round)).is_none_or(|newest| pol.round > newest);
                 if newer && pol.round <= self.promise.round && self.is_valid(&pol.value) {
                     found = Some(pol);
                 }
@@ -414,9 +424,12 @@ impl Ballot {
             let shown = pol.as_ref().map(|pol| pol.round);
             let lock_allows = match self.promise.lock {
                 None => true,
-                Some((locked, since)) => locked == *value || shown.is_some_and(|shown| since <= shown && shown < round),
+                Some((locked, since)) => {
+                    locked == *value || shown.is_some_and(|shown| since <= shown && shown < round)
+                }
             };
-            let agreed = known.agreeable || shown.is_some() || self.promise.lock.is_some_and(|lock| lock.0 == *value);
+            let agreed =
+                known.agreeable || shown.is_some() || self.promise.lock.is_some_and(|lock| lock.0 == *value);
             (lock_allows && agreed).then_some((*value, shown))
         })
     }
@@ -515,10 +528,13 @@ impl Ballot {
             let at = self.voters.iter().position(|other| other == voter).unwrap_or(0) as u64;
             (at + count - (self.epoch + u64::from(round)) % count) % count
         };
-        let contends = |voter: &MemberId| self.contending.contains(voter) || (*voter == self.me && turn == Turn::Own);
+        let contends =
+            |voter: &MemberId| self.contending.contains(voter) || (*voter == self.me && turn == Turn::Own);
         let mine = (!contends(&self.me), rotated(&self.me));
-        let ahead = self.voters.iter().filter(|voter| (!contends(voter), rotated(voter)) < mine).count() as u64;
-        let slot = if round == 0 && turn == Turn::Own { 0 } else { ahead.min(8) + u64::from(turn == Turn::Others) };
+        let ahead =
+            self.voters.iter().filter(|voter| (!contends(voter), rotated(voter)) < mine).count() as u64;
+        let slot =
+            if round == 0 && turn == Turn::Own { 0 } else { ahead.min(8) + u64::from(turn == Turn::Others) };
         since + Millis(slot * SLOT.0)
     }
 

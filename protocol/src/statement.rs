@@ -346,7 +346,10 @@ mod tests {
     fn sample(identity: &Identity) -> Checked {
         let statement = Statement::Holds(Holds { epoch: 7, head: Hash::of(b"head") });
         let position = Position { incarnation: 1, sequence: 2 };
-        Checked::sign(identity, Envelope { entity: Hash::of(b"e"), store: Id16([3; 16]), position, statement })
+        Checked::sign(
+            identity,
+            Envelope { entity: Hash::of(b"e"), store: Id16([3; 16]), position, statement },
+        )
     }
 
     #[test]
@@ -359,7 +362,10 @@ mod tests {
         assert_eq!(foreign, Err(StatementFault::Foreign(entity)));
         let mut stolen = good.signed().clone();
         stolen.author = Identity::from_seed([2; 32]).id();
-        assert!(matches!(Checked::check(stolen, &entity, Scheme::Ed25519), Err(StatementFault::Signature(_))));
+        assert!(matches!(
+            Checked::check(stolen, &entity, Scheme::Ed25519),
+            Err(StatementFault::Signature(_))
+        ));
     }
 
     quickcheck! {

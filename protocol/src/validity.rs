@@ -157,7 +157,12 @@ impl State {
     }
 
     /// Checks that a quorum of this state's voters precommitted `certificate.value` as the child of `head`.
-    pub fn check_certificate(&self, head: &Hash, certificate: &Certificate, scheme: Scheme) -> Result<(), Invalid> {
+    pub fn check_certificate(
+        &self,
+        head: &Hash,
+        certificate: &Certificate,
+        scheme: Scheme,
+    ) -> Result<(), Invalid> {
         let need = self.quorum();
         let mut voters = BTreeSet::new();
         if certificate.epoch != self.epoch + 1 {
