@@ -28,4 +28,5 @@ pub mod state;
 pub mod statement;
 pub mod time;
 pub mod validity;
+pub mod view;
 pub mod wire;
