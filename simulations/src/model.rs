@@ -21,3 +21,6 @@ pub mod progress;
 pub mod quorum;
 pub mod verdict;
 pub mod voting;
+
+#[cfg(test)]
+mod tests;

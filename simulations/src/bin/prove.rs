@@ -28,7 +28,10 @@ fn shown(configuration: &Configuration, trace: bool) -> bool {
     let finding = configuration.check();
     let seconds = finding.elapsed.as_secs_f64();
     let must = expectation(configuration.expectation);
-    println!("{:<46} {must:<10} {:>12} {seconds:>8.1}  {}", configuration.name, finding.unique, finding.result);
+    println!(
+        "{:<46} {must:<10} {:>12} {seconds:>8.1}  {}",
+        configuration.name, finding.unique, finding.result
+    );
     if trace || !finding.met {
         finding.trace.iter().for_each(|step| println!("    {step}"));
     }

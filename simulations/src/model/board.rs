@@ -179,7 +179,8 @@ pub struct Board {
 impl Board {
     /// The least of all states that differ only in the names of `VALUES` values and of the voters.
     pub fn representative<const VALUES: usize>(&self) -> Self {
-        let names = |names: &&[u8; 3]| names[VALUES..].iter().zip(VALUES..).all(|(a, b)| usize::from(*a) == b);
+        let names =
+            |names: &&[u8; 3]| names[VALUES..].iter().zip(VALUES..).all(|(a, b)| usize::from(*a) == b);
         let orders = PERMUTATIONS.iter().filter(names);
         orders.map(|names| self.renamed(&names[..VALUES])).min().unwrap_or(*self)
     }

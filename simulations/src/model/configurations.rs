@@ -193,18 +193,25 @@ const FOUR_LIAR: Electorate = Electorate::supermajority(4);
 fn agreement() -> Vec<Configuration> {
     use Cost::{Nightly, Run, Test};
     let holds = |name, cost, voting| Configuration::voting(name, cost, Expectation::Holds, voting);
+    let majority = |voters, rounds| Voting::new(Electorate::majority(voters), rounds, 2);
+    let liars = |voters, rounds| Voting::new(Electorate::supermajority(voters), rounds, 2);
     vec![
-        holds("M1 n=3, 2 rounds", Test, Voting::new(THREE, 2, 2)),
-        holds("M1 n=3, 3 rounds", Run, Voting::new(THREE, 3, 2)),
+        holds("M1 n=3, 2 rounds, with nil votes", Test, majority(3, 2).casting_nils()),
+        holds("M1 n=3, 3 rounds, with nil votes", Run, majority(3, 3).casting_nils()),
+        holds("M1 n=3, 3 rounds", Test, majority(3, 3)),
         holds("M1 n=3, 3 rounds, 3 values", Run, Voting::new(THREE, 3, 3)),
-        holds("M1 n=3, 4 rounds", Nightly, Voting::new(THREE, 4, 2)),
-        holds("M1 n=2, 4 rounds", Run, Voting::new(Electorate::majority(2), 4, 2)),
-        holds("M2 n=4, 2 rounds", Run, Voting::new(Electorate::majority(4), 2, 2)),
-        holds("M2 n=4, 3 rounds", Nightly, Voting::new(Electorate::majority(4), 3, 2)),
-        holds("M3 n=5, 2 rounds", Run, Voting::new(Electorate::majority(5), 2, 2)),
-        holds("M4 supermajority n=4 f=1, 2 rounds", Test, Voting::new(FOUR_LIAR, 2, 2)),
-        holds("M4 supermajority n=4 f=1, 3 rounds", Run, Voting::new(FOUR_LIAR, 3, 2)),
-        holds("M4 supermajority n=6 f=1, 2 rounds", Run, Voting::new(Electorate::supermajority(6), 2, 2)),
+        holds("M1 n=3, 4 rounds", Run, majority(3, 4)),
+        holds("M1 n=2, 4 rounds", Run, majority(2, 4)),
+        holds("M2 n=4, 2 rounds, with nil votes", Run, majority(4, 2).casting_nils()),
+        holds("M2 n=4, 3 rounds", Run, majority(4, 3)),
+        holds("M3 n=5, 2 rounds", Run, majority(5, 2)),
+        holds("M3 n=5, 2 rounds, with nil votes", Nightly, majority(5, 2).casting_nils()),
+        holds("M3 n=5, 3 rounds", Nightly, majority(5, 3)),
+        holds("M4 supermajority n=4 f=1, 2 rounds, nil votes", Test, liars(4, 2).casting_nils()),
+        holds("M4 supermajority n=4 f=1, 3 rounds", Run, liars(4, 3)),
+        holds("M4 supermajority n=4 f=1, 4 rounds", Run, liars(4, 4)),
+        holds("M4 supermajority n=6 f=1, 2 rounds", Run, liars(6, 2)),
+        holds("M4 supermajority n=7 f=2, 2 rounds", Run, liars(7, 2)),
     ]
 }
 
@@ -214,9 +221,21 @@ fn tolerated() -> Vec<Configuration> {
     let holds = |name, cost, voting| Configuration::voting(name, cost, Expectation::Holds, voting);
     vec![
         holds("not a bug: POL round not earlier", Cost::Run, Voting::new(THREE, 3, 2).with(PolNotEarlier)),
-        holds("not a bug: prevote in an old round", Cost::Nightly, Voting::new(THREE, 3, 2).with(PrevoteInOldRound)),
-        holds("[3(i)] store restored, voter mute", Cost::Test, Voting::new(THREE, 2, 2).with(StoreRestoredMute)),
-        holds("[3] store restored, n=4", Cost::Run, Voting::new(Electorate::majority(4), 2, 2).with(StoreRestored)),
+        holds(
+            "not a bug: prevote in an old round",
+            Cost::Nightly,
+            Voting::new(THREE, 3, 2).with(PrevoteInOldRound),
+        ),
+        holds(
+            "[3(i)] store restored, voter mute",
+            Cost::Test,
+            Voting::new(THREE, 2, 2).with(StoreRestoredMute),
+        ),
+        holds(
+            "[3] store restored, n=4",
+            Cost::Run,
+            Voting::new(Electorate::majority(4), 2, 2).with(StoreRestored),
+        ),
     ]
 }
 
@@ -224,7 +243,8 @@ fn tolerated() -> Vec<Configuration> {
 fn forks() -> Vec<Configuration> {
     use Cost::{Nightly, Run, Test};
     use Mutation as M;
-    let forks = |name, cost, voting| Configuration::voting(name, cost, Expectation::Breaks(AGREEMENT), voting);
+    let forks =
+        |name, cost, voting| Configuration::voting(name, cost, Expectation::Breaks(AGREEMENT), voting);
     let three = |rounds, mutation| Voting::new(THREE, rounds, 2).with(mutation);
     let liar = |voters| Voting::new(Electorate::majority(voters).with_liars(1), 2, 2);
     vec![
@@ -281,7 +301,12 @@ fn progress_configurations() -> Vec<Configuration> {
         progress("M6 control [10] no entry proof", Test, Stuck, three.with(Flaw::NoEntryProof)),
         progress("M6 control [10] no entry proof, n=4 f=1", Run, Stuck, four.with(Flaw::NoEntryProof)),
         progress("M6 control [11] no nil prevote", Test, Stuck, three.with(Flaw::NoNilPrevote)),
-        progress("M6 control [9] the clock decides validity", Test, Stuck, three.with(Flaw::ClockInvalidates)),
+        progress(
+            "M6 control [9] the clock decides validity",
+            Test,
+            Stuck,
+            three.with(Flaw::ClockInvalidates),
+        ),
         progress("M6 control [9] same, n=4 f=1", Run, Stuck, four.with(Flaw::ClockInvalidates)),
     ]
 }

@@ -155,9 +155,8 @@ pub struct EntryProof {
 
 /// Rule 7: go from one round to a later one. Round 0 needs no proof.
 pub fn may_enter(from: Round, to: Round, proof: EntryProof, roster: Electorate) -> Verdict {
-    let proved = to == Round(0)
-        || proof.precommits_before >= roster.quorum
-        || proof.messages_of >= roster.jump();
+    let proved =
+        to == Round(0) || proof.precommits_before >= roster.quorum || proof.messages_of >= roster.jump();
     Verdict::ALLOWED.require(from <= to, Clause::RoundLowered).require(proved, Clause::NoEntryProof)
 }
 
@@ -183,5 +182,115 @@ pub fn contradict<V: Eq>(first: &Signed<V>, second: &Signed<V>) -> bool {
             bound < round && value != other && relied.is_none_or(|relied| relied < *bound)
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUORUM: usize = 2;
+
+    fn standing(round: u32, lock: Option<(char, u32)>) -> Standing<char> {
+        let lock = lock.map(|(value, round)| Lock { value, round: Round(round) });
+        Standing { round: Round(round), prevoted: false, precommitted: false, lock, mute: false }
+    }
+
+    fn pol(round: u32) -> Pol {
+        Pol { round: Round(round), prevotes: QUORUM }
+    }
+
+    fn check(verdict: Verdict, broken: &[Clause]) {
+        assert_eq!(verdict.clauses().collect::<Vec<_>>(), broken);
+    }
+
+    fn prevote(
+        lock: Option<(char, u32)>,
+        shown: Option<u32>,
+        relied: Option<u32>,
+        record: Record,
+    ) -> Verdict {
+        let (round, relied) = (Round(2), relied.map(Round));
+        let vote = Prevote { round, value: 'V', relied, pol: shown.map(pol), record };
+        may_prevote(&standing(2, lock), &vote, QUORUM)
+    }
+
+    #[test]
+    fn a_lock_yields_only_to_a_pol_between_it_and_the_round() {
+        check(prevote(None, None, None, Record::SOUND), &[]);
+        check(prevote(Some(('W', 1)), None, None, Record::SOUND), &[Clause::Locked]);
+        check(prevote(Some(('W', 1)), Some(0), Some(0), Record::SOUND), &[Clause::Locked]);
+        check(prevote(Some(('W', 1)), Some(1), Some(1), Record::SOUND), &[]);
+        check(prevote(Some(('W', 1)), Some(2), Some(2), Record::SOUND), &[Clause::PolNotEarlier]);
+    }
+
+    #[test]
+    fn a_prevote_signs_what_it_stands_on() {
+        check(prevote(Some(('V', 1)), None, Some(1), Record::SOUND), &[]);
+        check(prevote(Some(('V', 1)), Some(0), Some(1), Record::SOUND), &[]);
+        check(prevote(Some(('V', 1)), None, None, Record::SOUND), &[Clause::ReliedMisstated]);
+    }
+
+    #[test]
+    fn a_pol_ends_the_argument_about_the_clock_but_not_about_validity() {
+        let late = Record { agreeable: false, ..Record::SOUND };
+        check(prevote(None, None, None, late), &[Clause::NotAgreeable]);
+        check(prevote(None, Some(1), Some(1), late), &[]);
+        let bad = Record { valid: false, held: false, ..Record::SOUND };
+        check(prevote(None, Some(1), Some(1), bad), &[Clause::RecordNotHeld, Clause::Invalid]);
+    }
+
+    #[test]
+    fn locks_and_precommits_belong_to_the_current_round() {
+        check(may_precommit(&standing(1, None), pol(1), Record::SOUND, QUORUM), &[]);
+        check(may_precommit(&standing(1, None), pol(0), Record::SOUND, QUORUM), &[Clause::OtherRound]);
+        let late = may_lock(&standing(2, Some(('W', 1))), pol(0), QUORUM);
+        check(late, &[Clause::OtherRound, Clause::LockLowered]);
+        let twice = Standing { precommitted: true, ..standing(1, None) };
+        check(may_precommit(&twice, pol(1), Record::SOUND, QUORUM), &[Clause::SecondVote]);
+        check(
+            may_precommit(&twice, Pol { prevotes: 1, ..pol(1) }, Record::SOUND, QUORUM),
+            &[Clause::SecondVote, Clause::NoPol],
+        );
+        check(may_precommit_nil(&standing(1, None), Round(1), 1, QUORUM), &[Clause::TooFewPrevotes]);
+    }
+
+    #[test]
+    fn a_mute_member_does_not_vote() {
+        let mute = Standing { mute: true, ..standing(0, None) };
+        check(may_prevote_nil(&mute, Round(0)), &[Clause::Mute]);
+    }
+
+    #[test]
+    fn valid_is_raised_by_a_pol_of_any_round() {
+        let valid = Lock { value: 'V', round: Round(1) };
+        check(may_raise_valid(Some(&valid), pol(3), QUORUM), &[]);
+        check(may_raise_valid(Some(&valid), pol(0), QUORUM), &[Clause::ValidLowered]);
+        check(may_raise_valid::<char>(None, Pol { prevotes: 1, ..pol(0) }, QUORUM), &[Clause::NoPol]);
+    }
+
+    #[test]
+    fn a_round_is_entered_on_a_proof() {
+        let roster = Electorate::majority(5);
+        let enter = |from, to, precommits_before, messages_of| {
+            may_enter(Round(from), Round(to), EntryProof { precommits_before, messages_of }, roster)
+        };
+        check(enter(0, 1, 3, 0), &[]);
+        check(enter(0, 7, 0, 3), &[]);
+        check(enter(0, 1, 2, 2), &[Clause::NoEntryProof]);
+        check(enter(2, 1, 3, 0), &[Clause::RoundLowered]);
+    }
+
+    #[test]
+    fn two_signatures_prove_a_broken_word() {
+        let bound = Signed::Precommit(Round(1), Some('V'));
+        let later = |relied: Option<u32>| Signed::Prevote(Round(2), Some('W'), relied.map(Round));
+        assert!(contradict(&bound, &later(None)));
+        assert!(contradict(&later(Some(0)), &bound));
+        assert!(!contradict(&bound, &later(Some(1))));
+        assert!(!contradict(&bound, &Signed::Prevote(Round(0), Some('W'), None)));
+        assert!(!contradict(&bound, &Signed::Prevote(Round(2), Some('V'), None)));
+        assert!(contradict(&bound, &Signed::Precommit(Round(1), None)));
+        assert!(contradict(&later(None), &Signed::Prevote(Round(2), None, None)));
     }
 }

@@ -50,6 +50,24 @@ pub enum Kind {
 }
 
 impl Mutation {
+    /// Every planted bug.
+    pub const ALL: [Self; 14] = [
+        Self::LatePrecommit,
+        Self::LatePrecommitLockRaised,
+        Self::LockLowered,
+        Self::MixedRounds,
+        Self::NoLocks,
+        Self::OldPolUnlocks,
+        Self::StoreRestored,
+        Self::StoreRestoredSingleSignature,
+        Self::StoreRestoredMute,
+        Self::VoteBeforeDurable,
+        Self::QuorumOfReachable,
+        Self::LockNotSigned,
+        Self::PrevoteInOldRound,
+        Self::PolNotEarlier,
+    ];
+
     /// What is left of a verdict once the bug has forgiven its share.
     pub fn judge(self, kind: Kind, verdict: Verdict) -> Verdict {
         use Clause::{LockLowered, Locked, OtherRound, PolNotEarlier, ReliedMisstated};

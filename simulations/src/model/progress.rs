@@ -97,7 +97,7 @@ impl Progress {
 
     /// Every board of the first rounds, with the rounds entered as rule 7 asks.
     fn boards(&self) -> Vec<Board> {
-        let voting = Voting::new(self.roster, ROUNDS_BEFORE, VALUES.len() as u8);
+        let voting = Voting::new(self.roster, ROUNDS_BEFORE, VALUES.len() as u8).casting_nils();
         let mut known = HashSet::from([Board::default()]);
         let mut boards = vec![Board::default()];
         let mut next = 0;
@@ -134,7 +134,9 @@ impl Progress {
         let mut starts = Vec::new();
         for board in boards {
             let seats = voting.seats(board);
-            for living in (0..1_u32 << seats.len()).filter(|set| set.count_ones() as usize == self.roster.quorum) {
+            for living in
+                (0..1_u32 << seats.len()).filter(|set| set.count_ones() as usize == self.roster.quorum)
+            {
                 let living = (0..seats.len()).filter(|at| living & (1 << at) != 0).map(|at| &seats[at]);
                 let choices: Vec<_> = living.map(|seat| self.rounds_of(&voting, board, seat)).collect();
                 starts.extend(combinations(&choices).into_iter().filter(|start| known.insert(start.clone())));
@@ -285,7 +287,8 @@ fn count(survivors: &Survivors, round: Round, vote: impl Fn(&Survivor) -> bool) 
 fn combinations(choices: &[Vec<Survivor>]) -> Vec<Survivors> {
     let start = vec![Vec::new()];
     let mut all = choices.iter().fold(start, |all, choice| {
-        let longer = |one: &Survivors| choice.iter().map(|next| [one.as_slice(), &[*next]].concat()).collect();
+        let longer =
+            |one: &Survivors| choice.iter().map(|next| [one.as_slice(), &[*next]].concat()).collect();
         all.iter().flat_map(|one| -> Vec<Survivors> { longer(one) }).collect()
     });
     all.iter_mut().for_each(|one| one.sort_unstable());
