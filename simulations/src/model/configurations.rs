@@ -197,7 +197,7 @@ fn agreement() -> Vec<Configuration> {
     let liars = |voters, rounds| Voting::new(Electorate::supermajority(voters), rounds, 2);
     vec![
         holds("M1 n=3, 2 rounds, with nil votes", Test, majority(3, 2).casting_nils()),
-        holds("M1 n=3, 3 rounds, with nil votes", Run, majority(3, 3).casting_nils()),
+        holds("M1 n=3, 3 rounds, with nil votes", Nightly, majority(3, 3).casting_nils()),
         holds("M1 n=3, 3 rounds", Test, majority(3, 3)),
         holds("M1 n=3, 3 rounds, 3 values", Run, Voting::new(THREE, 3, 3)),
         holds("M1 n=3, 4 rounds", Run, majority(3, 4)),
@@ -223,7 +223,7 @@ fn tolerated() -> Vec<Configuration> {
         holds("not a bug: POL round not earlier", Cost::Run, Voting::new(THREE, 3, 2).with(PolNotEarlier)),
         holds(
             "not a bug: prevote in an old round",
-            Cost::Nightly,
+            Cost::Run,
             Voting::new(THREE, 3, 2).with(PrevoteInOldRound),
         ),
         holds(
@@ -241,7 +241,7 @@ fn tolerated() -> Vec<Configuration> {
 
 /// M5: the controls.
 fn forks() -> Vec<Configuration> {
-    use Cost::{Nightly, Run, Test};
+    use Cost::{Run, Test};
     use Mutation as M;
     let forks =
         |name, cost, voting| Configuration::voting(name, cost, Expectation::Breaks(AGREEMENT), voting);
@@ -251,7 +251,7 @@ fn forks() -> Vec<Configuration> {
         forks("M5 [1] late precommit", Test, three(2, M::LatePrecommit)),
         forks("M5 [1] late precommit, lock raised", Test, three(2, M::LatePrecommitLockRaised)),
         forks("M5 [1] lock lowered", Run, three(3, M::LockLowered)),
-        forks("M5 [4] rounds mixed", Nightly, three(4, M::MixedRounds)),
+        forks("M5 [4] rounds mixed", Run, three(4, M::MixedRounds)),
         forks("M5 no locks", Test, three(2, M::NoLocks)),
         forks("M5 POL below the lock", Run, three(3, M::OldPolUnlocks)),
         forks("M5 [3] store restored", Test, three(2, M::StoreRestored)),
@@ -282,7 +282,18 @@ fn proofs() -> Vec<Configuration> {
             breaks(NO_FALSE_PROOF),
             voting(3).with(LockNotSigned),
         ),
-        Configuration::voting("[3(ii)] restored fork is proved", Cost::Run, Expectation::Proved, restored(2)),
+        Configuration::voting(
+            "[3(ii)] restored fork proved, 2 rounds",
+            Cost::Run,
+            Expectation::Proved,
+            restored(2),
+        ),
+        Configuration::voting(
+            "[3(ii)] restored fork proved",
+            Cost::Nightly,
+            Expectation::Proved,
+            restored(3),
+        ),
     ]
 }
 
@@ -291,22 +302,24 @@ fn progress_configurations() -> Vec<Configuration> {
     use Cost::{Run, Test};
     use Expectation::{Progress as Goes, Stuck};
     let progress = Configuration::progress;
-    let three = Progress::new(THREE);
-    let four = Progress::new(FOUR_LIAR);
+    use Flaw::{ClockInvalidates, NoEntryProof, NoNilPrevote};
+    let brief = Progress::new(THREE, 1);
+    let three = Progress::new(THREE, 2);
+    let four = Progress::new(FOUR_LIAR, 2);
     vec![
-        progress("M6 n=3, one dead for ever", Test, Goes, three),
-        progress("M6 n=3, a value the clock forbids", Test, Goes, three.expired()),
+        progress("M6 n=3, one dead, 1 round", Test, Goes, brief),
+        progress("M6 n=3, one dead", Run, Goes, three),
+        progress("M6 n=3, a value the clock forbids", Run, Goes, three.expired()),
+        progress("M6 n=3, that value alone", Run, Goes, three.single().expired()),
         progress("M6 supermajority n=4, liar silent", Run, Goes, four),
         progress("M6 n=4 f=1, a value the clock forbids", Run, Goes, four.expired()),
-        progress("M6 control [10] no entry proof", Test, Stuck, three.with(Flaw::NoEntryProof)),
-        progress("M6 control [10] no entry proof, n=4 f=1", Run, Stuck, four.with(Flaw::NoEntryProof)),
-        progress("M6 control [11] no nil prevote", Test, Stuck, three.with(Flaw::NoNilPrevote)),
-        progress(
-            "M6 control [9] the clock decides validity",
-            Test,
-            Stuck,
-            three.with(Flaw::ClockInvalidates),
-        ),
-        progress("M6 control [9] same, n=4 f=1", Run, Stuck, four.with(Flaw::ClockInvalidates)),
+        progress("M6 [10] no entry proof, 1 round", Test, Stuck, brief.with(NoEntryProof)),
+        progress("M6 [10] no entry proof", Run, Stuck, three.with(NoEntryProof)),
+        progress("M6 [10] no entry proof, n=4 f=1", Run, Stuck, four.with(NoEntryProof)),
+        progress("M6 [11] no nil prevote, 1 round", Test, Stuck, brief.single().expired().with(NoNilPrevote)),
+        progress("M6 [11] no nil prevote", Run, Stuck, three.single().expired().with(NoNilPrevote)),
+        progress("M6 [9] the clock decides, 1 round", Test, Stuck, brief.with(ClockInvalidates)),
+        progress("M6 [9] the clock decides", Run, Stuck, three.with(ClockInvalidates)),
+        progress("M6 [9] the clock decides, n=4 f=1", Run, Stuck, four.with(ClockInvalidates)),
     ]
 }

@@ -2,24 +2,23 @@
 //!
 //! From every state the voters can reach in the first rounds (any loss, any order), as many members die as the
 //! roster bears. What the dead said and all older messages are lost. The survivors re-send what rule 8 says:
-//! their messages of the current round, their POL, their entry proof. From each such state some sequence of
-//! allowed steps must lead to a certificate of theirs. That shows no deadlock; it does not show fairness.
+//! their messages of the current round, their POL, their entry proof. From each such state, and from each they
+//! can get into after it, some sequence of allowed steps must lead to a certificate of theirs. That shows that
+//! there is no deadlock; it does not show that the time-outs are fair.
 
 use std::collections::{HashMap, HashSet};
 
 use stateright::Model;
 
-use super::board::{Board, Seat, Value};
+use super::board::{Board, MAX_VALUES, Seat, Value};
 use super::guards::{self, EntryProof, Lock, Pol, Prevote, Record, Round, Standing};
 use super::quorum::Electorate;
 use super::voting::{Step, Voting};
 
-/// Rounds of anything before the death.
-const ROUNDS_BEFORE: usize = 2;
-/// Rounds the survivors may go through.
-const LAST_ROUND: Round = Round(5);
-/// The values to decide on.
-const VALUES: [Value; 2] = [Value(0), Value(1)];
+/// The last round from which the survivors must still be able to decide.
+const LAST_START: Round = Round(3);
+/// The last round they may use for it.
+const LAST_ROUND: Round = Round(6);
 /// The value the clock turned against for all who are not locked on it.
 const EXPIRED: Value = Value(0);
 
@@ -38,6 +37,8 @@ pub enum Flaw {
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     roster: Electorate,
+    rounds_before: usize,
+    values: u8,
     expired: bool,
     flaw: Option<Flaw>,
 }
@@ -45,7 +46,7 @@ pub struct Progress {
 /// What exploring it showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// States the survivors can be in when the others are gone.
+    /// States the survivors can be in when the others are gone, and later.
     pub starts: usize,
     /// States explored, before and after.
     pub explored: usize,
@@ -70,9 +71,14 @@ struct Survivor {
 type Survivors = Vec<Survivor>;
 
 impl Progress {
-    /// The rules as they are.
-    pub const fn new(roster: Electorate) -> Self {
-        Self { roster, expired: false, flaw: None }
+    /// The rules as they are: so many rounds of anything, then the deaths.
+    pub const fn new(roster: Electorate, rounds_before: usize) -> Self {
+        Self { roster, rounds_before, values: 2, expired: false, flaw: None }
+    }
+
+    /// With a single value on the table; only states in which a survivor is locked on it have to decide.
+    pub const fn single(self) -> Self {
+        Self { values: 1, ..self }
     }
 
     /// With a value the clocks of all who are not locked on it have turned against.
@@ -88,16 +94,20 @@ impl Progress {
     /// Explores everything.
     pub fn explore(&self) -> Report {
         let boards = self.boards();
-        let starts = self.starts(&boards);
+        let starts = self.reachable(self.starts(&boards));
         let mut known = HashMap::new();
         let stuck = starts.iter().filter(|start| !self.decides(start, &mut known)).count();
         let explored = boards.len() + known.len();
         Report { starts: starts.len(), explored, stuck, reached: starts.len() - stuck }
     }
 
+    fn values(&self) -> impl Iterator<Item = Value> + use<> {
+        (0..self.values).map(Value)
+    }
+
     /// Every board of the first rounds, with the rounds entered as rule 7 asks.
     fn boards(&self) -> Vec<Board> {
-        let voting = Voting::new(self.roster, ROUNDS_BEFORE, VALUES.len() as u8).casting_nils();
+        let voting = Voting::new(self.roster, self.rounds_before, self.values).casting_nils();
         let mut known = HashSet::from([Board::default()]);
         let mut boards = vec![Board::default()];
         let mut next = 0;
@@ -129,7 +139,7 @@ impl Progress {
 
     /// What the survivors of each board can be left with, for each choice of who dies.
     fn starts(&self, boards: &[Board]) -> Vec<Survivors> {
-        let voting = Voting::new(self.roster, ROUNDS_BEFORE, VALUES.len() as u8);
+        let voting = Voting::new(self.roster, self.rounds_before, self.values);
         let mut known = HashSet::new();
         let mut starts = Vec::new();
         for board in boards {
@@ -148,9 +158,25 @@ impl Progress {
     /// A seat as a survivor: in the last round it voted in, or in a later one it entered without a vote.
     fn rounds_of(&self, voting: &Voting, board: &Board, seat: &Seat) -> Vec<Survivor> {
         let last = seat.memory.round();
-        let later = (last.0 + 1..=ROUNDS_BEFORE as u32).map(Round);
+        let later = (last.0 + 1..=self.rounds_before as u32).map(Round);
         let later = later.filter(|round| self.could_enter(voting, board, *round));
         [last].into_iter().chain(later).map(|round| Survivor::of(seat, round)).collect()
+    }
+
+    /// The starts, and all that the survivors can get into from them, up to a round that leaves room to decide.
+    fn reachable(&self, mut states: Vec<Survivors>) -> Vec<Survivors> {
+        states.retain(|start| self.values > 1 || start.iter().any(|one| one.lock.is_some()));
+        let mut known: HashSet<_> = states.iter().cloned().collect();
+        let mut next = 0;
+        while let Some(state) = states.get(next) {
+            next += 1;
+            let mut after = self.next(state);
+            after.retain(|state| {
+                state.iter().all(|one| one.round <= LAST_START) && known.insert(state.clone())
+            });
+            states.append(&mut after);
+        }
+        states
     }
 
     /// Whether a decision is reachable. Rounds and votes only grow, so this ends.
@@ -158,7 +184,7 @@ impl Progress {
         if let Some(answer) = known.get(survivors) {
             return *answer;
         }
-        let decided = VALUES.iter().any(|value| self.settled(survivors, *value));
+        let decided = self.values().any(|value| self.settled(survivors, value));
         let answer = decided || self.next(survivors).iter().any(|next| self.decides(next, known));
         known.insert(survivors.clone(), answer);
         answer
@@ -197,7 +223,7 @@ impl Progress {
         if self.flaw != Some(Flaw::NoNilPrevote) && guards::may_prevote_nil(&standing, one.round).allowed() {
             steps.push(Survivor { prevote: Some(None), ..one });
         }
-        for value in VALUES {
+        for value in self.values() {
             if self.may_prevote(survivors, &one, value) {
                 steps.push(Survivor { prevote: Some(Some(value)), ..one });
             }
@@ -255,7 +281,7 @@ impl Survivor {
     fn of(seat: &Seat, round: Round) -> Self {
         let at = round.0 as usize;
         let set = |empty: bool, contains: &dyn Fn(Value) -> bool| {
-            (!empty).then(|| VALUES.into_iter().find(|value| contains(*value)))
+            (!empty).then(|| (0..MAX_VALUES as u8).map(Value).find(|value| contains(*value)))
         };
         let prevotes = seat.prevotes[at];
         let precommits = seat.precommits[at];
