@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -18,7 +18,7 @@ use libp2p::{PeerId, Stream, Swarm};
 use libp2p_stream::{IncomingStreams, OpenStreamError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,12 @@ use super::{NetError, NetEvent, PeerKey};
 /// What the acceptor says first.
 const ACCEPTED: u8 = 1;
 /// A stream lost in the hand-over is opened again, so many times in all.
-const TRIES: usize = 3;
+const TRIES: u32 = 10;
+/// Before it is opened again it waits, up to this and then up to twice as long each time: when many open at
+/// once, the acceptor has room for a few of them only.
+const RETRY_WITHIN: Duration = Duration::from_millis(10);
+/// The longest of these delays.
+const RETRY_CAP: Duration = Duration::from_millis(320);
 
 /// A stream of bytes between two members, both ways. Read and write concurrently: a writer whose peer does
 /// not read waits.
@@ -357,7 +362,11 @@ impl Bulk {
 /// Opens a stream on an existing connection and waits until the other daemon has it.
 async fn open_stream(streams: &mut libp2p_stream::Control, peer: PeerId) -> Result<BulkStream, NetError> {
     let mut lost = NetError::Busy;
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            let most = (RETRY_WITHIN * (1 << (attempt - 1))).min(RETRY_CAP);
+            sleep(most * (getrandom::u32().unwrap_or(u32::MAX) >> 24) / 256).await;
+        }
         let stream = match streams.open_stream(peer, BULK_PROTOCOL).await {
             Ok(stream) => stream,
             Err(OpenStreamError::UnsupportedProtocol(_)) => return Err(NetError::Stranger),
