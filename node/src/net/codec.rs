@@ -15,9 +15,11 @@ use super::limits::{FIRST_RESERVE, FRAME_OVERHEAD};
 /// What one side says on a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Frame {
+    /// The first thing on a connection between members: are we peers on your side, too?
+    Hello,
     /// Bytes whose meaning is not ours.
     Body(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// The control message has reached the daemon's queue.
+    /// Yes, we are peers; or: the control message has reached the daemon's queue.
     Taken,
     /// The request was not answered.
     Refused(Refusal),
@@ -142,7 +144,8 @@ mod tests {
     #[test]
     fn every_frame_comes_back() {
         let refusals = [Refusal::Busy, Refusal::Unanswered, Refusal::TooLarge(u64::MAX)];
-        let mut frames = vec![Frame::Taken, Frame::Body(Vec::new()), Frame::Body(vec![7; 4 << 20])];
+        let mut frames =
+            vec![Frame::Hello, Frame::Taken, Frame::Body(Vec::new()), Frame::Body(vec![7; 4 << 20])];
         frames.extend(refusals.map(Frame::Refused));
         for frame in frames {
             assert_eq!(read(written(&frame, 4 << 20).unwrap(), 4 << 20).unwrap(), frame);

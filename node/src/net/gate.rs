@@ -3,7 +3,7 @@
 //! The gate is the first behaviour of each swarm and the only one that refuses a connection, so no other
 //! behaviour ever hears of a connection that does not come to be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
@@ -15,7 +15,7 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
-use super::limits::HANDSHAKES;
+use super::limits::{HANDSHAKES, STRANGERS_PER_KEY};
 
 /// Refuses connections; does nothing else.
 pub(super) struct Gate {
@@ -24,7 +24,7 @@ pub(super) struct Gate {
     /// How many strangers may be connected to us.
     stranger_limit: usize,
     /// The connections of strangers to us.
-    strangers: BTreeSet<ConnectionId>,
+    strangers: BTreeMap<ConnectionId, PeerId>,
     /// Dials of ours whose peer may be anybody.
     invited: BTreeSet<ConnectionId>,
     /// Connections to us that are still in the handshake.
@@ -38,7 +38,7 @@ impl Gate {
             members: BTreeSet::new(),
             blocked: BTreeSet::new(),
             stranger_limit,
-            strangers: BTreeSet::new(),
+            strangers: BTreeMap::new(),
             invited: BTreeSet::new(),
             handshakes: BTreeSet::new(),
         }
@@ -57,7 +57,7 @@ impl Gate {
 
     /// Whether `connection` was let in as a stranger's.
     pub(super) fn is_stranger(&self, connection: ConnectionId) -> bool {
-        self.strangers.contains(&connection)
+        self.strangers.contains_key(&connection)
     }
 
     fn refuse_blocked(&self, peer: PeerId) -> Result<(), ConnectionDenied> {
@@ -92,10 +92,11 @@ impl NetworkBehaviour for Gate {
         self.handshakes.remove(&connection);
         self.refuse_blocked(peer)?;
         if !self.members.contains(&peer) {
-            if self.strangers.len() >= self.stranger_limit {
+            let same = self.strangers.values().filter(|stranger| **stranger == peer).count();
+            if self.strangers.len() >= self.stranger_limit || same >= STRANGERS_PER_KEY {
                 return Err(ConnectionDenied::new("no room for strangers"));
             }
-            self.strangers.insert(connection);
+            self.strangers.insert(connection, peer);
         }
         Ok(dummy::ConnectionHandler)
     }

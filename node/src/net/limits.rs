@@ -33,14 +33,18 @@ pub(super) const EVENTS: usize = 256;
 pub(super) const BACKLOG_EVENTS: usize = 1024;
 /// Bytes waiting behind the channel; more are refused as busy.
 pub(super) const BACKLOG_BYTES: usize = 64 << 20;
-/// Streams of one protocol on one connection, both directions together.
-pub(super) const STREAMS: usize = 256;
+/// Streams with control messages on one connection, both directions together. Beyond it libp2p drops.
+pub(super) const CONTROL_STREAMS: usize = 4 * WINDOW;
+/// Streams with API requests on one connection, both directions together. Beyond it libp2p drops.
+pub(super) const API_STREAMS: usize = 3 * API_IN_FLIGHT;
 /// Streams of the join protocol on one connection.
 pub(super) const JOIN_STREAMS: usize = 4;
 /// Streams of all kinds on one connection.
 pub(super) const YAMUX_STREAMS: usize = 1024;
 /// Connections of strangers on the control port at one time.
 pub const STRANGERS: usize = 32;
+/// Of these, connections of one key: a former member that does not know yet must not take all places.
+pub(super) const STRANGERS_PER_KEY: usize = 2;
 /// Connections that are still in the handshake, per swarm.
 pub(super) const HANDSHAKES: usize = 128;
 /// Inbound bulk streams that wait for the daemon to take them; more are dropped.

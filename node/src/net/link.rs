@@ -30,6 +30,17 @@ pub(super) enum Dialer {
     They,
 }
 
+/// What a connection was that is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Not the one in use.
+    Unused,
+    /// In use, but the peer had never been confirmed.
+    Unconfirmed,
+    /// The connection to a peer: it is disconnected now.
+    Peer,
+}
+
 /// An established connection.
 #[derive(Debug, Clone, Copy)]
 struct Connection {
@@ -45,10 +56,16 @@ struct Connection {
 pub(super) struct Link {
     smaller: Smaller,
     connection: Option<Connection>,
+    /// Whether the peer has shown that it takes us for a peer, too. Until then it does not count as connected.
+    confirmed: bool,
+    /// Our question whether it does.
+    hello: Option<OutboundRequestId>,
     dialing: Option<ConnectionId>,
     attempts: u32,
     last_dial: Option<Instant>,
     next_dial: Instant,
+    /// The peer takes us for a stranger: it is of no use to dial before this.
+    not_before: Instant,
     /// Messages sent and not acknowledged.
     in_flight: BTreeSet<OutboundRequestId>,
 }
@@ -59,10 +76,13 @@ impl Link {
         Self {
             smaller,
             connection: None,
+            confirmed: false,
+            hello: None,
             dialing: None,
             attempts: 0,
             last_dial: None,
             next_dial: now + stagger(smaller),
+            not_before: now,
             in_flight: BTreeSet::new(),
         }
     }
@@ -94,15 +114,49 @@ impl Link {
         Some(old.id)
     }
 
-    /// A connection is closed or given up. True if it was the one in use: then dial again, after a back-off.
-    pub(super) fn lost(&mut self, id: ConnectionId, now: Instant) -> bool {
-        let Some(connection) = self.connection.filter(|connection| connection.id == id) else { return false };
+    /// A connection is closed or given up. If it was the one in use: dial again, after a back-off.
+    pub(super) fn lost(&mut self, id: ConnectionId, now: Instant) -> Lost {
+        let Some(connection) = self.connection.filter(|connection| connection.id == id) else {
+            return Lost::Unused;
+        };
         if now.duration_since(connection.since) >= STABLE {
             self.attempts = 0;
         }
         self.connection = None;
+        self.hello = None;
         self.back_off(now);
-        true
+        if std::mem::take(&mut self.confirmed) { Lost::Peer } else { Lost::Unconfirmed }
+    }
+
+    /// We ask the peer whether we are peers.
+    pub(super) fn greeted(&mut self, id: OutboundRequestId) {
+        self.hello = Some(id);
+    }
+
+    /// Whether this was our question.
+    pub(super) fn is_hello(&self, id: OutboundRequestId) -> bool {
+        self.hello == Some(id)
+    }
+
+    /// The peer has shown on the connection in use that it takes us for a peer. True if that is news.
+    pub(super) fn confirm(&mut self, id: ConnectionId) -> bool {
+        self.connection() == Some(id) && !std::mem::replace(&mut self.confirmed, true)
+    }
+
+    /// Whether there is a connection and both sides take each other for peers.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    /// Whether the peer took us for a stranger a moment ago.
+    pub(super) fn is_shunned(&self, now: Instant) -> bool {
+        now < self.not_before
+    }
+
+    /// The peer takes us for a stranger: leave it alone for a while.
+    pub(super) fn shunned(&mut self, now: Instant) {
+        self.not_before = now + jitter(BACKOFF_CAP);
+        self.next_dial = self.next_dial.max(self.not_before);
     }
 
     /// The connection in use.
@@ -154,19 +208,20 @@ impl Link {
     /// Somebody wants to talk to the peer: dial soon.
     pub(super) fn hurry(&mut self, now: Instant) {
         let soon = self.last_dial.map_or(now, |last| last + HURRIED_DIALS);
-        self.next_dial = self.next_dial.min(soon);
+        self.next_dial = self.next_dial.min(soon.max(self.not_before));
     }
 
     /// The peer is reachable again, or at another address: dial at once, whatever a dial to the old one does.
     pub(super) fn reset(&mut self, now: Instant) {
         self.dialing = None;
+        self.not_before = now;
         self.attempts = 0;
         self.next_dial = now + stagger(self.smaller);
     }
 
     /// Whether one more message may be sent.
     pub(super) fn may_send(&self) -> bool {
-        self.connection.is_some() && self.in_flight.len() < WINDOW
+        self.confirmed && self.in_flight.len() < WINDOW
     }
 
     /// A message was sent.
@@ -256,7 +311,7 @@ mod tests {
         assert!(longest > BACKOFF_CAP / 2 && longest <= BACKOFF_CAP * 5 / 4);
         link.established(id(50), Dialer::We, now);
         now += STABLE;
-        assert!(link.lost(id(50), now));
+        assert_eq!(link.lost(id(50), now), Lost::Unconfirmed);
         assert!(link.next_dial - now <= BACKOFF_START * 5 / 4);
     }
 
@@ -264,8 +319,28 @@ mod tests {
     fn losing_the_connection_that_is_not_in_use_changes_nothing() {
         let (mut link, now) = connected(Smaller::We, Dialer::They);
         assert_eq!(link.established(id(2), Dialer::They, now), Some(id(1)));
-        assert!(!link.lost(id(1), now));
+        assert_eq!(link.lost(id(1), now), Lost::Unused);
         assert_eq!(link.connection(), Some(id(2)));
+    }
+
+    #[test]
+    fn a_peer_is_confirmed_once_and_stays_so_over_a_new_connection() {
+        let (mut link, now) = connected(Smaller::We, Dialer::They);
+        assert!(!link.may_send());
+        assert!(link.confirm(id(1)) && !link.confirm(id(1)) && link.may_send());
+        link.established(id(2), Dialer::They, now);
+        assert!(!link.confirm(id(1)) && !link.confirm(id(2)) && link.may_send());
+        assert_eq!(link.lost(id(2), now), Lost::Peer);
+        assert!(!link.may_send());
+    }
+
+    #[test]
+    fn who_takes_us_for_a_stranger_is_not_hurried() {
+        let (mut link, now) = connected(Smaller::We, Dialer::We);
+        link.lost(id(1), now);
+        link.shunned(now);
+        link.hurry(now + HURRIED_DIALS);
+        assert!(!link.dial_due(now + BACKOFF_CAP / 2) && link.dial_due(now + BACKOFF_CAP * 5 / 4));
     }
 
     #[test]

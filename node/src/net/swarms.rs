@@ -14,8 +14,9 @@ use super::codec::FrameCodec;
 use super::gate::Gate;
 use super::guarded::{Admits, Guarded};
 use super::limits::{
-    API_BODY, BULK_IDLE, CONNECT_TIMEOUT, CONTROL_IDLE, CONTROL_MESSAGE, JOIN_REPLY, JOIN_REQUEST,
-    JOIN_STREAMS, MESSAGE_TIMEOUT, PING_EVERY, REQUEST_TIMEOUT, STRANGERS, STREAMS, YAMUX_STREAMS,
+    API_BODY, API_STREAMS, BULK_IDLE, CONNECT_TIMEOUT, CONTROL_IDLE, CONTROL_MESSAGE, CONTROL_STREAMS,
+    JOIN_REPLY, JOIN_REQUEST, JOIN_STREAMS, MESSAGE_TIMEOUT, PING_EVERY, REQUEST_TIMEOUT, STRANGERS,
+    YAMUX_STREAMS,
 };
 use super::{NetError, PeerKey};
 
@@ -74,8 +75,14 @@ pub(super) fn control(pair: &Keypair) -> Result<Swarm<ControlBehaviour>, NetErro
         Exchange::with_codec(codec, [(protocol, ProtocolSupport::Full)], config)
     };
     let members = Members {
-        control: exchange(CONTROL_PROTOCOL, CONTROL_MESSAGE, ACKNOWLEDGEMENT, MESSAGE_TIMEOUT, STREAMS),
-        api: exchange(API_PROTOCOL, API_BODY, API_BODY, REQUEST_TIMEOUT, STREAMS),
+        control: exchange(
+            CONTROL_PROTOCOL,
+            CONTROL_MESSAGE,
+            ACKNOWLEDGEMENT,
+            MESSAGE_TIMEOUT,
+            CONTROL_STREAMS,
+        ),
+        api: exchange(API_PROTOCOL, API_BODY, API_BODY, REQUEST_TIMEOUT, API_STREAMS),
     };
     let join = exchange(JOIN_PROTOCOL, JOIN_REQUEST, JOIN_REPLY, REQUEST_TIMEOUT, JOIN_STREAMS);
     let behaviour = ControlBehaviour {

@@ -8,7 +8,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
 
 use super::super::address::{multiaddr, peer_id, peer_key};
-use super::super::link::Dialer;
+use super::super::link::{Dialer, Lost};
 use super::super::{NetError, PeerKey};
 use super::{Control, Joining, short};
 
@@ -102,21 +102,27 @@ impl Control {
 
     fn on_peer_connected(&mut self, key: PeerKey, connection: ConnectionId, dialer: Dialer, now: Instant) {
         let Some(link) = self.links.get_mut(&key) else { return };
-        let before = link.connection();
         let surplus = link.established(connection, dialer, now);
-        let after = link.connection();
-        if before.is_none() {
+        if let Some(surplus) = surplus {
+            self.close(surplus, now);
+            if surplus == connection {
+                return;
+            }
+            tracing::debug!(peer = %short(&key), "connected anew");
+            self.suspect_bulk(key);
+        }
+        self.greet(&key);
+        self.pump(&key);
+    }
+
+    /// The peer has shown on a connection that it takes us for a peer, too: now it is connected.
+    pub(super) fn confirm(&mut self, key: PeerKey, connection: ConnectionId) {
+        if self.links.get_mut(&key).is_some_and(|link| link.confirm(connection)) {
             tracing::info!(peer = %short(&key), "connected");
             self.outbox.set_connected(&key, true);
             self.backlog.push_connected(key, true);
-        } else if before != after {
-            tracing::info!(peer = %short(&key), "connected anew");
-            self.suspect_bulk(key);
+            self.pump(&key);
         }
-        if let Some(surplus) = surplus {
-            self.close(surplus, now);
-        }
-        self.pump(&key);
     }
 
     /// Ends the connections to a peer that is no longer one, or is blocked.
@@ -140,20 +146,22 @@ impl Control {
     pub(super) fn demote(&mut self, key: PeerKey, connection: ConnectionId, now: Instant) {
         self.swarm.behaviour_mut().members.retire(connection);
         self.forget(connection, now);
+        if let Some(link) = self.links.get_mut(&key) {
+            link.shunned(now);
+        }
         self.strangers.demoted(connection, key, now);
     }
 
     /// A connection is no longer of use.
     pub(super) fn forget(&mut self, connection: ConnectionId, now: Instant) {
         self.strangers.gone(connection);
-        let lost = |(_, link): &mut (&PeerKey, &mut super::Link)| link.lost(connection, now);
-        let Some(key) = self.links.iter_mut().find_map(|mut entry| lost(&mut entry).then_some(*entry.0))
-        else {
-            return;
-        };
-        tracing::info!(peer = %short(&key), "disconnected");
-        self.outbox.set_connected(&key, false);
-        self.backlog.push_connected(key, false);
+        let lost = self.links.iter_mut().map(|(key, link)| (*key, link.lost(connection, now)));
+        let lost: Vec<_> = lost.filter(|(_, lost)| *lost == Lost::Peer).collect();
+        for (key, _) in lost {
+            tracing::info!(peer = %short(&key), "disconnected");
+            self.outbox.set_connected(&key, false);
+            self.backlog.push_connected(key, false);
+        }
     }
 }
 

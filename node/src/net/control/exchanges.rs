@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
-use libp2p::request_response::{Event, Message, OutboundFailure, ResponseChannel};
+use libp2p::request_response::{Event, Message, OutboundFailure, OutboundRequestId, ResponseChannel};
 use libp2p::swarm::ConnectionId;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -49,15 +49,24 @@ impl Control {
         }
     }
 
+    /// Asks a peer on a new connection whether it takes us for a peer, too.
+    pub(super) fn greet(&mut self, key: &PeerKey) {
+        if let (Some(peer), Some(link)) = (peer_id(key), self.links.get_mut(key)) {
+            let control = &mut self.swarm.behaviour_mut().members.inner().control;
+            link.greeted(control.send_request(&peer, Frame::Hello));
+        }
+    }
+
     /// Sends a request of ours.
     pub(super) fn ask(&mut self, to: PeerKey, body: Vec<u8>, reply: Asker, now: Instant) {
         let (Some(peer), Some(link)) = (peer_id(&to), self.links.get_mut(&to)) else {
             let _ = reply.send(Err(NetError::NotAPeer));
             return;
         };
-        if link.connection().is_none() {
+        if !link.is_confirmed() {
             link.hurry(now);
-            let _ = reply.send(Err(NetError::NotConnected));
+            let why = if link.is_shunned(now) { NetError::Stranger } else { NetError::NotConnected };
+            let _ = reply.send(Err(why));
         } else if self.asked.values().filter(|asked| asked.peer == to).count() >= API_IN_FLIGHT {
             let _ = reply.send(Err(NetError::Busy));
         } else {
@@ -106,18 +115,21 @@ impl Control {
             Event::Message { connection_id, message, .. } => {
                 self.heard(&key, connection_id, now);
                 match message {
-                    Message::Request { request, channel, .. } => self.on_message(key, request, channel),
+                    Message::Request { request, channel, .. } => {
+                        self.on_message(key, connection_id, request, channel);
+                    }
                     Message::Response { request_id, response } => {
-                        if response != Frame::Taken {
-                            self.outbox.count_lost(&key);
-                        }
-                        self.settle(&key, request_id);
+                        self.on_acknowledged(key, connection_id, request_id, &response);
                     }
                 }
             }
             Event::OutboundFailure { connection_id, request_id, error, .. } => {
                 tracing::debug!(%error, "message lost");
-                self.outbox.count_lost(&key);
+                if self.is_hello(&key, request_id) {
+                    self.close_unless_stranger(connection_id, &error, now);
+                } else {
+                    self.outbox.count_lost(&key);
+                }
                 self.on_refused_protocol(key, connection_id, &error, now);
                 self.settle(&key, request_id);
             }
@@ -126,16 +138,51 @@ impl Control {
         }
     }
 
-    fn settle(&mut self, key: &PeerKey, request: libp2p::request_response::OutboundRequestId) {
+    fn is_hello(&self, key: &PeerKey, request: OutboundRequestId) -> bool {
+        self.links.get(key).is_some_and(|link| link.is_hello(request))
+    }
+
+    fn on_acknowledged(
+        &mut self,
+        key: PeerKey,
+        connection: ConnectionId,
+        request: OutboundRequestId,
+        response: &Frame,
+    ) {
+        if *response == Frame::Taken {
+            self.confirm(key, connection);
+        } else if !self.is_hello(&key, request) {
+            self.outbox.count_lost(&key);
+        }
+        self.settle(&key, request);
+    }
+
+    /// Nobody answers our first question. Whoever takes us for a stranger may still ask to join, though.
+    fn close_unless_stranger(&mut self, connection: ConnectionId, error: &OutboundFailure, now: Instant) {
+        if !matches!(error, OutboundFailure::UnsupportedProtocols) {
+            self.close(connection, now);
+        }
+    }
+
+    fn settle(&mut self, key: &PeerKey, request: OutboundRequestId) {
         if let Some(link) = self.links.get_mut(key) {
             link.settled(request);
         }
         self.pump(key);
     }
 
-    fn on_message(&mut self, from: PeerKey, request: Frame, channel: ResponseChannel<Frame>) {
+    fn on_message(
+        &mut self,
+        from: PeerKey,
+        connection: ConnectionId,
+        request: Frame,
+        channel: ResponseChannel<Frame>,
+    ) {
         let answer = match request {
+            Frame::Hello if self.policy.allows(&from) => Frame::Taken,
+            Frame::Hello => Frame::Refused(Refusal::Unanswered),
             Frame::Body(bytes) if self.policy.allows(&from) && self.backlog.has_room(bytes.len()) => {
+                self.confirm(from, connection);
                 self.backlog.push(NetEvent::Message { from, bytes });
                 Frame::Taken
             }
@@ -240,7 +287,7 @@ impl Control {
             Frame::Body(_) => {
                 return self.respond(what, channel, Frame::Refused(Refusal::Busy));
             }
-            Frame::Taken | Frame::Refused(_) => {
+            Frame::Hello | Frame::Taken | Frame::Refused(_) => {
                 return self.respond(what, channel, Frame::Refused(Refusal::Unanswered));
             }
         };
@@ -296,7 +343,7 @@ fn body_of(answer: Frame, limit: usize) -> Result<Vec<u8>, NetError> {
         Frame::Refused(Refusal::TooLarge(size)) => {
             Err(NetError::TooLarge { size: usize::try_from(size).unwrap_or(usize::MAX), limit })
         }
-        Frame::Refused(Refusal::Unanswered) | Frame::Taken => Err(NetError::Unanswered),
+        Frame::Refused(Refusal::Unanswered) | Frame::Hello | Frame::Taken => Err(NetError::Unanswered),
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_may_only_ask_to_join() {
-    let (mut a, c) = (start(1).await, start(3).await);
+    let (mut a, mut c) = (start(1).await, start(3).await);
     let (a_key, c_key) = (a.key(), c.key());
     c.net.set_peers([a.peer()].into());
     assert!(matches!(ask(&c, a_key, b"let me in").await, Err(NetError::Stranger)));
@@ -16,6 +16,9 @@ async fn a_stranger_may_only_ask_to_join() {
     assert!(c.net.open_bulk(a_key).await.is_err());
     let heard = a.events.try_recv();
     assert!(heard.is_err(), "a stranger was heard: {heard:?}");
+
+    let told = c.events.try_recv();
+    assert!(told.is_err(), "the stranger believed to be connected: {told:?}");
 
     let address = a.net.listening().0;
     let (joined, from) = tokio::join!(c.net.join(address, b"abc".to_vec(), LONG), a.answer());
