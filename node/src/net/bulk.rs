@@ -1,71 +1,29 @@
 //! The bulk task: its swarm, the connections dialed on demand and the streams on them.
-//!
-//! A stream counts as open when the acceptor has said one byte: libp2p drops inbound streams silently when
-//! its hand-over is full, and only this byte tells the opener that the daemon has the stream.
+
+mod stream;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{PeerId, Stream, Swarm};
-use libp2p_stream::{IncomingStreams, OpenStreamError};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use libp2p_stream::IncomingStreams;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
+
+pub use self::stream::BulkStream;
 
 use super::address::{multiaddr, peer_id, peer_key};
 use super::limits::{BULK_ACCEPTING, BULK_OPEN_TIMEOUT, BULK_OPENING, BULK_SILENCE, STALL, TICK};
 use super::policy::Policy;
 use super::swarms::{BULK_PROTOCOL, BulkBehaviour, BulkBehaviourEvent};
 use super::{NetError, NetEvent, PeerKey};
-
-/// What the acceptor says first.
-const ACCEPTED: u8 = 1;
-/// A stream lost in the hand-over is opened again, so many times in all.
-const TRIES: u32 = 10;
-/// Before it is opened again it waits, up to this and then up to twice as long each time: when many open at
-/// once, the acceptor has room for a few of them only.
-const RETRY_WITHIN: Duration = Duration::from_millis(10);
-/// The longest of these delays.
-const RETRY_CAP: Duration = Duration::from_millis(320);
-
-/// A stream of bytes between two members, both ways. Read and write concurrently: a writer whose peer does
-/// not read waits.
-#[derive(Debug)]
-pub struct BulkStream(Compat<Stream>);
-
-impl AsyncRead for BulkStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for BulkStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
 
 /// The caller who wants a stream.
 type Opener = oneshot::Sender<Result<BulkStream, NetError>>;
@@ -330,7 +288,7 @@ impl Bulk {
         self.opening.push(Box::pin(async move {
             let opened = tokio::select! {
                 () = reply.closed() => return,
-                opened = timeout(BULK_OPEN_TIMEOUT, open_stream(&mut streams, peer)) => opened,
+                opened = timeout(BULK_OPEN_TIMEOUT, stream::open(&mut streams, peer)) => opened,
             };
             let _ = reply.send(opened.unwrap_or(Err(NetError::Timeout)));
         }));
@@ -343,12 +301,10 @@ impl Bulk {
             return;
         }
         let events = self.events.clone();
-        let mut stream = BulkStream(stream.compat());
         self.accepting.push(Box::pin(async move {
             let accepted = async {
                 let place = events.reserve().await.ok()?;
-                stream.write_all(&[ACCEPTED]).await.ok()?;
-                stream.flush().await.ok()?;
+                let stream = stream::accept(stream).await.ok()?;
                 place.send(NetEvent::Bulk { from, stream });
                 Some(())
             };
@@ -357,30 +313,4 @@ impl Bulk {
             }
         }));
     }
-}
-
-/// Opens a stream on an existing connection and waits until the other daemon has it.
-async fn open_stream(streams: &mut libp2p_stream::Control, peer: PeerId) -> Result<BulkStream, NetError> {
-    let mut lost = NetError::Busy;
-    for attempt in 0..TRIES {
-        if attempt > 0 {
-            let most = (RETRY_WITHIN * (1 << (attempt - 1))).min(RETRY_CAP);
-            sleep(most * (getrandom::u32().unwrap_or(u32::MAX) >> 24) / 256).await;
-        }
-        let stream = match streams.open_stream(peer, BULK_PROTOCOL).await {
-            Ok(stream) => stream,
-            Err(OpenStreamError::UnsupportedProtocol(_)) => return Err(NetError::Stranger),
-            Err(error) => {
-                lost = NetError::Broken(error.to_string());
-                continue;
-            }
-        };
-        let mut stream = BulkStream(stream.compat());
-        match stream.read_u8().await {
-            Ok(ACCEPTED) => return Ok(stream),
-            Ok(other) => lost = NetError::Broken(format!("the peer began with {other}")),
-            Err(error) => lost = NetError::Broken(error.to_string()),
-        }
-    }
-    Err(lost)
 }
