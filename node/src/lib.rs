@@ -1,1 +1,3 @@
-//! node
+//! The althing daemon: sockets, disks, clocks and threads around the protocol.
+
+pub mod net;
