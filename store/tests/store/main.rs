@@ -4,6 +4,7 @@ mod content;
 mod damage;
 mod families;
 mod kill;
+mod limits;
 mod opening;
 
 use std::path::Path;
