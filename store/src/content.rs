@@ -11,7 +11,7 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use althing_protocol::hash::Hash;
 
@@ -76,13 +76,14 @@ impl Content {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Whether it is here, complete.
+    /// Whether it is here, complete and durable. Waits for a batch that is being put in place.
     pub fn has(&self, hash: &Hash) -> bool {
-        self.inner.held(hash).is_some()
+        self.size(hash).is_some()
     }
 
-    /// Its length, if it is here.
+    /// Its length, if it is here, as [`Content::has`] says.
     pub fn size(&self, hash: &Hash) -> Option<u64> {
+        let _durable = self.inner.names.lock().unwrap_or_else(PoisonError::into_inner);
         self.inner.held(hash).map(|metadata| metadata.len())
     }
 

@@ -62,18 +62,11 @@ impl Store {
         let origin = layout::origin(dir)?;
         let cache = database::cache();
         let votes = Votes::open(dir, &cache, origin)?;
-        let index_path = dir.join("index");
-        let families = [manifests::FAMILY, scan::FAMILY, events::FAMILY, records::FAMILY];
-        let index =
-            Database::open(&index_path, &families, &cache, Creation::IfMissing).map_err(|failure| {
-                let path = index_path.clone();
-                match failure {
-                    Failure::System(source) => OpenError::Io { doing: "open", path, source },
-                    Failure::Damaged(detail) => OpenError::CorruptIndex { path, detail },
-                }
-            })?;
-        let events = events::Range::read(&index)
-            .map_err(|error| OpenError::CorruptIndex { path: index_path, detail: error.to_string() })?;
+        let index = open_index(&dir.join("index"), &cache)?;
+        let events = events::Range::read(&index).map_err(|error| OpenError::CorruptIndex {
+            path: dir.join("index"),
+            detail: error.to_string(),
+        })?;
         let content = Content::start(dir, Arc::clone(&lock))?;
         if origin == Origin::Fresh {
             layout::complete(dir)?;
@@ -119,4 +112,19 @@ impl Store {
     pub fn content(&self) -> &Content {
         &self.content
     }
+}
+
+/// The index may lose an end of its log, but not without a word. It is made anew if it is missing.
+fn open_index(path: &Path, cache: &rocksdb::Cache) -> Result<Database, OpenError> {
+    if let Err(failure) = log::check(path) {
+        tracing::warn!(path = %path.display(), ?failure, "the newest events and records of this member may be lost");
+    }
+    let families = [manifests::FAMILY, scan::FAMILY, events::FAMILY, records::FAMILY];
+    Database::open(path, &families, cache, Creation::IfMissing).map_err(|failure| {
+        let path = path.to_owned();
+        match failure {
+            Failure::System(source) => OpenError::Io { doing: "open", path, source },
+            Failure::Damaged(detail) => OpenError::CorruptIndex { path, detail },
+        }
+    })
 }

@@ -107,14 +107,24 @@ impl ContentBatch {
         // Even with nothing staged this waits for other batches: what was relied upon may be theirs.
         let inner = Arc::clone(&self.inner);
         let _alone = inner.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let (directories, placed) = self.put_in_place();
+        in_threads(&directories, |path| sync_directory(path)).map_err(|(path, source)| {
+            // What stays in `staging` has the next start make the names durable.
+            self.files = 0;
+            ContentError::Fatal { path: path.clone(), source }
+        })?;
+        placed
+    }
+
+    /// Gives what has to be synced, also after an error.
+    fn put_in_place(&self) -> (Vec<PathBuf>, Result<(), ContentError>) {
         let mut directories = BTreeSet::new();
-        for (hash, from) in &self.staged {
-            let to = inner.path(hash);
-            fs::rename(from, &to).map_err(|source| writing("put in place", &to, source))?;
-            directories.insert(inner.directory(hash));
-        }
-        in_threads(&directories.into_iter().collect::<Vec<_>>(), |path| sync_directory(path))
-            .map_err(|(path, source)| ContentError::Fatal { path: path.clone(), source })
+        let placed = self.staged.iter().try_for_each(|(hash, from)| {
+            let to = self.inner.path(hash);
+            directories.insert(self.inner.directory(hash));
+            fs::rename(from, &to).map_err(|source| writing("put in place", &to, source))
+        });
+        (directories.into_iter().collect(), placed)
     }
 
     fn create(&mut self) -> Result<Staging, ContentError> {

@@ -1,5 +1,7 @@
 //! The store as its users see it, in one binary: linking RocksDB takes longer than all of the tests.
 
+#![expect(clippy::unwrap_used, reason = "all of this is a test, also its helpers")]
+
 mod content;
 mod damage;
 mod families;
