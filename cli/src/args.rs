@@ -61,10 +61,17 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
     /// Where the node of this machine keeps its data and its socket
-    #[arg(long, global = true, hide_short_help = true, value_name = "DIR", env = "ALTHING_DIR", default_value = DIRECTORY)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DIR", env = "ALTHING_DIR", hide_env_values = true, default_value = DIRECTORY)]
     pub(crate) dir: PathBuf,
     /// The socket of the node to talk to, instead of DIR/althing.sock
-    #[arg(long, global = true, hide_short_help = true, value_name = "PATH", env = "ALTHING_NODE")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "PATH",
+        env = "ALTHING_NODE",
+        hide_env_values = true
+    )]
     pub(crate) node: Option<PathBuf>,
     /// Let this member answer; the node relays
     #[arg(long, global = true, hide_short_help = true, value_name = "MEMBER")]
@@ -72,7 +79,7 @@ pub(crate) struct Global {
     /// One JSON document on stdout; errors as one on stderr
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) json: bool,
-    /// How to print
+    /// How to print: table or json
     #[arg(
         short,
         long,
@@ -82,8 +89,15 @@ pub(crate) struct Global {
         default_value = "table"
     )]
     pub(crate) output: Output,
-    /// When to use colours
-    #[arg(long, global = true, hide_short_help = true, value_name = "WHEN", default_value = "auto")]
+    /// When to use colours: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        default_value = "auto"
+    )]
     pub(crate) color: Colour,
     /// Answer questions of the milder kind with yes
     #[arg(short, long, global = true, hide_short_help = true)]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use althing_protocol::control::Code;
+use clap::Parser as _;
 use serde::{Deserialize, Serialize, Serializer, de};
 
 use crate::exit::{self, Exit, Kind};
@@ -83,8 +84,9 @@ impl Failure {
         self
     }
 
-    /// Adds a remedy: what it does, and the command.
+    /// Adds a remedy: what it does, and the command, which must be one that this program understands.
     pub(crate) fn remedy(mut self, text: &str, command: &[&str]) -> Self {
+        debug_assert!(crate::args::Cli::try_parse_from(command).is_ok(), "{command:?} does not parse");
         let command = command.iter().map(|word| (*word).to_owned()).collect();
         self.remedies.push(Remedy { text: text.to_owned(), command });
         self
