@@ -85,7 +85,9 @@ pub enum ApplyError {
     },
     /// The content in the store is not what its name says, or vanished. The item was not touched; `done` actions
     /// were carried out.
-    #[error("content {content} in the store is damaged or gone; {path:?} was not touched ({done} actions done)")]
+    #[error(
+        "content {content} in the store is damaged or gone; {path:?} was not touched ({done} actions done)"
+    )]
     Damaged {
         /// The item.
         path: ItemPath,
@@ -130,7 +132,9 @@ impl ApplyError {
         match error {
             StepError::TrashFull => Self::TrashFull { path, done },
             StepError::Full => Self::Stopped { path, source: rustix::io::Errno::NOSPC.into(), done },
-            StepError::Corrupt(content) | StepError::Missing(content) => Self::Damaged { path, content, done },
+            StepError::Corrupt(content) | StepError::Missing(content) => {
+                Self::Damaged { path, content, done }
+            }
             StepError::Cancelled => Self::Cancelled { done },
             StepError::Store(fault) => Self::Store(fault),
             StepError::Io(source) => Self::Stopped { path, source, done },
@@ -219,10 +223,12 @@ impl Apply<'_> {
             }
             match self.files.store.directory(&name).map_err(StoreFault::from)? {
                 None => missing.push(name),
-                Some(directory) => open.extend(directory.entries.iter().filter_map(|entry| match entry.node {
-                    althing_protocol::manifest::Node::Directory(_, below) => Some(below),
-                    _ => None,
-                })),
+                Some(directory) => {
+                    open.extend(directory.entries.iter().filter_map(|entry| match entry.node {
+                        althing_protocol::manifest::Node::Directory(_, below) => Some(below),
+                        _ => None,
+                    }))
+                }
             }
         }
         Err(ApplyError::Missing(missing))
@@ -238,9 +244,8 @@ impl Apply<'_> {
                 }
                 Ok(opened)
             }
-            result => result.map_err(|source| {
-                ApplyError::Scan(ScanError::Unreadable { path: ItemPath::root(), source })
-            }),
+            result => result
+                .map_err(|source| ApplyError::Scan(ScanError::Unreadable { path: ItemPath::root(), source })),
         }
     }
 

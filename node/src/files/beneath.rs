@@ -22,7 +22,8 @@ const CONFINED: ResolveFlags = ResolveFlags::BENEATH
 const RENAME_RETRIES: usize = 16;
 
 /// For a directory that is listed, worked in and synced.
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 /// For a file that is read: never waits for the other end of a fifo, never becomes our terminal.
 const READ: OFlags = OFlags::RDONLY
@@ -47,6 +48,11 @@ impl Beneath {
         Ok(Self { root: rustix::fs::openat(CWD, root, DIRECTORY, Mode::empty())? })
     }
 
+    /// The tree below a directory that is open.
+    pub(crate) fn of(directory: &OwnedFd) -> io::Result<Self> {
+        Ok(Self { root: directory.try_clone()? })
+    }
+
     /// Opens a directory of the tree for listing and working in it.
     pub(crate) fn directory(&self, path: &ItemPath) -> io::Result<OwnedFd> {
         self.resolve(path, DIRECTORY)
@@ -65,7 +71,9 @@ impl Beneath {
     fn resolve(&self, path: &ItemPath, flags: OFlags) -> io::Result<OwnedFd> {
         let bytes = if path.is_root() { b"." } else { path.as_bytes() };
         match open_below(&self.root, bytes, flags) {
-            Err(error) if error.raw_os_error() == Some(Errno::NOSYS.raw_os_error()) => self.by_component(path, flags),
+            Err(error) if error.raw_os_error() == Some(Errno::NOSYS.raw_os_error()) => {
+                self.by_component(path, flags)
+            }
             result => result,
         }
     }
@@ -134,7 +142,9 @@ mod tests {
         symlink(outside.path(), tree.path().join("link")).unwrap();
         symlink("real", tree.path().join("inner")).unwrap();
         let beneath = Beneath::open(tree.path()).unwrap();
-        for (name, opens) in [("link", false), ("link/secret", false), ("inner/file", false), ("real/file", true)] {
+        for (name, opens) in
+            [("link", false), ("link/secret", false), ("inner/file", false), ("real/file", true)]
+        {
             assert_eq!(beneath.file(&path(name)).is_ok(), opens, "{name}");
             assert_eq!(beneath.by_component(&path(name), READ).is_ok(), opens, "{name}");
         }

@@ -63,7 +63,10 @@ impl Cache {
 
     /// The content of the file at `path`, if it is certain from its stamp alone.
     pub(crate) fn content(&self, path: &ItemPath, stamp: &Stamp) -> Option<Hash> {
-        self.known.get(path).filter(|known| **known == Known::new(stamp, known.content)).map(|known| known.content)
+        self.known
+            .get(path)
+            .filter(|known| **known == Known::new(stamp, known.content))
+            .map(|known| known.content)
     }
 
     /// Remembers content whose stamp can be trusted from now on.

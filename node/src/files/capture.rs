@@ -124,7 +124,8 @@ impl Files {
         if is_within(path, &self.directory) || is_within(&self.directory, path) {
             return Some("it is, lies in, or contains the daemon's own directory");
         }
-        is_within(path, &self.root).then_some("it is or lies in the application's own tree; capture that one live")
+        is_within(path, &self.root)
+            .then_some("it is or lies in the application's own tree; capture that one live")
     }
 
     fn capture_tree(
@@ -139,7 +140,7 @@ impl Files {
         let mut seen = BTreeSet::new();
         for (at, (path, item)) in items.iter().enumerate() {
             job.check()?;
-            if at % REPORT_EVERY == 0 {
+            if at.is_multiple_of(REPORT_EVERY) {
                 job.report(Stage::Capture, at, items.len());
             }
             if let Item::File { size, content, .. } = item

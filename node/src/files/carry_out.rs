@@ -117,21 +117,48 @@ impl<'a> Engine<'a> {
     }
 
     fn run_all(&mut self, actions: &[Action]) -> Result<(), (ItemPath, StepError)> {
-        let mut phase = None;
-        for (at, action) in actions.iter().enumerate() {
-            let is_new_phase = phase.replace(Phase::of(action)).is_some_and(|last| last != Phase::of(action));
-            let mut step = || -> Result<(), StepError> {
-                self.job.check()?;
-                if is_new_phase {
-                    self.settle()?;
+        let mut at = 0;
+        for phase in actions.chunk_by(|a, b| Phase::of(a) == Phase::of(b)) {
+            // Within a removal, directories after everything else, so that all of them can be listed in the trash
+            // at once, durably, before the first of them goes. Children still go before their parents.
+            let (directories, others): (Vec<&Action>, Vec<&Action>) =
+                phase.iter().partition(|a| removes_directory(a));
+            self.run_steps(&others, &mut at, actions.len())?;
+            self.settle().map_err(|error| (phase[0].path().clone(), error))?;
+            if !directories.is_empty() {
+                for action in &directories {
+                    self.list_directory(action.path()).map_err(|error| (action.path().clone(), error))?;
                 }
-                self.step(action)
-            };
-            step().map_err(|error| (action.path().clone(), error))?;
-            self.done += 1;
-            self.job.report(Stage::Apply, at + 1, actions.len());
+                self.settle().map_err(|error| (phase[0].path().clone(), error))?;
+                self.run_steps(&directories, &mut at, actions.len())?;
+            }
         }
         Ok(())
+    }
+
+    fn run_steps(
+        &mut self,
+        actions: &[&Action],
+        at: &mut usize,
+        total: usize,
+    ) -> Result<(), (ItemPath, StepError)> {
+        for action in actions {
+            let checked = self.job.check().map_err(StepError::from);
+            checked.and_then(|()| self.step(action)).map_err(|error| (action.path().clone(), error))?;
+            self.done += 1;
+            *at += 1;
+            self.job.report(Stage::Apply, *at, total);
+        }
+        Ok(())
+    }
+
+    fn list_directory(&mut self, path: &ItemPath) -> Result<(), StepError> {
+        let (parent, name) = self.parent(path)?;
+        match Stamp::of_entry(&parent, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Ok(stamp) if stamp.kind() != FileType::Directory => Ok(()),
+            result => Ok(self.bin.list_directory(path, &result?)?),
+        }
     }
 
     fn step(&mut self, action: &Action) -> Result<(), StepError> {
@@ -170,9 +197,8 @@ impl<'a> Engine<'a> {
                 return self.take(&parent, name, path);
             }
             match rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR) {
-                Ok(()) => return Ok(self.bin.take_empty_directory(path, &stamp)?),
+                Ok(()) | Err(Errno::NOENT) => return Ok(()),
                 Err(Errno::NOTEMPTY | Errno::EXIST) => self.empty(path)?,
-                Err(Errno::NOENT) => return Ok(()),
                 Err(Errno::NOTDIR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -289,7 +315,8 @@ impl<'a> Engine<'a> {
             match self.beneath.directory(&path) {
                 Ok(directory) => rustix::fs::fsync(directory)?,
                 // Removed since, or closed since; its entries were synced before it was.
-                Err(error) if beneath::has_moved(&error) || error.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(error)
+                    if beneath::has_moved(&error) || error.kind() == io::ErrorKind::PermissionDenied => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -304,6 +331,10 @@ fn put_back(parent: &OwnedFd, aside: &[u8], name: &[u8], fresh: &Stamp) {
     if swapped.is_ok() && is_fresh() {
         let _ = rustix::fs::unlinkat(parent, aside, AtFlags::empty());
     }
+}
+
+fn removes_directory(action: &Action) -> bool {
+    matches!(action, Action::Remove(_, Item::Directory { .. }))
 }
 
 /// Actions between which everything is made durable.

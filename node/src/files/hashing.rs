@@ -60,7 +60,7 @@ pub(crate) fn hash_all(
                     lock(&failed).get_or_insert(error);
                 }
             }
-            if at % REPORT_EVERY == 0 {
+            if at.is_multiple_of(REPORT_EVERY) {
                 job.report(Stage::Hash, at, paths.len());
             }
         }
@@ -94,7 +94,9 @@ pub(crate) fn hash_stable(
     for _ in 0..READINGS {
         let file = match beneath.file(path) {
             Ok(file) => file,
-            Err(error) if beneath::has_moved(&error) => return Err(ScanError::Unstable { path: path.clone() }),
+            Err(error) if beneath::has_moved(&error) => {
+                return Err(ScanError::Unstable { path: path.clone() });
+            }
             Err(source) => return Err(unreadable(path, source)),
         };
         let before = Stamp::of(&file).map_err(|source| unreadable(path, source))?;

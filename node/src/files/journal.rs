@@ -50,7 +50,8 @@ impl Files {
 
     /// Whether a tree of this application was ever made here.
     pub(crate) fn was_applied(&self) -> Result<bool, StoreFault> {
-        Ok(self.store.record(&self.applied_key())?.is_some() || self.store.record(&self.journal_key())?.is_some())
+        Ok(self.store.record(&self.applied_key())?.is_some()
+            || self.store.record(&self.journal_key())?.is_some())
     }
 
     fn journal_key(&self) -> String {

@@ -87,7 +87,9 @@ fn is_fresh(
             match hashing::hash_content(&mut file, job, &mut vec![0; BUFFER]) {
                 Ok((found, _)) => Ok(found == *content),
                 Err(HashError::Cancelled) => Err(StepError::Cancelled),
-                Err(HashError::Read(error)) if Errno::from_io_error(&error) == Some(Errno::ACCESS) => Ok(false),
+                Err(HashError::Read(error)) if Errno::from_io_error(&error) == Some(Errno::ACCESS) => {
+                    Ok(false)
+                }
                 Err(HashError::Read(error)) => Err(error.into()),
             }
         }

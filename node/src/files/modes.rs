@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use althing_protocol::path::ItemPath;
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 
 use super::beneath::Beneath;
 use super::stamp::Stamp;
@@ -33,7 +33,12 @@ pub(crate) fn set(beneath: &Beneath, path: &ItemPath, mode: u32) -> io::Result<S
         FileType::Directory => {}
         FileType::RegularFile if stamp.links > 1 => return Ok(SetMode::Shared),
         FileType::RegularFile => {}
-        _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a directory any more")),
+        _ => {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "neither a file nor a directory any more",
+            ));
+        }
     }
     set_pinned(&item, mode)?;
     Ok(SetMode::Done)
@@ -67,6 +72,13 @@ pub(crate) fn open_passable(
         }
     }
     beneath.directory(path)
+}
+
+/// Makes a directory of ours passable.
+pub(crate) fn make_passable(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY;
+    let item = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    set_pinned(&item, Stamp::of(&item)?.permissions() | PASSABLE)
 }
 
 /// Whether owners can be given away.

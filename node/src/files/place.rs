@@ -177,7 +177,7 @@ fn keep_owner_and_times(file: impl AsFd, stamp: &Stamp) -> io::Result<()> {
     Ok(rustix::fs::futimens(&file, &Timestamps { last_access: time, last_modification: time })?)
 }
 
-/// Removes an item, with everything below it; enters no link and no other mount.
+/// Removes an item of ours, with everything below it; enters no link and no other mount.
 pub(crate) fn remove_item(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
     remove_to(parent, name, DEPTH)
 }
@@ -187,11 +187,19 @@ fn remove_to(parent: &OwnedFd, name: &[u8], depth: usize) -> io::Result<()> {
     if Stamp::of_entry(parent, name)?.kind() != FileType::Directory {
         return Ok(rustix::fs::unlinkat(parent, name, AtFlags::empty())?);
     }
-    let directory = beneath::enter(parent, name)?;
+    let directory = enter_own(parent, name)?;
     for inner in names_in(&directory)? {
         remove_to(&directory, &inner, deeper)?;
     }
     Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}
+
+/// Enters a directory of ours whatever its mode, which it loses.
+fn enter_own(parent: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
+    if !modes::is_root() {
+        modes::make_passable(parent, name)?;
+    }
+    beneath::enter(parent, name)
 }
 
 fn too_deep() -> io::Error {

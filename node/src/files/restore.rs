@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use althing_protocol::path::ItemPath;
 use rustix::fs::{AtFlags, Mode};
 
-use super::beneath::Beneath;
+use super::beneath::{Beneath, enter, has_moved};
 use super::trash::{Trashed, TrashedKind};
 use super::{Files, StoreFault, TrashId, place};
 
@@ -76,11 +76,40 @@ impl Files {
         let (above, last) = trashed.path.split().ok_or(io::ErrorKind::InvalidInput)?;
         place::copy_item((&layer.directory(&above)?, last), (parent, name))?;
         if trashed.kind == TrashedKind::Directory {
-            // In the trash, directories that hold other items are ours; the record has what it was.
-            let directory = super::beneath::enter(parent, name)?;
-            rustix::fs::fchmod(directory, Mode::from_raw_mode(trashed.mode))?;
+            self.set_modes_again(trashed, parent, name)?;
         }
         Ok(rustix::fs::fsync(parent)?)
+    }
+}
+
+/// In the trash, directories that hold other items are ours; the records have what they were.
+impl Files {
+    fn set_modes_again(&self, top: &Trashed, parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
+        let mut directories = self.trash().map_err(io::Error::other)?;
+        directories.retain(|trashed| {
+            trashed.kind == TrashedKind::Directory && trashed.layer_name() == top.layer_name()
+        });
+        // Those furthest down first: a directory that is closed lets nobody through.
+        directories.sort_by(|a, b| b.path.cmp(&a.path));
+        let restored = enter(parent, name)?;
+        for trashed in &directories {
+            let Some(rest) = trashed.path.as_bytes().strip_prefix(top.path.as_bytes()) else { continue };
+            let mode = Mode::from_raw_mode(trashed.mode);
+            match rest {
+                [] => rustix::fs::fchmod(&restored, mode)?,
+                [b'/', below @ ..] => {
+                    let path = ItemPath::new(below).map_err(io::Error::other)?;
+                    match Beneath::of(&restored)?.directory(&path) {
+                        Ok(directory) => rustix::fs::fchmod(directory, mode)?,
+                        // It lies in another layer, so it did not come along.
+                        Err(error) if has_moved(&error) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -91,5 +120,9 @@ fn open_outside(to: &Path) -> io::Result<(OwnedFd, Vec<u8>)> {
         _ => Path::new("."),
     };
     let directory = File::open(parent)?;
-    if directory.metadata()?.is_dir() { Ok((directory.into(), name)) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    if directory.metadata()?.is_dir() {
+        Ok((directory.into(), name))
+    } else {
+        Err(io::ErrorKind::NotADirectory.into())
+    }
 }

@@ -51,7 +51,8 @@ impl Stamp {
 
     fn look(fd: impl AsFd, name: &[u8], flags: AtFlags) -> io::Result<Self> {
         let found: Statx = rustix::fs::statx(fd, name, flags, StatxFlags::BASIC_STATS)?;
-        let nanos = |at: rustix::fs::StatxTimestamp| Nanos::from(at.tv_sec) * 1_000_000_000 + Nanos::from(at.tv_nsec);
+        let nanos =
+            |at: rustix::fs::StatxTimestamp| Nanos::from(at.tv_sec) * 1_000_000_000 + Nanos::from(at.tv_nsec);
         Ok(Self {
             device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
             inode: found.stx_ino,

@@ -44,7 +44,8 @@ impl Temporary {
     /// What a name says, if it is one of ours.
     pub(crate) fn parse(name: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(name.strip_prefix(OURS)?).ok()?;
-        let is_number = |text: &str| text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_number =
+            |text: &str| text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if let Some(random) = text.strip_prefix("new-") {
             return is_number(random).then_some(Self::Unfinished);
         }
@@ -91,10 +92,7 @@ fn swap_by_link(parent: &OwnedFd, fresh: &[u8], name: &[u8]) -> io::Result<Optio
 }
 
 /// Renames without ever replacing anything, also where the file system has no flag for that.
-pub(crate) fn move_to_free(
-    from: (impl AsFd, &[u8]),
-    to: (impl AsFd, &[u8]),
-) -> Result<(), Errno> {
+pub(crate) fn move_to_free(from: (impl AsFd, &[u8]), to: (impl AsFd, &[u8])) -> Result<(), Errno> {
     match rustix::fs::renameat_with(&from.0, from.1, &to.0, to.1, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS) => {
             match rustix::fs::statat(&to.0, to.1, AtFlags::SYMLINK_NOFOLLOW) {
@@ -118,7 +116,13 @@ mod tests {
         for kind in [Temporary::Unfinished, Temporary::Aside(Temporary::mark(b"index.html"))] {
             assert_eq!(Temporary::parse(&kind.name().unwrap()), Some(kind));
         }
-        for other in [&b".althing-"[..], b".althing-new-", b".althing-new-xyz", b"new-0123456789abcdef", b".althing-swap-1-2"] {
+        for other in [
+            &b".althing-"[..],
+            b".althing-new-",
+            b".althing-new-xyz",
+            b"new-0123456789abcdef",
+            b".althing-swap-1-2",
+        ] {
             assert_eq!(Temporary::parse(other), None);
         }
     }

@@ -4,6 +4,8 @@ mod applying;
 mod capturing;
 mod hostile;
 mod killed;
+mod measured;
+mod mounts;
 mod scanning;
 mod trashing;
 mod trees;

@@ -171,12 +171,7 @@ impl Files {
     /// Removes for good the batches that are older than `kept` at `now`, and, where `down_to` is given because an
     /// administrator asked for it, the oldest ones until no more than so many bytes are left. Never called by
     /// apply: a full trash stops repair (settlement-review 38).
-    pub fn prune(
-        &self,
-        now: SystemTime,
-        kept: Duration,
-        down_to: Option<u64>,
-    ) -> Result<Pruned, TrashError> {
+    pub fn prune(&self, now: SystemTime, kept: Duration, down_to: Option<u64>) -> Result<Pruned, TrashError> {
         let _exclusive = self.exclusive();
         let under_way = self.journal()?.map(|journal| journal.batch);
         let trashed = self.trash()?;

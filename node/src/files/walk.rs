@@ -100,7 +100,7 @@ impl Walk<'_> {
                 reason,
             })?;
             self.note(directory, path, listed)?;
-            if self.out.found.len() % REPORT_EVERY == 0 {
+            if self.out.found.len().is_multiple_of(REPORT_EVERY) {
                 self.job.report(Stage::Walk, self.out.found.len(), 0);
             }
         }
@@ -186,7 +186,9 @@ fn list(directory: &OwnedFd) -> std::io::Result<Option<Vec<Listed>>> {
             Ok(listed) => listing.push(listed),
             Err(error) if beneath::has_moved(&error) => return Ok(None),
             // What was a link is none any more.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         }
     }

@@ -31,6 +31,7 @@ pub struct Hint;
 pub struct Watch {
     hints: Receiver<Hint>,
     stop: Arc<AtomicBool>,
+    active: Arc<AtomicBool>,
     wake: Sender<Message>,
     thread: Option<JoinHandle<()>>,
 }
@@ -52,22 +53,30 @@ pub fn watch(root: &Path) -> Result<Watch, WatchError> {
     let (to_hints, hints) = sync_channel(HINTS);
     let (wake, messages) = channel();
     let stop = Arc::new(AtomicBool::new(false));
+    let active = Arc::new(AtomicBool::new(false));
     let watcher = Watching {
         root: root.to_owned(),
         stop: Arc::clone(&stop),
+        active: Arc::clone(&active),
         hints: to_hints,
         wake: wake.clone(),
         messages,
     };
     let thread = thread::Builder::new().name("watch".into()).spawn(move || watcher.run());
     let thread = thread.map_err(|source| WatchError { root: root.to_owned(), source })?;
-    Ok(Watch { hints, stop, wake, thread: Some(thread) })
+    Ok(Watch { hints, stop, active, wake, thread: Some(thread) })
 }
 
 impl Watch {
     /// Waits for a hint, at most so long.
     pub fn wait(&self, timeout: Duration) -> Option<Hint> {
         self.hints.recv_timeout(timeout).ok()
+    }
+
+    /// Whether changes are seen at the moment. Not while the root is absent, nor when the system refuses so many
+    /// watches: then only scans find changes.
+    pub fn is_active(&self) -> bool {
+        self.active.load(Ordering::Relaxed)
     }
 }
 
@@ -85,6 +94,7 @@ impl Drop for Watch {
 struct Watching {
     root: PathBuf,
     stop: Arc<AtomicBool>,
+    active: Arc<AtomicBool>,
     hints: SyncSender<Hint>,
     wake: Sender<Message>,
     messages: Receiver<Message>,
@@ -104,6 +114,7 @@ impl Watching {
                 self.hint();
             }
             was_there = watcher.is_some();
+            self.active.store(was_there, Ordering::Relaxed);
             match (&watcher, before) {
                 (Some(_), Some(identity)) => self.follow(identity),
                 (_, None) => self.pause(RETRY),

@@ -30,7 +30,8 @@ pub(super) fn check_nothing_is_lost(files: &Files, before: &Tree, after: &Tree) 
                     }
                     (Thing::Directory(mode), TrashedKind::Directory) => trashed.mode == *mode && at.is_dir(),
                     (Thing::Link(target), TrashedKind::Symlink) => {
-                        std::os::unix::ffi::OsStrExt::as_bytes(fs::read_link(at).unwrap().as_os_str()) == target
+                        std::os::unix::ffi::OsStrExt::as_bytes(fs::read_link(at).unwrap().as_os_str())
+                            == target
                     }
                     _ => false,
                 }
@@ -67,7 +68,8 @@ fn the_law_holds_with_the_trash_on_another_file_system() {
     let Ok(shared_memory) = tempfile::tempdir_in("/dev/shm") else { return };
     let mut g = quickcheck::Gen::new(30);
     for _ in 0..20 {
-        let (a, b) = (<Tree as quickcheck::Arbitrary>::arbitrary(&mut g), quickcheck::Arbitrary::arbitrary(&mut g));
+        let (a, b) =
+            (<Tree as quickcheck::Arbitrary>::arbitrary(&mut g), quickcheck::Arbitrary::arbitrary(&mut g));
         let directory = tempfile::tempdir().unwrap();
         let daemon = tempfile::tempdir_in(shared_memory.path()).unwrap();
         let files = World::files(directory.path());
@@ -215,7 +217,13 @@ fn a_directory_that_goes_takes_what_no_scan_knew_into_the_trash() {
     world.write("old/.althing-mine", "not one of ours");
     world.apply(root);
     assert!(!world.at("old").exists());
-    let kinds: Vec<_> = world.files.trash().unwrap().into_iter().map(|trashed| (trashed.path.lossy(), trashed.kind)).collect();
+    let kinds: Vec<_> = world
+        .files
+        .trash()
+        .unwrap()
+        .into_iter()
+        .map(|trashed| (trashed.path.lossy(), trashed.kind))
+        .collect();
     for wanted in [
         ("old", TrashedKind::Directory),
         ("old/file", TrashedKind::File),
@@ -257,4 +265,44 @@ fn links_are_replaced_and_never_followed() {
     assert_eq!(fs::read(outside.join("b")).unwrap(), b"theirs");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
     assert_eq!(world.scan().manifest.root, root);
+}
+
+#[test]
+fn a_pipe_where_something_is_wanted_goes_to_the_trash() {
+    let world = World::new();
+    world.write("a", "1");
+    world.write("d/b", "1");
+    let root = world.capture();
+    fs::remove_file(world.at("a")).unwrap();
+    fs::remove_dir_all(world.at("d")).unwrap();
+    for name in ["a", "d"] {
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, world.at(name), kind, mode, 0).unwrap();
+    }
+    world.apply(root);
+    assert_eq!(world.scan().manifest.root, root);
+    assert!(world.files.trash().unwrap().iter().all(|trashed| trashed.kind == TrashedKind::Special));
+    assert_eq!(world.files.trash().unwrap().len(), 2);
+}
+
+#[test]
+fn directories_that_nobody_may_write_to_are_filled_and_closed_again() {
+    let closed = |content: &str| {
+        Tree(
+            [
+                (path("d"), Thing::Directory(0o555)),
+                (path("d/e"), Thing::Directory(0o500)),
+                (path("d/e/file"), Thing::File(0o400, content.into())),
+                (path("d/e/link"), Thing::Link(content.into())),
+            ]
+            .into(),
+        )
+    };
+    let mut other = closed("two");
+    other.0.insert(path("d/e/f"), Thing::Directory(0o111 | 0o400));
+    other.0.insert(path("d/e/f/more"), Thing::File(0o444, b"more".to_vec()));
+    for (a, b) in [(closed("one"), other.clone()), (other, closed("one"))] {
+        let directory = tempfile::tempdir().unwrap();
+        check_law(directory.path(), &a, &b);
+    }
 }

@@ -29,7 +29,13 @@ fn another_directory_is_captured_and_the_daemons_own_is_refused() {
     fs::create_dir(&inner).unwrap();
     let link = other.path().join("link");
     std::os::unix::fs::symlink(&world.files.directory, &link).unwrap();
-    let refused = [&world.files.directory, &world.files.directory.join("store"), &link, &inner, &other.path().join("no")];
+    let refused = [
+        &world.files.directory,
+        &world.files.directory.join("store"),
+        &link,
+        &inner,
+        &other.path().join("no"),
+    ];
     for path in refused.into_iter().chain([&world.files.root().to_owned()]) {
         assert!(matches!(capture(path), Err(CaptureError::Refused { .. })), "{path:?}");
     }

@@ -24,7 +24,9 @@ fn files_at(directory: &Path, daemon: &Path) -> Files {
 /// Not a test of its own: what the child does.
 #[test]
 fn applies_when_told() {
-    let (Ok(world), Ok(root), Ok(daemon)) = (std::env::var(WORLD), std::env::var(ROOT), std::env::var(DAEMON)) else {
+    let (Ok(world), Ok(root), Ok(daemon)) =
+        (std::env::var(WORLD), std::env::var(ROOT), std::env::var(DAEMON))
+    else {
         return;
     };
     let files = files_at(Path::new(&world), Path::new(&daemon));

@@ -159,7 +159,8 @@ fn special_files_are_listed_and_our_own_names_are_not() {
     world.write(".althing-new-0123456789abcdef", "x");
     let scan = world.scan();
     assert_eq!(scan.manifest.extent().unwrap().items, 0);
-    let found: Vec<_> = scan.unmanaged.iter().map(|unmanaged| (unmanaged.path.lossy(), unmanaged.what)).collect();
+    let found: Vec<_> =
+        scan.unmanaged.iter().map(|unmanaged| (unmanaged.path.lossy(), unmanaged.what)).collect();
     assert_eq!(found, [("fifo".to_owned(), Special::Fifo), ("socket".to_owned(), Special::Socket)]);
 }
 

@@ -64,3 +64,23 @@ fn pruning_removes_what_is_old_and_on_request_what_is_much() {
     let (world, _) = world_with_trash();
     assert_eq!(world.files.prune(now, TRASH_KEPT, Some(5)).unwrap().items, 3);
 }
+
+#[test]
+fn a_restored_directory_has_the_modes_it_had() {
+    use trees::{Thing, Tree};
+    let world = World::new();
+    let root = world.capture();
+    let tree = Tree(
+        [
+            (path("d"), Thing::Directory(0o750)),
+            (path("d/e"), Thing::Directory(0o555)),
+            (path("d/e/file"), Thing::File(0o4755, b"1".to_vec())),
+        ]
+        .into(),
+    );
+    tree.make(world.files.root());
+    world.apply(root);
+    world.files.restore(&find(&world.files.trash().unwrap(), "d").id, None).unwrap();
+    assert_eq!(Tree::read(world.files.root()), tree);
+    trees::clear(world.files.root());
+}

@@ -53,7 +53,9 @@ impl Arbitrary for Tree {
         let leaves: Vec<ItemPath> = self
             .0
             .keys()
-            .filter(|path| !self.0.keys().any(|other| other.split().is_some_and(|(parent, _)| parent == **path)))
+            .filter(|path| {
+                !self.0.keys().any(|other| other.split().is_some_and(|(parent, _)| parent == **path))
+            })
             .cloned()
             .collect();
         let tree = self.0.clone();
@@ -95,8 +97,11 @@ impl Tree {
     }
 }
 
-/// Removes everything in `root`, whatever its modes.
+/// Removes everything in `root`, if there is one, whatever its modes.
 pub(super) fn clear(root: &Path) {
+    if !root.exists() {
+        return;
+    }
     for entry in fs::read_dir(root).unwrap() {
         let at = entry.unwrap().path();
         if at.symlink_metadata().unwrap().is_dir() {

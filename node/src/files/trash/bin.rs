@@ -120,16 +120,20 @@ impl<'a> Bin<'a> {
             match swap::move_to_free((parent, name), (&directory, last)) {
                 Ok(()) => {}
                 Err(Errno::EXIST) => continue,
-                Err(Errno::XDEV) => match carry_over(parent, name, &directory, last) {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                    result => result?,
-                },
+                Err(Errno::XDEV) => {
+                    // A copy counts only once the directories it lies in are durable.
+                    self.sync()?;
+                    match carry_over(parent, name, &directory, last) {
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                        result => result?,
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
             let parent_path = path.split().map_or_else(ItemPath::root, |(parent, _)| parent);
             self.unsynced.insert((layer, parent_path));
-            let content = known
-                .and_then(|(scanned, content)| content.filter(|_| scanned.is_same_but_moved(&stamp)));
+            let content =
+                known.and_then(|(scanned, content)| content.filter(|_| scanned.is_same_but_moved(&stamp)));
             sync_item(&directory, last);
             self.note(layer, path, &stamp, size, content);
             return self.save_if_many();
@@ -137,10 +141,11 @@ impl<'a> Bin<'a> {
         Err(BinError::Io(io::Error::other("taken away too often in one apply")))
     }
 
-    /// Notes a directory that was removed when it was empty, and lets it appear in the trash.
-    pub(crate) fn take_empty_directory(&mut self, path: &ItemPath, stamp: &Stamp) -> Result<(), BinError> {
+    /// Lists a directory that is about to be removed, and makes its like in the trash. It counts once saved.
+    pub(crate) fn list_directory(&mut self, path: &ItemPath, stamp: &Stamp) -> Result<(), BinError> {
         for layer in 0..LAYERS {
-            match self.open_place(layer, path).and_then(|(parent, last)| Ok(ensure_directory(&parent, last)?)) {
+            match self.open_place(layer, path).and_then(|(parent, last)| Ok(ensure_directory(&parent, last)?))
+            {
                 Ok(_) => {
                     self.note(layer, path, stamp, 0, None);
                     return self.save_if_many();
@@ -154,16 +159,7 @@ impl<'a> Bin<'a> {
 
     /// Makes durable what was taken, and the records of it.
     pub(crate) fn save(&mut self) -> Result<(), BinError> {
-        for (layer, path) in std::mem::take(&mut self.unsynced) {
-            let mut at = path;
-            loop {
-                rustix::fs::fsync(self.layer(layer)?.directory(&at)?)?;
-                match at.split() {
-                    Some((parent, _)) => at = parent,
-                    None => break,
-                }
-            }
-        }
+        self.sync()?;
         let encoded: Vec<(String, Vec<u8>)> =
             self.unsaved.iter().map(|trashed| (trashed.key(), codec::encode(trashed))).collect();
         if encoded.is_empty() {
@@ -173,6 +169,24 @@ impl<'a> Bin<'a> {
             encoded.iter().map(|(key, value)| (key.as_str(), Some(&value[..]))).collect();
         self.files.store.put_records(&records).map_err(|error| BinError::Store(error.into()))?;
         self.unsaved.clear();
+        Ok(())
+    }
+
+    /// Makes directories of the trash durable, with all above them.
+    fn sync(&mut self) -> Result<(), BinError> {
+        let mut all = BTreeSet::new();
+        for (layer, path) in std::mem::take(&mut self.unsynced) {
+            let mut at = Some(path);
+            while let Some(path) = at {
+                at = path.split().map(|(parent, _)| parent);
+                if !all.insert((layer, path)) {
+                    break;
+                }
+            }
+        }
+        for (layer, path) in all {
+            rustix::fs::fsync(self.layer(layer)?.directory(&path)?)?;
+        }
         Ok(())
     }
 
