@@ -9,7 +9,6 @@ mod http;
 mod reads;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -61,7 +60,6 @@ struct Shared {
     to: mpsc::Sender<Happening>,
     events: watch::Receiver<u64>,
     address: Address,
-    dir: PathBuf,
     faults: bool,
     key: PeerKey,
 }
@@ -76,8 +74,8 @@ impl Api {
         events: watch::Receiver<u64>,
         key: PeerKey,
     ) -> Self {
-        let (dir, faults) = (config.dir.clone(), config.faults);
-        Self { shared: Arc::new(Shared { store, net, to, events, address, dir, faults, key }) }
+        let faults = config.faults;
+        Self { shared: Arc::new(Shared { store, net, to, events, address, faults, key }) }
     }
 
     /// Asks the loop something about the member.
@@ -109,7 +107,11 @@ impl Api {
     }
 
     /// Answers a call here or on another member. `progress` takes lines that come before the answer.
-    pub(crate) async fn answer(&self, call: Call, progress: Option<mpsc::UnboundedSender<Value>>) -> Result<Value, Value> {
+    pub(crate) async fn answer(
+        &self,
+        call: Call,
+        progress: Option<mpsc::UnboundedSender<Value>>,
+    ) -> Result<Value, Value> {
         let by = self.own_name().await;
         let result = match self.target(&call).await {
             Ok(None) => self.here(&call, progress).await,
@@ -147,14 +149,21 @@ impl Api {
                 .try_("see who is heard", "althing member list");
             error_document(&refusal, "")
         };
-        let answer = self.shared.net.request(peer, body, patience).await.map_err(|error| unreachable(error.to_string()))?;
+        let answer = self
+            .shared
+            .net
+            .request(peer, body, patience)
+            .await
+            .map_err(|error| unreachable(error.to_string()))?;
         let value: Value = serde_json::from_slice(&answer).map_err(|error| unreachable(error.to_string()))?;
         if value.get("error").is_some() { Err(value) } else { Ok(value) }
     }
 
     /// Answers a peer's call. Only members of the roster may call.
     pub(crate) async fn relayed(&self, from: MemberId, body: &[u8]) -> Vec<u8> {
-        let name = self.ask(move |member, _| member.state().and_then(|state| state.member(&from).map(|m| m.name.clone())));
+        let name = self.ask(move |member, _| {
+            member.state().and_then(|state| state.member(&from).map(|m| m.name.clone()))
+        });
         let value = match (name.await.ok().flatten(), serde_json::from_slice::<Call>(body)) {
             (Some(name), Ok(mut call)) => {
                 // It was sent here: nothing is passed on twice.
@@ -218,7 +227,8 @@ fn not_in_entity() -> Refusal {
 }
 
 fn no_member(name: &str) -> Refusal {
-    Refusal::new(Code::NoSuchMember, format!("there is no member {name}")).try_("see who there is", "althing member list")
+    Refusal::new(Code::NoSuchMember, format!("there is no member {name}"))
+        .try_("see who there is", "althing member list")
 }
 
 fn no_application(name: &str) -> Refusal {

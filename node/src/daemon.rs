@@ -107,7 +107,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let secret = identity::load(&config.dir)?;
     let bulk_listen = config.bulk_listen.unwrap_or_else(|| next_port(config.listen));
     let (net, from_net) = Net::start(NetConfig { secret, listen: config.listen, bulk_listen }).await?;
-    let address = own_address(&config, &net);
+    let (control, bulk) = net.listening();
+    let address = Address { control, bulk };
     let saved = Saved::read(
         store.read_all(althing_protocol::effect::Family::Meta)?,
         store.read_all(althing_protocol::effect::Family::Votes)?,
@@ -148,14 +149,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 fn next_port(listen: std::net::SocketAddr) -> std::net::SocketAddr {
     let port = if listen.port() == 0 { 0 } else { listen.port().wrapping_add(1) };
     std::net::SocketAddr::new(listen.ip(), port)
-}
-
-fn own_address(config: &Config, net: &Net) -> Address {
-    let (control, bulk) = net.listening();
-    match config.advertise {
-        Some(advertise) => Address { control: advertise, bulk: std::net::SocketAddr::new(advertise.ip(), bulk.port()) },
-        None => Address { control, bulk },
-    }
 }
 
 fn now(began: Instant) -> Now {
@@ -276,13 +269,19 @@ impl Daemon {
             }
             Output::Capture { capture, application, source } => {
                 if !self.submit(&application, PlaceWork::Capture { capture, source }) {
-                    self.later(Input::Captured { capture, result: Err("this application cannot be read now".into()) });
+                    self.later(Input::Captured {
+                        capture,
+                        result: Err("this application cannot be read now".into()),
+                    });
                 }
             }
             Output::Fetch { fetch, from, wants, .. } => self.fetch(fetch, from, wants),
             Output::Apply { apply, application, root, epoch } => {
                 if !self.submit(&application, PlaceWork::Apply { apply, root, epoch }) {
-                    self.later(Input::Applied { apply, result: Err("this application cannot be written now".into()) });
+                    self.later(Input::Applied {
+                        apply,
+                        result: Err("this application cannot be written now".into()),
+                    });
                 }
             }
             Output::Keep(roots) => self.keep(roots),
@@ -318,7 +317,8 @@ impl Daemon {
 
     fn send_chain(&self, to: MemberId, after: u64) {
         let from = (after + 1).to_be_bytes();
-        let read = self.store.read_from(althing_protocol::effect::Family::Chain, &from, limits::CHAIN_RECORDS);
+        let read =
+            self.store.read_from(althing_protocol::effect::Family::Chain, &from, limits::CHAIN_RECORDS);
         let links = match read {
             Ok(entries) => entries,
             Err(error) => {
@@ -376,7 +376,9 @@ impl Daemon {
                 Ok(place) => {
                     self.live.places.insert(name, place);
                 }
-                Err(error) => self.log(Event::new(Severity::Critical, "application.refused", format!("{error:#}")).about(&name)),
+                Err(error) => self.log(
+                    Event::new(Severity::Critical, "application.refused", format!("{error:#}")).about(&name),
+                ),
             }
         }
     }
@@ -387,8 +389,12 @@ impl Daemon {
             let result = match from {
                 Some(holder) => transfer::fetch(&net, store, holder.0, wants).await,
                 None => {
-                    let looked = tokio::task::spawn_blocking(move || transfer::look_here(&store, &wants)).await;
-                    looked.unwrap_or_else(|error| Fetched { error: Some(error.to_string()), ..Fetched::default() })
+                    let looked =
+                        tokio::task::spawn_blocking(move || transfer::look_here(&store, &wants)).await;
+                    looked.unwrap_or_else(|error| Fetched {
+                        error: Some(error.to_string()),
+                        ..Fetched::default()
+                    })
                 }
             };
             to.send(Happening::Input(Input::Fetched { fetch, result })).await
@@ -402,7 +408,9 @@ impl Daemon {
 
     fn log(&self, event: Event) {
         match event.severity {
-            Severity::Info | Severity::Notice => tracing::info!(kind = event.kind, application = event.application, "{}", event.text),
+            Severity::Info | Severity::Notice => {
+                tracing::info!(kind = event.kind, application = event.application, "{}", event.text)
+            }
             Severity::Warning | Severity::Critical => {
                 tracing::warn!(kind = event.kind, application = event.application, "{}", event.text);
             }
@@ -425,7 +433,8 @@ impl Daemon {
                     Err(error) => problems.push(join_problem(&address, &error)),
                 }
             }
-            let answer = answer.ok_or_else(|| format!("no address of the invitation answers: {}", problems.join("; ")));
+            let answer = answer
+                .ok_or_else(|| format!("no address of the invitation answers: {}", problems.join("; ")));
             to.send(Happening::Input(Input::JoinAnswered(answer))).await
         });
     }

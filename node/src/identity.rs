@@ -28,7 +28,11 @@ pub(crate) fn load(dir: &Path) -> anyhow::Result<[u8; 32]> {
 fn read(path: &Path) -> anyhow::Result<[u8; 32]> {
     let mode = fs::metadata(path)?.permissions().mode();
     if mode & 0o077 != 0 {
-        bail!("{} can be read by others (mode {:o}): chmod 600 it, or better make a new member", path.display(), mode & 0o777);
+        bail!(
+            "{} can be read by others (mode {:o}): chmod 600 it, or better make a new member",
+            path.display(),
+            mode & 0o777
+        );
     }
     let mut text = String::new();
     File::open(path)?.take(128).read_to_string(&mut text)?;

@@ -28,8 +28,6 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where it listens for content; the port after `listen` if not given.
     pub bulk_listen: Option<SocketAddr>,
-    /// The address that others dial, if it is not the one it listens on.
-    pub advertise: Option<SocketAddr>,
     /// Puts every application's root below this directory: many members on one machine.
     pub prefix: Option<PathBuf>,
     /// What is logged: `info`, `debug`, `althing_protocol=trace`…

@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime};
 
 use althing_protocol::effect::{Applied, Captured, Depth, Input, Scan, Source};
 use althing_protocol::hash::Hash;
-use althing_protocol::manifest::Manifest;
 use althing_store::Store;
 use tokio::sync::mpsc;
 
@@ -84,7 +83,8 @@ impl Place {
         thread::Builder::new().name("hints".into()).spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 // One waiting scan sees everything that happened before it begins.
-                if watch.wait(Duration::from_millis(500)).is_some() && !scanning.swap(true, Ordering::AcqRel) {
+                if watch.wait(Duration::from_millis(500)).is_some() && !scanning.swap(true, Ordering::AcqRel)
+                {
                     let _ = work.try_send(Work::Scan(Depth::Changed));
                 }
             }
@@ -95,11 +95,6 @@ impl Place {
     /// Queues work; scans are merged, the rest waits its turn.
     pub(crate) fn submit(&self, work: Work) -> bool {
         self.work.try_send(work).is_ok()
-    }
-
-    /// The live tree, for people who ask now.
-    pub(crate) fn live(&self) -> anyhow::Result<Manifest> {
-        Ok(self.files.scan(ScanMode::Trust, Job::unattended())?.manifest)
     }
 }
 
@@ -203,7 +198,9 @@ fn unseen(error: ScanError) -> Scan {
     match error {
         ScanError::Absent => Scan::Absent,
         // Somebody removed the whole tree: that is drift, and what was settled comes back from the store.
-        ScanError::Unreadable { path, source } if path.is_root() && source.kind() == std::io::ErrorKind::NotFound => {
+        ScanError::Unreadable { path, source }
+            if path.is_root() && source.kind() == std::io::ErrorKind::NotFound =>
+        {
             Scan::Absent
         }
         ScanError::Unstable { .. } => Scan::Unstable(error.to_string()),
@@ -221,7 +218,10 @@ fn describe(differences: &[althing_protocol::repair::Difference]) -> String {
         Change::Attributes => 'U',
         Change::Kind => 'T',
     };
-    let named = differences.iter().take(5).map(|difference| format!("{} {}", letter(difference.change()), difference.path.lossy()));
+    let named = differences
+        .iter()
+        .take(5)
+        .map(|difference| format!("{} {}", letter(difference.change()), difference.path.lossy()));
     let mut text = named.collect::<Vec<_>>().join(", ");
     if differences.len() > 5 {
         text = format!("{text} and {} more", differences.len() - 5);

@@ -26,7 +26,8 @@ impl Sampler {
         (self.busy, self.total) = (busy, total);
         let (memory_total, memory_used) = memory().unwrap_or_default();
         let disks = self.paths.iter().filter_map(disk);
-        let (disk_used, disk_total) = disks.max_by_key(|(used, total)| Ratio::of(*used, *total)).unwrap_or_default();
+        let (disk_used, disk_total) =
+            disks.max_by_key(|(used, total)| Ratio::of(*used, *total)).unwrap_or_default();
         let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
         Readings { cpu, memory_used, memory_total, disk_used, disk_total, capacity: processors * 1000 }
     }
@@ -35,7 +36,8 @@ impl Sampler {
 /// Ticks that were used, and all ticks, since the system started.
 fn processor_time() -> Option<(u64, u64)> {
     let text = fs::read_to_string("/proc/stat").ok()?;
-    let ticks: Vec<u64> = text.lines().next()?.split_whitespace().skip(1).map_while(|field| field.parse().ok()).collect();
+    let ticks: Vec<u64> =
+        text.lines().next()?.split_whitespace().skip(1).map_while(|field| field.parse().ok()).collect();
     // user nice system idle iowait irq softirq steal; guest time is counted in user already.
     let total: u64 = ticks.iter().take(8).sum();
     let idle = ticks.get(3)? + ticks.get(4)?;

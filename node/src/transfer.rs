@@ -83,9 +83,8 @@ fn receive(store: &Store, stream: BulkStream, wants: &[Want]) -> Fetched {
             break;
         }
         let taken = match want {
-            Want::Directory(name) => take_directory(&mut stream, name).map(|found| {
-                found.map(|directory| directories.push((*name, directory))).is_some()
-            }),
+            Want::Directory(name) => take_directory(&mut stream, name)
+                .map(|found| found.map(|directory| directories.push((*name, directory))).is_some()),
             Want::File(name, size) => take_file(&mut stream, &mut batch, name, *size),
         };
         match taken {

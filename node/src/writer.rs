@@ -26,9 +26,15 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread. `last_event` tells the number of the newest event.
-    pub(crate) fn start(store: Arc<Store>, to: mpsc::Sender<Happening>, last_event: watch::Sender<u64>) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        store: Arc<Store>,
+        to: mpsc::Sender<Happening>,
+        last_event: watch::Sender<u64>,
+    ) -> anyhow::Result<Self> {
         let (work, queue) = sync_channel(QUEUE);
-        thread::Builder::new().name("writer".into()).spawn(move || write(&store, &queue, &to, &last_event))?;
+        thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || write(&store, &queue, &to, &last_event))?;
         Ok(Self { work })
     }
 
@@ -38,7 +44,12 @@ impl Writer {
     }
 }
 
-fn write(store: &Store, queue: &Receiver<Work>, to: &mpsc::Sender<Happening>, last_event: &watch::Sender<u64>) {
+fn write(
+    store: &Store,
+    queue: &Receiver<Work>,
+    to: &mpsc::Sender<Happening>,
+    last_event: &watch::Sender<u64>,
+) {
     let mut events = Vec::new();
     while let Ok(first) = queue.recv() {
         let mut next = Some(first);

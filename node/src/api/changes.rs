@@ -46,7 +46,11 @@ fn parse<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, Refusal> {
 }
 
 impl Api {
-    pub(super) async fn change(&self, call: &Call, progress: Option<mpsc::UnboundedSender<Value>>) -> Answered {
+    pub(super) async fn change(
+        &self,
+        call: &Call,
+        progress: Option<mpsc::UnboundedSender<Value>>,
+    ) -> Answered {
         let address = self.shared.address;
         match call.path.as_str() {
             "command" => self.command(call, parse::<CommandBody>(call)?.command, progress).await,
@@ -88,21 +92,28 @@ impl Api {
     }
 
     async fn restore(&self, body: RestoreBody) -> Answered {
-        let bad = |_| Refusal::new(Code::NoSuchItem, format!("there is nothing {} in the trash", body.id))
-            .try_("see what there is", "althing trash list");
+        let bad = |_| {
+            Refusal::new(Code::NoSuchItem, format!("there is nothing {} in the trash", body.id))
+                .try_("see what there is", "althing trash list")
+        };
         let id: TrashId = body.id.parse().map_err(bad)?;
-        let places = self.ask(|_, live| live.places.values().map(|place| place.files.clone()).collect::<Vec<_>>()).await?;
+        let places = self
+            .ask(|_, live| live.places.values().map(|place| place.files.clone()).collect::<Vec<_>>())
+            .await?;
         let to = body.to.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let owner = places.into_iter().find(|files| {
-                files.trash().is_ok_and(|items| items.iter().any(|item| item.id == id))
-            });
+            let owner = places
+                .into_iter()
+                .find(|files| files.trash().is_ok_and(|items| items.iter().any(|item| item.id == id)));
             owner.map(|files| files.restore(&id, to.as_deref()))
         });
         let restored = work.await.map_err(|error| Refusal::new(Code::Failed, error.to_string()))?;
         let restored = restored.ok_or_else(|| {
-            Refusal::new(Code::NoSuchItem, format!("there is nothing {} in the trash of this member", body.id))
-                .try_("see what there is", "althing trash list")
+            Refusal::new(
+                Code::NoSuchItem,
+                format!("there is nothing {} in the trash of this member", body.id),
+            )
+            .try_("see what there is", "althing trash list")
         })?;
         let path = restored.map_err(|error| Refusal::new(Code::Unsafe, error.to_string()))?;
         Ok(json!({ "outcome": { "restored": { "path": path.to_string_lossy() } } }))
@@ -112,7 +123,12 @@ impl Api {
         let names = body.members.clone();
         let keys = self.view(move |member, _| {
             let state = member.state()?;
-            Some(names.iter().map(|name| state.member_named(name).map(|m| m.id.0).ok_or_else(|| name.clone())).collect::<Vec<_>>())
+            Some(
+                names
+                    .iter()
+                    .map(|name| state.member_named(name).map(|m| m.id.0).ok_or_else(|| name.clone()))
+                    .collect::<Vec<_>>(),
+            )
         });
         let mut blocked = BTreeSet::new();
         for key in keys.await? {
@@ -125,7 +141,8 @@ impl Api {
     /// The driver of an application.
     pub(super) async fn place(&self, name: &str) -> Result<std::sync::Arc<crate::files::Files>, Refusal> {
         let wanted = name.to_owned();
-        let files = self.ask(move |_, live| live.places.get(&wanted).map(|place| place.files.clone())).await?;
+        let files =
+            self.ask(move |_, live| live.places.get(&wanted).map(|place| place.files.clone())).await?;
         files.ok_or_else(|| no_application(name))
     }
 }

@@ -6,7 +6,9 @@ use althing_protocol::manifest::{Item, Manifest};
 use althing_protocol::path::ItemPath;
 use althing_protocol::repair::{Change, Difference, diff};
 use althing_protocol::time::WallTime;
-use althing_protocol::view::{ChangeView, Diff, DiffTotals, ItemView, Items, RevisionView, Side, Trash, TrashItem};
+use althing_protocol::view::{
+    ChangeView, Diff, DiffTotals, ItemView, Items, RevisionView, Side, Trash, TrashItem,
+};
 use serde_json::Value;
 
 use super::reads::{flag, needed, number};
@@ -72,7 +74,8 @@ impl Api {
         };
         let items = manifest.items().map_err(failed)?;
         let below = |path: &ItemPath| path.lossy().starts_with(&prefix);
-        let items = items.iter().filter(|(path, _)| below(path)).map(|(path, item)| item_view(path, item)).collect();
+        let items =
+            items.iter().filter(|(path, _)| below(path)).map(|(path, item)| item_view(path, item)).collect();
         document("althing.items/1", &Items { application, revision, root: manifest.root, items })
     }
 
@@ -145,8 +148,14 @@ impl Api {
         let listed = tokio::task::spawn_blocking(move || {
             places.iter().map(|files| files.trash()).collect::<Result<Vec<_>, _>>()
         });
-        let mut items: Vec<TrashItem> =
-            listed.await.map_err(failed)?.map_err(failed)?.into_iter().flatten().map(|item| trash_item(&item)).collect();
+        let mut items: Vec<TrashItem> = listed
+            .await
+            .map_err(failed)?
+            .map_err(failed)?
+            .into_iter()
+            .flatten()
+            .map(|item| trash_item(&item))
+            .collect();
         items.sort_by(|a, b| (&b.at, &b.id).cmp(&(&a.at, &a.id)));
         let bytes = items.iter().map(|item| item.bytes).sum();
         document("althing.trash/1", &Trash { items, bytes })
@@ -244,7 +253,8 @@ fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0u32, |bits, byte| (bits << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits =
+            chunk.iter().fold(0u32, |bits, byte| (bits << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..4 {
             let letter = char::from(LETTERS[(bits >> (18 - 6 * place)) as usize & 63]);
             text.push(if place <= chunk.len() { letter } else { '=' });

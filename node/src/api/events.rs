@@ -35,7 +35,11 @@ impl Api {
             let (events, next) = self.gather(call, &own, &cursor).await?;
             let over = tokio::time::Instant::now() >= until;
             if !events.is_empty() || over {
-                let cursor = next.iter().map(|(name, number)| format!("{name}:{number}")).collect::<Vec<_>>().join(",");
+                let cursor = next
+                    .iter()
+                    .map(|(name, number)| format!("{name}:{number}"))
+                    .collect::<Vec<_>>()
+                    .join(",");
                 return document("althing.events/1", &Events { events, cursor });
             }
             // Events of others are looked for once a second, our own at once.
@@ -44,7 +48,12 @@ impl Api {
         }
     }
 
-    async fn gather(&self, call: &Call, own: &str, cursor: &Cursor) -> Result<(Vec<EventView>, Cursor), Refusal> {
+    async fn gather(
+        &self,
+        call: &Call,
+        own: &str,
+        cursor: &Cursor,
+    ) -> Result<(Vec<EventView>, Cursor), Refusal> {
         let mut next = cursor.clone();
         let mut events = self.own_events(call, own, cursor.get(own).copied().unwrap_or(0), &mut next).await?;
         if !call.query.contains_key("local") {
@@ -65,7 +74,8 @@ impl Api {
     async fn others_events(&self, call: &Call, own: &str, cursor: &Cursor) -> Vec<(String, Value)> {
         let members = self.ask(|member, _| member.members()).await.ok().flatten();
         let names = members.into_iter().flat_map(|members| members.members);
-        let names = names.filter(|member| member.state == "alive" && member.name != own).map(|member| member.name);
+        let names =
+            names.filter(|member| member.state == "alive" && member.name != own).map(|member| member.name);
         let calls = names.map(|name| {
             let mut call = Call { body: None, ..call.clone() };
             call.query.insert("on".into(), name.clone());
@@ -79,7 +89,13 @@ impl Api {
         answers.into_iter().filter_map(|(name, answer)| Some((name, answer.ok()?))).collect()
     }
 
-    async fn own_events(&self, call: &Call, own: &str, after: u64, next: &mut Cursor) -> Result<Vec<EventView>, Refusal> {
+    async fn own_events(
+        &self,
+        call: &Call,
+        own: &str,
+        after: u64,
+        next: &mut Cursor,
+    ) -> Result<Vec<EventView>, Refusal> {
         let store = self.shared.store.clone();
         let read = tokio::task::spawn_blocking(move || {
             let (mut all, mut from) = (Vec::new(), after);
@@ -91,7 +107,10 @@ impl Api {
             }
         });
         let failed = |error: String| Refusal::new(Code::Failed, error);
-        let stored = read.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+        let stored = read
+            .await
+            .map_err(|error| failed(error.to_string()))?
+            .map_err(|error| failed(error.to_string()))?;
         next.insert(own.to_owned(), stored.last().map_or(after, |(number, _)| *number));
         let names = self.ask(|member, _| member.state().cloned()).await?;
         let filter = Filter::new(call)?;
@@ -131,7 +150,10 @@ struct Filter {
 impl Filter {
     fn new(call: &Call) -> Result<Self, Refusal> {
         let list = |name: &str| -> Vec<String> {
-            call.query.get(name).map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default()
+            call.query
+                .get(name)
+                .map(|names| names.split(',').map(str::to_owned).collect())
+                .unwrap_or_default()
         };
         let severity = call.query.get("severity").map_or("info", String::as_str);
         let severity = serde_json::from_value(json!(severity))
@@ -144,7 +166,8 @@ impl Filter {
     }
 
     fn takes(&self, event: &EventView, at: u64) -> bool {
-        let among = |names: &[String], name: &str| names.is_empty() || names.iter().any(|other| other == name);
+        let among =
+            |names: &[String], name: &str| names.is_empty() || names.iter().any(|other| other == name);
         at >= self.since
             && event.severity >= self.severity
             && among(&self.members, &event.member)

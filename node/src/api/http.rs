@@ -36,10 +36,13 @@ impl Drop for Socket {
 pub(crate) fn listen(api: Api, dir: &Path, stop: CancellationToken) -> anyhow::Result<Socket> {
     let path = dir.join("althing.sock");
     match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context("the old socket"),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).context("the old socket");
+        }
         _ => {}
     }
-    let listener = UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener =
+        UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
     tokio::spawn(accept(listener, api, stop));
     Ok(Socket(path))
@@ -65,7 +68,8 @@ async fn accept(listener: UnixListener, api: Api, stop: CancellationToken) {
 }
 
 async fn serve(stream: UnixStream, api: Api) {
-    let by = stream.peer_cred().map_or_else(|_| "unknown".to_owned(), |credentials| user_name(credentials.uid()));
+    let by =
+        stream.peer_cred().map_or_else(|_| "unknown".to_owned(), |credentials| user_name(credentials.uid()));
     let router = Router::new().fallback(handle).with_state((api, by));
     let service = hyper_util::service::TowerToHyperService::new(router);
     let connection = hyper::server::conn::http1::Builder::new()

@@ -19,14 +19,17 @@ impl Api {
             "history" => {
                 let name = needed(call, "app")?;
                 let wanted = name.clone();
-                let history = self.view(move |member, _| member.state().map(|_| member.history(&wanted))).await?;
+                let history =
+                    self.view(move |member, _| member.state().map(|_| member.history(&wanted))).await?;
                 document("althing.history/1", &history.ok_or_else(|| no_application(&name))?)
             }
             "votes" => self.votes(query("app")).await,
             "why" => self.why(query("subject")).await,
             "health" => document("althing.health/1", &self.view(|member, _| member.health()).await?),
             "balance" => document("althing.balance/1", &self.view(|member, _| member.balance()).await?),
-            "invitations" => document("althing.invitations/1", &self.view(|member, _| member.invitations()).await?),
+            "invitations" => {
+                document("althing.invitations/1", &self.view(|member, _| member.invitations()).await?)
+            }
             "version" => self.version().await,
             "items" => self.items(call).await,
             "diff" => self.diff(call).await,
@@ -40,7 +43,10 @@ impl Api {
     async fn version(&self) -> Answered {
         let in_entity = self.ask(|member, _| member.state().is_some()).await?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        document("althing.version/1", &Version { version, protocol: althing_protocol::state::PROTOCOL, in_entity })
+        document(
+            "althing.version/1",
+            &Version { version, protocol: althing_protocol::state::PROTOCOL, in_entity },
+        )
     }
 
     async fn member(&self, name: Option<String>) -> Answered {
@@ -74,7 +80,8 @@ impl Api {
 
     async fn why(&self, subject: Option<String>) -> Answered {
         let wanted = subject.clone();
-        let (inside, why) = self.ask(move |member, _| (member.state().is_some(), member.why(wanted.as_deref()))).await?;
+        let (inside, why) =
+            self.ask(move |member, _| (member.state().is_some(), member.why(wanted.as_deref()))).await?;
         if !inside {
             return Err(not_in_entity());
         }
