@@ -10,6 +10,7 @@ use crate::args::Colour;
 pub(crate) mod apps;
 pub(crate) mod colour;
 pub(crate) mod diff;
+pub(crate) mod document;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod members;
