@@ -428,9 +428,11 @@ impl Ballot {
                     locked == *value || shown.is_some_and(|shown| since <= shown && shown < round)
                 }
             };
-            let agreed =
-                known.agreeable || shown.is_some() || self.promise.lock.is_some_and(|lock| lock.0 == *value);
-            (lock_allows && agreed).then_some((*value, shown))
+            let own_lock = self.promise.lock.filter(|lock| lock.0 == *value).map(|lock| lock.1);
+            let agreed = known.agreeable || shown.is_some() || own_lock.is_some();
+            // The newest POL that this vote rests on, shown or locked on. Without the lock, an honest member that
+            // moved its lock would look as if it had forgotten one (model: "lock not signed").
+            (lock_allows && agreed).then_some((*value, shown.max(own_lock)))
         })
     }
 

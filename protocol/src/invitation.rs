@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::hash::Hash;
-use crate::identity::Identity;
-use crate::record::{Genesis, Link};
+use crate::identity::{Identity, MemberId};
+use crate::record::Genesis;
 use crate::statement::Address;
 use crate::time::WallTime;
 
@@ -135,15 +135,22 @@ fn unbase32(text: &str) -> Option<Vec<u8>> {
     (bits == 0).then_some(bytes)
 }
 
-/// What a newcomer gets when it is let in: enough to check everything itself.
+/// A member that lets a newcomer in, and gives it the chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Sponsor {
+    /// Its key.
+    pub member: MemberId,
+    /// Where it listens.
+    pub address: Address,
+}
+
+/// What a newcomer gets when it is let in: enough to check everything that follows by itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct Welcome {
     /// Its hash must be the entity of the invitation.
     pub genesis: Genesis,
-    /// The chain from epoch 1, as far as it fits.
-    pub links: Vec<Link>,
-    /// Where the answering member listens.
-    pub sponsor: Address,
+    /// Whom to ask for the chain.
+    pub sponsor: Sponsor,
 }
 
 /// The answer to a join request.

@@ -3,7 +3,7 @@
 //! A map of the crate, bottom up: what is hashed, signed and encoded ([`hash`], [`identity`], [`codec`],
 //! [`statement`]); what is settled and by whom ([`record`], [`state`], [`validity`], [`ballot`]); what spreads it
 //! ([`wire`], [`gossip`], [`liveness`]); what is on disks ([`path`], [`manifest`], [`repair`], [`fetch`]); how well
-//! everybody does ([`metrics`]); and the machine that owns all of it, with its one seam (`member`, [`effect`],
+//! everybody does ([`metrics`]); and the machine that owns all of it, with its one seam ([`member`], [`effect`],
 //! [`control`], [`event`]).
 
 pub mod ballot;
@@ -19,6 +19,7 @@ pub mod invitation;
 pub mod limits;
 pub mod liveness;
 pub mod manifest;
+pub mod member;
 pub mod metrics;
 pub mod path;
 pub mod record;

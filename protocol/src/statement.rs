@@ -126,7 +126,8 @@ pub struct Vote {
     pub step: Step,
     /// Which record, or none.
     pub value: Option<Hash>,
-    /// Of a prevote: the round of the quorum of prevotes that released the author from its lock, if any [3].
+    /// Of a prevote: the round of the newest quorum of prevotes that it rests on, shown to the author or locked on
+    /// by it, if any [3].
     pub relied: Option<u32>,
 }
 

@@ -1,1 +1,3 @@
 //! simulations
+
+pub mod model;

@@ -1,0 +1,334 @@
+//! The apply: makes the tree equal to a settled manifest, from the store alone, always forward.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+
+use althing_protocol::hash::Hash;
+use althing_protocol::manifest::{Item, Manifest, ManifestError};
+use althing_protocol::path::ItemPath;
+use althing_protocol::repair::{self, Action, ActionList, Difference};
+
+use super::beneath::Beneath;
+use super::cache::Cache;
+use super::carry_out::{Engine, Scanned, StepError};
+use super::job::Job;
+use super::journal::Journal;
+use super::leftovers;
+use super::scan::{self, ScanError};
+use super::trash::{self, Bin, TrashId};
+use super::walk::{OURS, Special, Unmanaged, Walked};
+use super::{Files, ScanMode, StoreFault};
+
+/// How often the tree is looked at again because others changed it during the apply.
+const ROUNDS: u32 = 4;
+/// Room that is left on the disk beside what is written.
+const SPARE_BYTES: u64 = 1 << 20;
+
+/// What an apply did. The tree was equal to the manifest but for what others changed meanwhile; the next scan tells.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Applied {
+    /// Actions carried out.
+    pub changed: usize,
+    /// What was taken away.
+    pub trashed: Vec<TrashId>,
+    /// What was different before.
+    pub differences: Vec<Difference>,
+}
+
+/// Why a tree was not made equal to a manifest. The variants of the first group are found before anything is
+/// changed. After those of the second, `done` actions have been carried out, each completely, nothing is lost, and
+/// the journal stays: [`Files::recover`], or another apply, goes forward.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// There is no list of the tree. Nothing was changed.
+    #[error(transparent)]
+    Scan(ScanError),
+    /// The store lacks these: directories of the manifest, or contents. Nothing was changed.
+    #[error("the store lacks {} of what is to be applied", .0.len())]
+    Missing(Vec<Hash>),
+    /// The manifest names an item as this program names its temporary files. Nothing was changed.
+    #[error("the manifest has {path:?}, and names that begin with .althing- are reserved")]
+    Reserved {
+        /// Which.
+        path: ItemPath,
+    },
+    /// Something that is mounted in the tree lies where the manifest wants something else. Nothing was changed.
+    #[error("{path:?} is a mount point and in the way")]
+    InTheWay {
+        /// The mount.
+        path: ItemPath,
+    },
+    /// The disk of the tree lacks room. Nothing was changed.
+    #[error("needs {need} bytes on the disk of the tree, and {free} are free")]
+    NoRoom {
+        /// Bytes to be written.
+        need: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// The root could not be made. Nothing was changed.
+    #[error("cannot make the root: {0}")]
+    Root(io::Error),
+    /// The manifest in the store is damaged. Nothing was changed.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+
+    /// The trash cannot take what is to be replaced or removed: nothing is overwritten. `done` actions were.
+    #[error("the trash is full; {path:?} was not touched ({done} actions done before)")]
+    TrashFull {
+        /// What would have gone to the trash next.
+        path: ItemPath,
+        /// Actions carried out before.
+        done: usize,
+    },
+    /// The content in the store is not what its name says, or vanished. The item was not touched; `done` actions
+    /// were carried out.
+    #[error(
+        "content {content} in the store is damaged or gone; {path:?} was not touched ({done} actions done)"
+    )]
+    Damaged {
+        /// The item.
+        path: ItemPath,
+        /// The content.
+        content: Hash,
+        /// Actions carried out before.
+        done: usize,
+    },
+    /// An action failed; its item is as it was. `done` actions were carried out.
+    #[error("{path:?}: {source} ({done} actions done before)")]
+    Stopped {
+        /// The item.
+        path: ItemPath,
+        /// Why.
+        source: io::Error,
+        /// Actions carried out before.
+        done: usize,
+    },
+    /// The caller asked to stop. `done` actions were carried out.
+    #[error("cancelled after {done} actions")]
+    Cancelled {
+        /// Actions carried out before.
+        done: usize,
+    },
+    /// The store failed. Actions may have been carried out.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+}
+
+impl From<ScanError> for ApplyError {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::Cancelled => Self::Cancelled { done: 0 },
+            ScanError::Store(fault) => Self::Store(fault),
+            error => Self::Scan(error),
+        }
+    }
+}
+
+impl ApplyError {
+    fn at(path: ItemPath, error: StepError, done: usize) -> Self {
+        match error {
+            StepError::TrashFull => Self::TrashFull { path, done },
+            StepError::Full => Self::Stopped { path, source: rustix::io::Errno::NOSPC.into(), done },
+            StepError::Corrupt(content) | StepError::Missing(content) => {
+                Self::Damaged { path, content, done }
+            }
+            StepError::Cancelled => Self::Cancelled { done },
+            StepError::Store(fault) => Self::Store(fault),
+            StepError::Io(source) => Self::Stopped { path, source, done },
+        }
+    }
+}
+
+impl Files {
+    /// Makes the tree equal to the manifest `root`, which `epoch` settled. The root directory is made if need be.
+    pub fn apply(&self, root: Hash, epoch: u64, reason: &str, job: Job<'_>) -> Result<Applied, ApplyError> {
+        let mut guard = self.exclusive();
+        let earlier = self.journal()?;
+        let cache = self.cache(&mut guard)?;
+        let applied = Apply { files: self, root, epoch, reason, job }.run(cache, earlier);
+        cache.save(&self.store, &self.application)?;
+        applied
+    }
+
+    /// Finishes what an apply left undone, if there is such a thing; to be called at start, before any scan.
+    pub fn recover(&self, job: Job<'_>) -> Result<Option<Applied>, ApplyError> {
+        let Some(journal) = self.journal()? else { return Ok(None) };
+        self.apply(journal.root, journal.epoch, "an apply that was interrupted", job).map(Some)
+    }
+
+    /// Whether an apply began and did not end.
+    pub fn is_applying(&self) -> Result<bool, StoreFault> {
+        Ok(self.journal()?.is_some())
+    }
+}
+
+struct Apply<'a> {
+    files: &'a Files,
+    root: Hash,
+    epoch: u64,
+    reason: &'a str,
+    job: Job<'a>,
+}
+
+impl Apply<'_> {
+    fn run(&self, cache: &mut Cache, earlier: Option<Journal>) -> Result<Applied, ApplyError> {
+        let want = self.wanted()?;
+        let items = want.items()?;
+        let beneath = self.open_root()?;
+        let journal = Journal::new(self.root, self.epoch, trash::new_batch().map_err(ApplyError::Root)?);
+        let mut found = self.look(&beneath, cache, &want)?;
+        let bin = Bin::open(self.files, &journal, self.reason)?;
+        self.check(&beneath, &bin, &found)?;
+        let mut applied = Applied { differences: found.differences.clone(), ..Applied::default() };
+        if found.is_done() && earlier.is_none() {
+            self.files.end(&journal)?;
+            return Ok(applied);
+        }
+        if let Some(earlier) = &earlier {
+            let mut bin = Bin::open(self.files, earlier, "an apply that was interrupted")?;
+            bin.adopt().map_err(|error| ApplyError::at(ItemPath::root(), error.into(), 0))?;
+            applied.trashed.extend(bin.into_taken());
+        }
+        self.files.begin(&journal)?;
+        let mut engine = Engine::new(self.files, &beneath, bin, &items, self.job);
+        leftovers::clear(&beneath, &mut engine.bin, &found.walked.ours, &items, self.job)
+            .map_err(|error| ApplyError::at(ItemPath::root(), error, 0))?;
+        let mut round = 1;
+        while let Err((path, error)) = engine.run(&found.list.actions, found.scanned()) {
+            if round == ROUNDS || !error.is_by_others() {
+                return Err(ApplyError::at(path, error, engine.done));
+            }
+            round += 1;
+            found = self.look(&beneath, cache, &want)?;
+            self.check(&beneath, &engine.bin, &found)?;
+        }
+        self.files.end(&journal)?;
+        applied.changed = engine.done;
+        applied.trashed.extend(engine.bin.into_taken());
+        Ok(applied)
+    }
+
+    /// The whole manifest, or what of it is not here.
+    fn wanted(&self) -> Result<Manifest, ApplyError> {
+        if let Some(manifest) = self.files.store.manifest(&self.root).map_err(StoreFault::from)? {
+            return Ok(manifest);
+        }
+        let (mut missing, mut seen, mut open) = (Vec::new(), BTreeSet::new(), vec![self.root]);
+        while let Some(name) = open.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            match self.files.store.directory(&name).map_err(StoreFault::from)? {
+                None => missing.push(name),
+                Some(directory) => {
+                    open.extend(directory.entries.iter().filter_map(|entry| match entry.node {
+                        althing_protocol::manifest::Node::Directory(_, below) => Some(below),
+                        _ => None,
+                    }))
+                }
+            }
+        }
+        Err(ApplyError::Missing(missing))
+    }
+
+    fn open_root(&self) -> Result<Beneath, ApplyError> {
+        match Beneath::open(&self.files.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let made = DirBuilder::new().recursive(true).mode(0o755).create(&self.files.root);
+                let opened = made.and_then(|()| Beneath::open(&self.files.root)).map_err(ApplyError::Root)?;
+                if let Some(parent) = self.files.root.parent() {
+                    std::fs::File::open(parent).and_then(|file| file.sync_all()).map_err(ApplyError::Root)?;
+                }
+                Ok(opened)
+            }
+            result => result
+                .map_err(|source| ApplyError::Scan(ScanError::Unreadable { path: ItemPath::root(), source })),
+        }
+    }
+
+    fn look(&self, beneath: &Beneath, cache: &mut Cache, want: &Manifest) -> Result<Look, ApplyError> {
+        let (scan, walked) = scan::scan_tree(beneath, cache, ScanMode::Trust, self.job)?;
+        let differences = repair::diff(&scan.manifest, want)?;
+        let list = repair::actions(&differences);
+        Ok(Look { differences, list, unmanaged: scan.unmanaged, walked, have: scan.manifest.items()? })
+    }
+
+    /// Everything that can be known to go wrong, before anything is changed.
+    fn check(&self, beneath: &Beneath, bin: &Bin<'_>, found: &Look) -> Result<(), ApplyError> {
+        let content = self.files.store.content();
+        let lacks = |(hash, size): (&Hash, &u64)| (content.size(hash) != Some(*size)).then_some(*hash);
+        let missing: Vec<Hash> = found.list.fetch.iter().filter_map(lacks).collect();
+        if !missing.is_empty() {
+            return Err(ApplyError::Missing(missing));
+        }
+        let (mut writes, mut replaced) = (0, 0);
+        for action in &found.list.actions {
+            check_name_and_mounts(action, &found.unmanaged)?;
+            if let Action::WriteFile { size, .. } = action {
+                writes += size;
+            }
+            replaced += match action {
+                Action::Remove(_, item) => item.size(),
+                Action::WriteFile { replaces, .. } | Action::MakeLink { replaces, .. } => {
+                    replaces.as_ref().map_or(0, Item::size)
+                }
+                _ => 0,
+            };
+            if replaced > bin.room() {
+                return Err(ApplyError::TrashFull { path: action.path().clone(), done: 0 });
+            }
+        }
+        let need = writes + SPARE_BYTES;
+        let free = free_bytes(beneath).map_err(ApplyError::Root)?;
+        if writes > 0 && need > free { Err(ApplyError::NoRoom { need, free }) } else { Ok(()) }
+    }
+}
+
+/// The tree as it is, and what is to be done to it.
+struct Look {
+    differences: Vec<Difference>,
+    list: ActionList,
+    unmanaged: Vec<Unmanaged>,
+    walked: Walked,
+    have: BTreeMap<ItemPath, Item>,
+}
+
+impl Look {
+    fn is_done(&self) -> bool {
+        self.list.actions.is_empty()
+    }
+
+    fn scanned(&self) -> Scanned {
+        let content = |path: &ItemPath| match self.have.get(path) {
+            Some(Item::File { content, .. }) => Some(*content),
+            _ => None,
+        };
+        let entries = self.walked.found.iter();
+        entries.map(|found| (found.path.clone(), (found.stamp, content(&found.path)))).collect()
+    }
+}
+
+fn check_name_and_mounts(action: &Action, unmanaged: &[Unmanaged]) -> Result<(), ApplyError> {
+    let path = action.path();
+    if path.components().any(|name| name.starts_with(OURS)) {
+        return Err(ApplyError::Reserved { path: path.clone() });
+    }
+    let is_in_the_way = |other: &&Unmanaged| {
+        let rest = other.path.as_bytes().strip_prefix(path.as_bytes());
+        let is_at = rest.is_some_and(<[u8]>::is_empty);
+        let is_below = rest.is_some_and(|rest| rest.first() == Some(&b'/'));
+        other.what == Special::Mount && (is_at || (is_below && matches!(action, Action::Remove(..))))
+    };
+    match unmanaged.iter().find(is_in_the_way) {
+        Some(mount) => Err(ApplyError::InTheWay { path: mount.path.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn free_bytes(beneath: &Beneath) -> io::Result<u64> {
+    let found = rustix::fs::fstatvfs(beneath.directory(&ItemPath::root())?)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}

@@ -1,0 +1,356 @@
+//! The engine: carries out actions on the tree, one at a time, each through a directory opened anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use althing_protocol::hash::Hash;
+use althing_protocol::manifest::Item;
+use althing_protocol::path::ItemPath;
+use althing_protocol::repair::Action;
+use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
+use rustix::io::Errno;
+
+use super::beneath::{self, Beneath};
+use super::job::{Cancelled, Job, Stage};
+use super::modes::{self, Loosened, SetMode};
+use super::place::{self, NewFile, PlaceError};
+use super::stamp::Stamp;
+use super::swap;
+use super::trash::{Bin, BinError};
+use super::{Files, StoreFault};
+
+/// How often a directory that is filled while it is emptied is emptied again.
+const EMPTYINGS: u32 = 8;
+
+/// Why an action was not carried out. What it is about is as it was.
+#[derive(Debug)]
+pub(crate) enum StepError {
+    TrashFull,
+    /// The disk of the tree.
+    Full,
+    /// The content in the store is not what its name says.
+    Corrupt(Hash),
+    /// The content is not in the store any more.
+    Missing(Hash),
+    Cancelled,
+    Store(StoreFault),
+    Io(io::Error),
+}
+
+impl From<Cancelled> for StepError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}
+
+impl From<BinError> for StepError {
+    fn from(error: BinError) -> Self {
+        match error {
+            BinError::Full => Self::TrashFull,
+            BinError::Io(error) => Self::Io(error),
+            BinError::Store(fault) => Self::Store(fault),
+        }
+    }
+}
+
+impl<E: Into<io::Error>> From<E> for StepError {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        match Errno::from_io_error(&error) {
+            Some(Errno::NOSPC | Errno::DQUOT) => Self::Full,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl StepError {
+    /// Whether the tree was changed by others meanwhile, so that another look may help.
+    pub(crate) fn is_by_others(&self) -> bool {
+        matches!(self, Self::Io(error) if beneath::has_moved(error)
+            || matches!(Errno::from_io_error(error), Some(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY | Errno::AGAIN)))
+    }
+}
+
+/// What the scan found at each path.
+pub(crate) type Scanned = BTreeMap<ItemPath, (Stamp, Option<Hash>)>;
+
+/// Everything one apply needs while it changes the tree.
+pub(crate) struct Engine<'a> {
+    files: &'a Files,
+    beneath: &'a Beneath,
+    pub(crate) bin: Bin<'a>,
+    scanned: Scanned,
+    want: &'a BTreeMap<ItemPath, Item>,
+    job: Job<'a>,
+    /// Directories whose entries changed and were not synced yet.
+    touched: BTreeSet<ItemPath>,
+    /// Modes that directories get at the end.
+    closing: BTreeMap<ItemPath, u32>,
+    loosened: Loosened,
+    /// Actions carried out.
+    pub(crate) done: usize,
+}
+
+impl<'a> Engine<'a> {
+    pub(crate) fn new(
+        files: &'a Files,
+        beneath: &'a Beneath,
+        bin: Bin<'a>,
+        want: &'a BTreeMap<ItemPath, Item>,
+        job: Job<'a>,
+    ) -> Self {
+        let (touched, closing, loosened) = (BTreeSet::new(), BTreeMap::new(), Loosened::new());
+        Self { files, beneath, bin, scanned: Scanned::new(), want, job, touched, closing, loosened, done: 0 }
+    }
+
+    /// Carries out `actions`; on an error says at which path.
+    pub(crate) fn run(&mut self, actions: &[Action], scanned: Scanned) -> Result<(), (ItemPath, StepError)> {
+        self.scanned = scanned;
+        let result = self.run_all(actions);
+        // Whatever happened: what is in the trash is listed there, and no directory stays more open than it was.
+        let at_root = |error| (ItemPath::root(), error);
+        let saved = self.settle().map_err(at_root);
+        let closed = self.close().map_err(at_root);
+        result.and(saved).and(closed).and(self.settle().map_err(at_root))
+    }
+
+    fn run_all(&mut self, actions: &[Action]) -> Result<(), (ItemPath, StepError)> {
+        let mut at = 0;
+        for phase in actions.chunk_by(|a, b| Phase::of(a) == Phase::of(b)) {
+            // Within a removal, directories after everything else, so that all of them can be listed in the trash
+            // at once, durably, before the first of them goes. Children still go before their parents.
+            let (directories, others): (Vec<&Action>, Vec<&Action>) =
+                phase.iter().partition(|a| removes_directory(a));
+            self.run_steps(&others, &mut at, actions.len())?;
+            self.settle().map_err(|error| (phase[0].path().clone(), error))?;
+            if !directories.is_empty() {
+                for action in &directories {
+                    self.list_directory(action.path()).map_err(|error| (action.path().clone(), error))?;
+                }
+                self.settle().map_err(|error| (phase[0].path().clone(), error))?;
+                self.run_steps(&directories, &mut at, actions.len())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run_steps(
+        &mut self,
+        actions: &[&Action],
+        at: &mut usize,
+        total: usize,
+    ) -> Result<(), (ItemPath, StepError)> {
+        for action in actions {
+            let checked = self.job.check().map_err(StepError::from);
+            checked.and_then(|()| self.step(action)).map_err(|error| (action.path().clone(), error))?;
+            self.done += 1;
+            *at += 1;
+            self.job.report(Stage::Apply, *at, total);
+        }
+        Ok(())
+    }
+
+    fn list_directory(&mut self, path: &ItemPath) -> Result<(), StepError> {
+        let (parent, name) = self.parent(path)?;
+        match Stamp::of_entry(&parent, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Ok(stamp) if stamp.kind() != FileType::Directory => Ok(()),
+            result => Ok(self.bin.list_directory(path, &result?)?),
+        }
+    }
+
+    fn step(&mut self, action: &Action) -> Result<(), StepError> {
+        match action {
+            Action::Remove(path, item) => self.remove(path, matches!(item, Item::Directory { .. })),
+            Action::MakeDirectory(path) => self.make_directory(path),
+            Action::WriteFile { path, mode, size, content, .. } => {
+                let source = self.files.store.content().open(content).map_err(StoreFault::from);
+                let source = source.map_err(StepError::Store)?.ok_or(StepError::Missing(*content))?;
+                self.write_file(path, source, (*mode, *size, content))
+            }
+            Action::MakeLink { path, target, .. } => {
+                let (parent, name) = self.parent(path)?;
+                let fresh = place::make_link(&parent, name, target)?;
+                self.put(&parent, &fresh, path)
+            }
+            Action::SetMode(path, mode) => self.set_mode(path, *mode),
+        }
+    }
+
+    fn parent<'p>(&mut self, path: &'p ItemPath) -> Result<(OwnedFd, &'p [u8]), StepError> {
+        let (parent, name) = path.split().ok_or(Errno::INVAL)?;
+        let directory = modes::open_passable(self.beneath, &parent, &mut self.loosened)?;
+        self.touched.insert(parent);
+        Ok((directory, name))
+    }
+
+    fn remove(&mut self, path: &ItemPath, is_directory: bool) -> Result<(), StepError> {
+        let (parent, name) = self.parent(path)?;
+        for _ in 0..EMPTYINGS {
+            let stamp = match Stamp::of_entry(&parent, name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                result => result?,
+            };
+            if !is_directory || stamp.kind() != FileType::Directory {
+                return self.take(&parent, name, path);
+            }
+            match rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => return Ok(()),
+                Err(Errno::NOTEMPTY | Errno::EXIST) => self.empty(path)?,
+                Err(Errno::NOTDIR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Errno::NOTEMPTY.into())
+    }
+
+    /// Takes out of a directory what no manifest knew: what appeared since the scan, sockets and the like.
+    fn empty(&mut self, path: &ItemPath) -> Result<(), StepError> {
+        let directory = modes::open_passable(self.beneath, path, &mut self.loosened)?;
+        for name in place::names_in(&directory)? {
+            let path = path.join(&name).map_err(io::Error::other)?;
+            self.take(&directory, &name, &path)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, parent: &OwnedFd, name: &[u8], path: &ItemPath) -> Result<(), StepError> {
+        let known = self.scanned.get(path).map(|(stamp, content)| (stamp, *content));
+        Ok(self.bin.take(parent, name, path, known)?)
+    }
+
+    fn make_directory(&mut self, path: &ItemPath) -> Result<(), StepError> {
+        let (parent, name) = self.parent(path)?;
+        let owner = modes::owner_for(&parent, name)?;
+        if let Err(error) = rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
+            if error != Errno::EXIST {
+                return Err(error.into());
+            }
+            if Stamp::of_entry(&parent, name)?.kind() == FileType::Directory {
+                return Ok(());
+            }
+            self.take(&parent, name, path)?;
+            rustix::fs::mkdirat(&parent, name, Mode::RWXU)?;
+        }
+        if let Some((user, group)) = owner {
+            rustix::fs::fchown(beneath::enter(&parent, name)?, Some(user), Some(group))?;
+        }
+        self.touched.insert(path.clone());
+        Ok(())
+    }
+
+    fn write_file(
+        &mut self,
+        path: &ItemPath,
+        source: File,
+        (mode, size, content): (u32, u64, &Hash),
+    ) -> Result<(), StepError> {
+        let (parent, name) = self.parent(path)?;
+        let new = NewFile { name, mode, size, content };
+        let fresh = place::write_file(&parent, source, new, self.job).map_err(|error| match error {
+            PlaceError::Corrupt => StepError::Corrupt(*content),
+            PlaceError::Cancelled => StepError::Cancelled,
+            PlaceError::Io(error) => error.into(),
+        })?;
+        self.put(&parent, &fresh, path)
+    }
+
+    /// Swaps `fresh` in, and what was there into the trash, whatever it was.
+    fn put(&mut self, parent: &OwnedFd, fresh: &[u8], path: &ItemPath) -> Result<(), StepError> {
+        let (_, name) = path.split().ok_or(Errno::INVAL)?;
+        let stamp = Stamp::of_entry(parent, fresh)?;
+        let swapped = swap::swap_in(parent, fresh, name);
+        let aside = match swapped {
+            Ok(None) => return Ok(()),
+            Ok(Some(aside)) => aside,
+            Err(error) => {
+                let _ = rustix::fs::unlinkat(parent, fresh, AtFlags::empty());
+                return Err(error.into());
+            }
+        };
+        self.take(parent, &aside, path).inspect_err(|_| put_back(parent, &aside, name, &stamp))
+    }
+
+    fn set_mode(&mut self, path: &ItemPath, mode: u32) -> Result<(), StepError> {
+        if matches!(self.want.get(path), Some(Item::Directory { .. })) {
+            self.closing.insert(path.clone(), mode);
+            return Ok(());
+        }
+        if modes::set(self.beneath, path, mode)? == SetMode::Shared
+            && let Some(Item::File { size, content, .. }) = self.want.get(path)
+        {
+            let (size, content) = (*size, *content);
+            let source = File::from(self.beneath.file(path)?);
+            return match self.write_file(path, source, (mode, size, &content)) {
+                // Not the store: the file itself is not any more what it was when it was scanned.
+                Err(StepError::Corrupt(_)) => Err(Errno::AGAIN.into()),
+                result => result,
+            };
+        }
+        self.touched.extend(path.split().map(|(parent, _)| parent));
+        Ok(())
+    }
+
+    /// Gives directories their modes, those furthest down first.
+    fn close(&mut self) -> Result<(), StepError> {
+        let mut modes = std::mem::take(&mut self.loosened);
+        modes.append(&mut self.closing);
+        let mut failed = None;
+        for (path, mode) in modes.into_iter().rev() {
+            match modes::set(self.beneath, &path, mode) {
+                Ok(_) => self.touched.extend(path.split().map(|(parent, _)| parent)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Makes durable what was done since the last time: first the trash, then the tree.
+    fn settle(&mut self) -> Result<(), StepError> {
+        self.bin.save()?;
+        for path in std::mem::take(&mut self.touched) {
+            match self.beneath.directory(&path) {
+                Ok(directory) => rustix::fs::fsync(directory)?,
+                // Removed since, or closed since; its entries were synced before it was.
+                Err(error)
+                    if beneath::has_moved(&error) || error.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Undoes a swap whose old item could not be taken. If even that fails, recovery finds it aside.
+fn put_back(parent: &OwnedFd, aside: &[u8], name: &[u8], fresh: &Stamp) {
+    let swapped = rustix::fs::renameat_with(parent, aside, parent, name, RenameFlags::EXCHANGE);
+    let is_fresh = || Stamp::of_entry(parent, aside).is_ok_and(|stamp| stamp.is_same_but_moved(fresh));
+    if swapped.is_ok() && is_fresh() {
+        let _ = rustix::fs::unlinkat(parent, aside, AtFlags::empty());
+    }
+}
+
+fn removes_directory(action: &Action) -> bool {
+    matches!(action, Action::Remove(_, Item::Directory { .. }))
+}
+
+/// Actions between which everything is made durable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Remove,
+    Make,
+    Modes,
+}
+
+impl Phase {
+    fn of(action: &Action) -> Self {
+        match action {
+            Action::Remove(..) => Self::Remove,
+            Action::MakeDirectory(_) | Action::WriteFile { .. } | Action::MakeLink { .. } => Self::Make,
+            Action::SetMode(..) => Self::Modes,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The intent journal: one record that says an apply began, durable before the first change and removed after the
+//! last. Beside it, what was applied last, which tells a root that vanished from one that never was.
+
+use althing_protocol::codec;
+use althing_protocol::hash::Hash;
+use serde::{Deserialize, Serialize};
+
+use super::{Files, StoreFault};
+
+/// More than a journal takes.
+const RECORD_BYTES: usize = 4096;
+/// Format of the records; the first field of each.
+const FORMAT: u8 = 1;
+
+/// An apply that began.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Journal {
+    format: u8,
+    /// What the tree becomes.
+    pub(crate) root: Hash,
+    /// By which settled epoch.
+    pub(crate) epoch: u64,
+    /// Where what it replaces goes in the trash.
+    pub(crate) batch: String,
+}
+
+impl Journal {
+    pub(crate) fn new(root: Hash, epoch: u64, batch: String) -> Self {
+        Self { format: FORMAT, root, epoch, batch }
+    }
+}
+
+impl Files {
+    /// The apply that did not end, if there is one. A journal that does not decode was written by another version:
+    /// the next apply replaces it.
+    pub(crate) fn journal(&self) -> Result<Option<Journal>, StoreFault> {
+        let bytes = self.store.record(&self.journal_key())?;
+        let journal = bytes.and_then(|bytes| codec::decode::<Journal>(&bytes, RECORD_BYTES).ok());
+        Ok(journal.filter(|journal| journal.format == FORMAT))
+    }
+
+    pub(crate) fn begin(&self, journal: &Journal) -> Result<(), StoreFault> {
+        Ok(self.store.put_record(&self.journal_key(), Some(&codec::encode(journal)))?)
+    }
+
+    pub(crate) fn end(&self, journal: &Journal) -> Result<(), StoreFault> {
+        let applied = codec::encode(journal);
+        Ok(self.store.put_records(&[(&self.applied_key(), Some(&applied)), (&self.journal_key(), None)])?)
+    }
+
+    /// Whether a tree of this application was ever made here.
+    pub(crate) fn was_applied(&self) -> Result<bool, StoreFault> {
+        Ok(self.store.record(&self.applied_key())?.is_some()
+            || self.store.record(&self.journal_key())?.is_some())
+    }
+
+    fn journal_key(&self) -> String {
+        format!("files/journal/{}", self.application)
+    }
+
+    fn applied_key(&self) -> String {
+        format!("files/applied/{}", self.application)
+    }
+}

@@ -1,0 +1,100 @@
+//! Permission bits and owners of what is in the tree, changed through descriptors of exactly that item.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use althing_protocol::path::ItemPath;
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+
+use super::beneath::Beneath;
+use super::stamp::Stamp;
+
+/// What a member needs to list, enter and fill a directory of its own.
+const PASSABLE: u32 = 0o700;
+
+/// Directories that were made passable, and the mode each had before.
+pub(crate) type Loosened = BTreeMap<ItemPath, u32>;
+
+/// How setting a mode went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SetMode {
+    /// Done.
+    Done,
+    /// A file with several names: one of them may lie outside of the tree, so it must be replaced, not changed.
+    Shared,
+}
+
+/// Sets the mode of a file or directory.
+pub(crate) fn set(beneath: &Beneath, path: &ItemPath, mode: u32) -> io::Result<SetMode> {
+    let item = beneath.pin(path)?;
+    let stamp = Stamp::of(&item)?;
+    match stamp.kind() {
+        FileType::Directory => {}
+        FileType::RegularFile if stamp.links > 1 => return Ok(SetMode::Shared),
+        FileType::RegularFile => {}
+        _ => {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "neither a file nor a directory any more",
+            ));
+        }
+    }
+    set_pinned(&item, mode)?;
+    Ok(SetMode::Done)
+}
+
+/// A descriptor that only pins an item has no `fchmod`; its `/proc` name leads to exactly that item, by no path.
+fn set_pinned(item: &OwnedFd, mode: u32) -> io::Result<()> {
+    let name = format!("/proc/self/fd/{}", item.as_raw_fd());
+    Ok(rustix::fs::chmodat(CWD, name, Mode::from_raw_mode(mode), AtFlags::empty())?)
+}
+
+/// Opens the directory at `path` to work in it. Where the member is not root and its own directories are in the
+/// way by their modes, makes them passable and notes what they were.
+pub(crate) fn open_passable(
+    beneath: &Beneath,
+    path: &ItemPath,
+    loosened: &mut Loosened,
+) -> io::Result<OwnedFd> {
+    if is_root() {
+        return beneath.directory(path);
+    }
+    let mut at = ItemPath::root();
+    for component in path.components() {
+        at = at.join(component).map_err(io::Error::other)?;
+        let item = beneath.pin(&at)?;
+        let stamp = Stamp::of(&item)?;
+        let is_mine = stamp.user == rustix::process::geteuid().as_raw();
+        if stamp.kind() == FileType::Directory && is_mine && stamp.mode & PASSABLE != PASSABLE {
+            set_pinned(&item, stamp.permissions() | PASSABLE)?;
+            loosened.entry(at.clone()).or_insert(stamp.permissions());
+        }
+    }
+    beneath.directory(path)
+}
+
+/// Makes a directory of ours passable.
+pub(crate) fn make_passable(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY;
+    let item = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    set_pinned(&item, Stamp::of(&item)?.permissions() | PASSABLE)
+}
+
+/// Whether owners can be given away.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whose an item becomes that is put at `name`: whose the one it replaces is, or else the directory. Owners are not
+/// in the manifest (yet); this keeps a tree that belongs to an application's user that user's.
+pub(crate) fn owner_for(parent: impl AsFd, name: &[u8]) -> io::Result<Option<(Uid, Gid)>> {
+    if !is_root() {
+        return Ok(None);
+    }
+    let stamp = match Stamp::of_entry(&parent, name) {
+        Ok(stamp) if matches!(stamp.kind(), FileType::RegularFile | FileType::Directory) => stamp,
+        _ => Stamp::of(&parent)?,
+    };
+    Ok(Some((Uid::from_raw(stamp.user), Gid::from_raw(stamp.group))))
+}

@@ -1,0 +1,103 @@
+//! Other file systems in the tree and under the trash: each test runs itself again in a mount namespace of its own.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use super::*;
+
+/// Set in the namespace.
+const INSIDE: &str = "ALTHING_TEST_NAMESPACE";
+
+/// Whether this is the inside, where to mount. Outside, runs the test inside and says no.
+fn is_inside(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let can = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status();
+    if can.is_ok_and(|status| status.success()) {
+        let status = Command::new("unshare")
+            .arg("-rm")
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("files::tests::mounts::{test}")])
+            .env(INSIDE, "1")
+            .status();
+        assert!(status.unwrap().success(), "inside the namespace");
+    }
+    false
+}
+
+fn mount(at: &Path, options: &str) {
+    fs::create_dir_all(at).unwrap();
+    let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at).status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn a_mount_is_unmanaged_and_never_entered() {
+    if !is_inside("a_mount_is_unmanaged_and_never_entered") {
+        return;
+    }
+    let world = World::new();
+    world.write("file", "1");
+    let root = world.capture();
+    mount(&world.at("d/mounted"), "size=1m");
+    world.write("d/mounted/theirs", "x");
+    let bound = world.at("bound");
+    fs::write(&bound, "").unwrap();
+    let status = Command::new("mount").arg("--bind").arg(world.at("file")).arg(&bound).status();
+    assert!(status.unwrap().success());
+    let scan = world.scan();
+    assert_eq!(scan.manifest.extent().unwrap().items, 2);
+    let mounts: Vec<_> =
+        scan.unmanaged.iter().map(|unmanaged| (unmanaged.path.lossy(), unmanaged.what)).collect();
+    assert_eq!(mounts, [("bound".to_owned(), Special::Mount), ("d/mounted".to_owned(), Special::Mount)]);
+    let result = world.files.apply(root, 7, "test", Job::unattended());
+    assert!(matches!(result, Err(ApplyError::InTheWay { path: at }) if at == path("d/mounted")));
+    assert_eq!(fs::read(world.at("d/mounted/theirs")).unwrap(), b"x");
+}
+
+#[test]
+fn a_disk_of_the_trash_that_is_full_stops_the_apply_with_nothing_lost() {
+    if !is_inside("a_disk_of_the_trash_that_is_full_stops_the_apply_with_nothing_lost") {
+        return;
+    }
+    let world = World::new();
+    let wanted = "wanted".repeat(10_000);
+    for name in ["a", "b", "c"] {
+        world.write(name, &wanted);
+    }
+    let root = world.capture();
+    let edited = "edited".repeat(10_000);
+    for name in ["a", "b", "c", "surplus"] {
+        world.write(name, &edited);
+    }
+    let daemon = world.files.root().with_file_name("small");
+    mount(&daemon, "size=160k");
+    let files = Files::new("shop", world.files.root(), &daemon, Arc::clone(&world.files.store)).unwrap();
+    let result = files.apply(root, 7, "test", Job::unattended());
+    assert!(matches!(result, Err(ApplyError::TrashFull { done: 2, .. })), "{result:?}");
+    assert_eq!(files.trash().unwrap().len(), 2);
+    let content = |name: &str| fs::read_to_string(world.at(name)).unwrap();
+    assert_eq!([content("a"), content("b")], [wanted.clone(), wanted.clone()]);
+    assert_eq!([content("c"), content("surplus")], [edited.clone(), edited]);
+    assert_eq!(fs::read_dir(files.root()).unwrap().count(), 4, "no temporary file is left");
+    fs::remove_dir_all(files.trash_directory()).unwrap();
+    assert!(files.recover(Job::unattended()).unwrap().is_some());
+    assert_eq!(files.scan(ScanMode::Trust, Job::unattended()).unwrap().manifest.root, root);
+}
+
+#[test]
+fn a_disk_without_room_is_found_before_anything_is_changed() {
+    if !is_inside("a_disk_without_room_is_found_before_anything_is_changed") {
+        return;
+    }
+    let world = World::new();
+    world.write("big", &"x".repeat(1 << 20));
+    let root = world.capture();
+    fs::remove_file(world.at("big")).unwrap();
+    mount(world.files.root(), "size=1m");
+    world.write("mine", "1");
+    let result = world.files.apply(root, 7, "test", Job::unattended());
+    assert!(matches!(result, Err(ApplyError::NoRoom { .. })));
+    assert_eq!(fs::read(world.at("mine")).unwrap(), b"1");
+}

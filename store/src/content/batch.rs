@@ -1,0 +1,252 @@
+//! Adding content: staged and hashed first, then made durable together, then put in place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, FileTimes, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
+
+use althing_protocol::hash::Hash;
+use rustix::fs::ioctl_ficlone;
+
+use super::{BUFFER_BYTES, Inner, writing};
+use crate::error::ContentError;
+use crate::layout::{make_directory, sync_directory};
+
+/// Staged files whose data is not yet durable, and so are open. Then they are synced together.
+const UNSYNCED_FILES: usize = 64;
+/// Threads that wait for the disk at once: a journal takes several files in one go.
+const SYNC_THREADS: usize = 4;
+
+/// Whether adding did something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Added {
+    /// It is staged.
+    Staged,
+    /// The store, or this batch, has it. Nothing was read.
+    Held,
+}
+
+/// Content on its way into the store. Nothing is promised before [`ContentBatch::finish`]; dropping it instead
+/// removes what was staged.
+#[derive(Debug)]
+pub struct ContentBatch {
+    inner: Arc<Inner>,
+    /// A directory of its own, made with the first file.
+    staging: PathBuf,
+    /// Complete files by hash.
+    staged: BTreeMap<Hash, PathBuf>,
+    /// Those of `staged` whose data may not be on the disk.
+    unsynced: Vec<(PathBuf, File)>,
+    files: u64,
+}
+
+/// A staged file that is not complete; removed unless it is kept.
+struct Staging {
+    path: PathBuf,
+    file: File,
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // Whatever stays is removed with the batch's directory.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl ContentBatch {
+    pub(super) fn new(inner: Arc<Inner>, number: u64) -> Self {
+        let staging = inner.staging.join(number.to_string());
+        Self { inner, staging, staged: BTreeMap::new(), unsynced: Vec::new(), files: 0 }
+    }
+
+    /// Stages content that is known by hash and size. Anything else is refused, and read no further than it takes to
+    /// know. What is held is not read at all, and counts as new for [`super::Content::collect`].
+    pub fn add(&mut self, expected: &Hash, size: u64, from: &mut dyn Read) -> Result<Added, ContentError> {
+        if self.staged.contains_key(expected) || self.inner.rely_on(expected, size)? {
+            return Ok(Added::Held);
+        }
+        let mut staging = self.create()?;
+        let (found, length) = copy(from, &mut staging, size.saturating_add(1))?;
+        if length != size {
+            return Err(ContentError::WrongSize { name: *expected, expected: size, found: length });
+        }
+        if found != *expected {
+            return Err(ContentError::WrongHash { expected: *expected, found });
+        }
+        self.keep(found, staging)?;
+        Ok(Added::Staged)
+    }
+
+    /// Stages whatever comes and names it.
+    pub fn add_any(&mut self, from: &mut dyn Read) -> Result<(Hash, u64), ContentError> {
+        let mut staging = self.create()?;
+        let (found, length) = copy(from, &mut staging, u64::MAX)?;
+        self.keep_new(found, length, staging)
+    }
+
+    /// Stages the whole of a file and names it. Where the file system can share blocks, nothing is copied and what is
+    /// named is one state of the file, however it changes meanwhile. Its read position is left alone.
+    pub fn add_file(&mut self, file: &File) -> Result<(Hash, u64), ContentError> {
+        let mut staging = self.create()?;
+        // Not on one file system, or one that cannot: then it is copied, and real trouble shows there.
+        let (found, length) = if ioctl_ficlone(&staging.file, file).is_ok() {
+            hash(&staging).map_err(|source| writing("read", &staging.path, source))?
+        } else {
+            copy(&mut Positioned { file, at: 0 }, &mut staging, u64::MAX)?
+        };
+        self.keep_new(found, length, staging)
+    }
+
+    /// Makes everything durable and puts it in place. What is in place stays after an error, but only success is a
+    /// promise for all.
+    pub fn finish(mut self) -> Result<(), ContentError> {
+        self.sync()?;
+        // Even with nothing staged this waits for other batches: what was relied upon may be theirs.
+        let inner = Arc::clone(&self.inner);
+        let _alone = inner.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let (directories, placed) = self.put_in_place();
+        in_threads(&directories, |path| sync_directory(path)).map_err(|(path, source)| {
+            // What stays in `staging` has the next start make the names durable.
+            self.files = 0;
+            ContentError::Fatal { path: path.clone(), source }
+        })?;
+        placed
+    }
+
+    /// Gives what has to be synced, also after an error.
+    fn put_in_place(&self) -> (Vec<PathBuf>, Result<(), ContentError>) {
+        let mut directories = BTreeSet::new();
+        let placed = self.staged.iter().try_for_each(|(hash, from)| {
+            let to = self.inner.path(hash);
+            directories.insert(self.inner.directory(hash));
+            fs::rename(from, &to).map_err(|source| writing("put in place", &to, source))
+        });
+        (directories.into_iter().collect(), placed)
+    }
+
+    fn create(&mut self) -> Result<Staging, ContentError> {
+        if self.files == 0 {
+            make_directory(&self.staging).map_err(|source| writing("create", &self.staging, source))?;
+        }
+        let path = self.staging.join(self.files.to_string());
+        self.files += 1;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(|source| writing("create", &path, source))?;
+        Ok(Staging { path, file })
+    }
+
+    fn keep_new(&mut self, hash: Hash, length: u64, from: Staging) -> Result<(Hash, u64), ContentError> {
+        if !self.staged.contains_key(&hash) && !self.inner.rely_on(&hash, length)? {
+            self.keep(hash, from)?;
+        }
+        Ok((hash, length))
+    }
+
+    fn keep(&mut self, hash: Hash, from: Staging) -> Result<(), ContentError> {
+        let file = from.file.try_clone().map_err(|source| writing("open", &from.path, source))?;
+        let path = from.path.clone();
+        std::mem::forget(from);
+        self.staged.insert(hash, path.clone());
+        self.unsynced.push((path, file));
+        if self.unsynced.len() >= UNSYNCED_FILES { self.sync() } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> Result<(), ContentError> {
+        let files = std::mem::take(&mut self.unsynced);
+        in_threads(&files, |(_, file)| file.sync_data())
+            .map_err(|((path, _), source)| writing("sync", path, source))
+    }
+}
+
+impl Drop for ContentBatch {
+    fn drop(&mut self) {
+        self.unsynced.clear();
+        if self.files > 0 {
+            // Also what says, while it is there, that names may not be durable. The next start tries again.
+            if let Err(error) = fs::remove_dir_all(&self.staging) {
+                tracing::warn!(path = %self.staging.display(), %error, "staged content was not removed");
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Whether it is here with this size. If so it is made young, so that it is not collected before its user has
+    /// said that it is needed.
+    fn rely_on(&self, hash: &Hash, size: u64) -> Result<bool, ContentError> {
+        let _alone = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.held(hash).is_none_or(|metadata| metadata.len() != size) {
+            return Ok(false);
+        }
+        let path = self.path(hash);
+        let now = FileTimes::new().set_modified(SystemTime::now());
+        File::open(&path).and_then(|file| file.set_times(now)).map_err(|source| ContentError::Io {
+            doing: "touch",
+            path,
+            source,
+        })?;
+        Ok(true)
+    }
+}
+
+/// Copies at most `limit` bytes and hashes them.
+fn copy(from: &mut dyn Read, to: &mut Staging, limit: u64) -> Result<(Hash, u64), ContentError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut length = 0;
+    while length < limit {
+        let room = usize::try_from(limit - length).map_or(BUFFER_BYTES, |left| left.min(BUFFER_BYTES));
+        let count = match from.read(&mut buffer[..room]) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(source) => return Err(ContentError::Source(source)),
+        };
+        hasher.update(&buffer[..count]);
+        to.file.write_all(&buffer[..count]).map_err(|source| writing("write", &to.path, source))?;
+        length += count as u64;
+    }
+    Ok((Hash(*hasher.finalize().as_bytes()), length))
+}
+
+fn hash(staging: &Staging) -> io::Result<(Hash, u64)> {
+    super::verify::hash_of(&staging.file)
+}
+
+/// Reads a file without moving its read position.
+pub(super) struct Positioned<'a> {
+    pub(super) file: &'a File,
+    pub(super) at: u64,
+}
+
+impl Read for Positioned<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// Does the same to each, in a few threads, and gives the first failure.
+fn in_threads<'a, T: Sync>(
+    all: &'a [T],
+    work: impl Fn(&T) -> io::Result<()> + Sync,
+) -> Result<(), (&'a T, io::Error)> {
+    let work = |some: &'a [T]| some.iter().try_for_each(|one| work(one).map_err(|error| (one, error)));
+    if all.len() < SYNC_THREADS {
+        return work(all);
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = all
+            .chunks(all.len().div_ceil(SYNC_THREADS))
+            .map(|some| scope.spawn(move || work(some)))
+            .collect();
+        // A panic in `work` is a defect of this file, and goes on.
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
