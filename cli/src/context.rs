@@ -147,7 +147,7 @@ impl Context {
     /// Prints what a change brought about.
     pub(crate) fn report(&self, done: &Done) -> Result<()> {
         match self.output {
-            Output::Json => print(&format!("{}\n", outcome::document(done))),
+            Output::Json => print(&outcome::document(done)),
             Output::Table => print(&outcome::screen(done, &self.look, self.quiet)),
         }
     }

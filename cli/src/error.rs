@@ -96,8 +96,10 @@ impl Failure {
     pub(crate) fn screen(&self, look: &Look) -> String {
         let mut lines = self.message.lines();
         let first = lines.next().unwrap_or_default();
-        let code = look.paint(Paint::Dim, &format!("[{} {}]", self.code, self.name));
-        let mut text = format!("{} {first:<61}  {code}\n", look.paint(Paint::Critical, "error:"));
+        let code = format!("[{} {}]", self.code, self.name);
+        let room = look.width.map_or(61, |width| width.saturating_sub(9 + code.len()).min(61));
+        let (error, code) = (look.paint(Paint::Critical, "error:"), look.paint(Paint::Dim, &code));
+        let mut text = format!("{error} {first:<room$}  {code}\n");
         for line in lines {
             let _ = writeln!(text, "  {line}");
         }

@@ -1,7 +1,6 @@
 //! How far a change is, on stderr, if that is a terminal; nothing otherwise.
 
 use std::io::{self, IsTerminal as _};
-use std::time::Duration;
 
 use althing_protocol::control::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,7 +17,7 @@ impl Bar {
         let bar = (wanted && io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("  {msg:<8} {bar:32} {pos} of {len}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸━"));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
             bar
         });
         Self { bar, stage: None }
@@ -30,7 +29,6 @@ impl Bar {
             self.stage = Some(progress.stage.clone());
         }
         if let Some(bar) = &self.bar {
-            bar.enable_steady_tick(Duration::from_millis(200));
             bar.set_message(crate::client::printable(&progress.stage));
             bar.set_length(progress.of);
             bar.set_position(progress.done);

@@ -1,7 +1,8 @@
 //! From documents to screens. Every screen is a function from a document and a [`Look`] to text, so that tests can
 //! compare the whole of it.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 
 use jiff::tz::TimeZone;
 
@@ -10,6 +11,7 @@ use crate::args::Colour;
 pub(crate) mod apps;
 pub(crate) mod colour;
 pub(crate) mod diff;
+pub(crate) mod document;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod members;
@@ -40,20 +42,23 @@ pub(crate) struct Look {
 impl Look {
     /// As stdout is.
     pub(crate) fn of_stdout(choice: Colour, utc: bool) -> Self {
-        let stdout = io::stdout();
-        let is_terminal = stdout.is_terminal();
-        let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|_| is_terminal);
-        Self {
-            colour: crate::context::wants_colour(choice, is_terminal),
-            width: size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0),
-            zone: if utc { TimeZone::UTC } else { TimeZone::system() },
-        }
+        let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
+        Self::of(&io::stdout(), choice, zone)
     }
 
     /// As stderr is.
     pub(crate) fn of_stderr(choice: Colour) -> Self {
-        let is_terminal = io::stderr().is_terminal();
-        Self { colour: crate::context::wants_colour(choice, is_terminal), width: None, zone: TimeZone::UTC }
+        Self::of(&io::stderr(), choice, TimeZone::UTC)
+    }
+
+    fn of(stream: &(impl IsTerminal + AsFd), choice: Colour, zone: TimeZone) -> Self {
+        let is_terminal = stream.is_terminal();
+        let size = rustix::termios::tcgetwinsize(stream).ok().filter(|_| is_terminal);
+        Self {
+            colour: crate::context::wants_colour(choice, is_terminal),
+            width: size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0),
+            zone,
+        }
     }
 
     /// Without colours, as wide as needed, in UTC.

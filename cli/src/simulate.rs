@@ -8,19 +8,15 @@ use crate::exit::Exit;
 /// Runs one seed and says how it ended.
 #[cfg(feature = "simulations")]
 pub(crate) fn run(context: &Context, args: &Simulate) -> Result<Exit> {
-    use serde_json::json;
-
     use crate::args::Output;
     use crate::context::print;
     use crate::error::bug;
 
     let outcome = althing_simulations::simulate(args.seed, usize::from(args.members), args.hours);
-    let mut document = serde_json::to_value(&outcome).map_err(|error| bug(error.to_string()))?;
+    let document = serde_json::to_value(&outcome).map_err(|error| bug(error.to_string()))?;
     match context.output {
         Output::Json => {
-            document["schema"] = json!("althing.simulation/1");
-            document["at"] = json!(crate::render::time::now());
-            print(&format!("{document}\n"))?;
+            print(&crate::render::document::own("althing.simulation/1", document))?;
         }
         Output::Table => {
             let mut table = crate::render::table::Table::new(&["", ""]).keep(2);

@@ -55,7 +55,7 @@ async fn follow(context: &Context, args: &Events, filters: Query) -> Result<Exit
         let page = context.document::<Page>(&query).await?;
         for event in &page.body.events {
             match context.output {
-                Output::Json => print(&format!("{}\n", screens::document(event, &page.answered_by)))?,
+                Output::Json => print(&screens::document(event, &page.answered_by))?,
                 Output::Table => print(&screens::line(event, &page.at, &context.look))?,
             }
         }

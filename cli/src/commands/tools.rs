@@ -11,8 +11,8 @@ use crate::context::{Context, print};
 use crate::error::{Error, Failure, Result};
 use crate::exit::{self, Exit, Kind};
 use crate::render::colour::Paint;
+use crate::render::document;
 use crate::render::table::{Cell, Table};
-use crate::render::time::now;
 
 pub(super) fn explain(context: &Context, wanted: Option<&str>) -> Result<Exit> {
     let all = exit::all();
@@ -30,10 +30,7 @@ pub(super) fn explain(context: &Context, wanted: Option<&str>) -> Result<Exit> {
     };
     match context.output {
         Output::Json => {
-            let mut document = document(kind);
-            document["schema"] = json!("althing.explain/1");
-            document["at"] = json!(now());
-            print(&format!("{document}\n"))?;
+            print(&document::own("althing.explain/1", fields(kind)))?;
         }
         Output::Table => {
             let head = context.look.paint(Paint::Bold, &format!("{} {}", kind.number, kind.name));
@@ -43,15 +40,14 @@ pub(super) fn explain(context: &Context, wanted: Option<&str>) -> Result<Exit> {
     Ok(Exit::OK)
 }
 
-fn document(kind: &Kind) -> Value {
+fn fields(kind: &Kind) -> Value {
     json!({ "code": kind.number, "name": kind.name, "exit": kind.exit, "meaning": kind.meaning })
 }
 
 fn list(context: &Context, all: &[Kind]) -> Result<Exit> {
     if context.output == Output::Json {
-        let codes: Vec<Value> = all.iter().map(document).collect();
-        let document = json!({ "schema": "althing.codes/1", "at": now(), "codes": codes });
-        print(&format!("{document}\n"))?;
+        let codes: Vec<Value> = all.iter().map(fields).collect();
+        print(&document::own("althing.codes/1", json!({ "codes": codes })))?;
         return Ok(Exit::OK);
     }
     let mut table = Table::new(&["CODE", "NAME", ">EXIT", "MEANING"]).keep(3);
@@ -76,12 +72,15 @@ pub(super) async fn version(context: &Context) -> Result<Exit> {
         Err(error) => return Err(error),
     };
     if context.output == Output::Json {
-        let mut document = node.map_or_else(
-            || json!({ "schema": "althing.version/1", "at": now(), "answered_by": null }),
-            |answer| answer.value().clone(),
-        );
-        document["client"] = json!(client);
-        print(&format!("{document}\n"))?;
+        let text = match node {
+            None => document::own("althing.version/1", json!({ "client": client })),
+            Some(answer) => {
+                let mut document = answer.value().clone();
+                document["client"] = json!(client);
+                format!("{document}\n")
+            }
+        };
+        print(&text)?;
         return Ok(Exit::OK);
     }
     let text = match node {

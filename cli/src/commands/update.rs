@@ -2,7 +2,6 @@
 
 use althing_protocol::control::{Code, Command, Outcome};
 use althing_protocol::view::Document;
-use serde_json::json;
 
 use super::{app, change, change_saying, millis, source, wait};
 use crate::args::Output;
@@ -14,7 +13,7 @@ use crate::context::{Context, print};
 use crate::error::{Failure, Result, usage};
 use crate::exit::Exit;
 use crate::render::apps::Apps;
-use crate::render::{diff as diff_screen, update as screens};
+use crate::render::{diff as diff_screen, document, update as screens};
 
 pub(super) async fn update(context: &Context, args: Update) -> Result<Exit> {
     match args.verb.unwrap_or(UpdateVerb::List) {
@@ -101,11 +100,7 @@ async fn list(context: &Context) -> Result<Exit> {
     match context.output {
         Output::Table => print(&screens::list(&apps, &context.look))?,
         Output::Json => {
-            let document = json!({
-                "schema": "althing.updates/1", "at": apps.at, "answered_by": apps.answered_by,
-                "applications": apps.body.applications,
-            });
-            print(&format!("{document}\n"))?;
+            print(&document::of_member("althing.updates/1", &apps.at, &apps.answered_by, &apps.body))?;
         }
     }
     Ok(Exit::OK)

@@ -12,7 +12,8 @@ use crate::condition::Condition;
 use crate::context::{Context, print};
 use crate::error::{Error, Failure, Result};
 use crate::exit::{self, Exit};
-use crate::render::time::{now, span};
+use crate::render::document;
+use crate::render::time::span;
 
 /// How long to wait, unless `--timeout` says otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,11 +27,8 @@ pub(super) async fn wait(context: &Context, conditions: &[Condition]) -> Result<
         Output::Table if context.quiet => {}
         Output::Table => print(&format!("{} after {}\n", texts.join(", "), span(took.as_secs_f64())))?,
         Output::Json => {
-            let document = json!({
-                "schema": "althing.wait/1", "at": now(), "conditions": texts, "met": true,
-                "seconds": took.as_secs_f64(),
-            });
-            print(&format!("{document}\n"))?;
+            let body = json!({ "conditions": texts, "met": true, "seconds": took.as_secs_f64() });
+            print(&document::own("althing.wait/1", body))?;
         }
     }
     Ok(Exit::OK)

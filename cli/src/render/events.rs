@@ -36,7 +36,7 @@ pub(crate) fn line(event: &EventView, now: &str, look: &Look) -> String {
     format!("{at}  {severity}  {:<8}  {:<18}  {}\n", event.member, event.kind, detail(event))
 }
 
-/// One event as a document of its own.
+/// One event as a document of its own, whose time is that of the event.
 pub(crate) fn document(event: &EventView, answered_by: &str) -> String {
     #[derive(Serialize)]
     struct One<'a> {
@@ -46,7 +46,7 @@ pub(crate) fn document(event: &EventView, answered_by: &str) -> String {
         event: &'a EventView,
     }
     let one = One { schema: "althing.event/1", answered_by, event };
-    serde_json::to_string(&one).unwrap_or_default()
+    serde_json::to_string(&one).unwrap_or_default() + "\n"
 }
 
 fn word(severity: Severity) -> &'static str {

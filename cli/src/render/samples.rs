@@ -420,3 +420,46 @@ pub(crate) fn trash() -> Document<Trash> {
     document.answered_by = "web7".to_owned();
     document
 }
+
+/// Commands in a screen: from the name of the program to a gap, a quote or the end of the line.
+fn commands(screen: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in screen.lines() {
+        for (at, _) in line.match_indices("althing ") {
+            let rest = &line[at..];
+            let end = ["  ", "`", " #"].iter().filter_map(|gap| rest.find(gap)).min().unwrap_or(rest.len());
+            found.push(rest[..end].to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_command_that_a_screen_suggests_parses() {
+    use super::{Look, apps as app_screens, diff as diffs, members as member_screens, votes as vote_screens};
+    use clap::Parser as _;
+    let look = Look::plain();
+    let none = document("apps", Apps { applications: Vec::new() });
+    let screens = [
+        super::status::screen(&status(), &look),
+        super::status::screen(&all_well(), &look),
+        app_screens::screen(&none, &look),
+        app_screens::history(&history(), &look),
+        member_screens::one(&member(), &look),
+        member_screens::invitations(&document("invitations", Invitations { invitations: Vec::new() }), &look),
+        diffs::screen(&diff(), &look, false),
+        vote_screens::screen(&split_votes(), &look),
+        super::why::screen(&why(), &look),
+        super::trash::screen(&trash(), &look),
+        super::update::screen(&window(), &look),
+    ];
+    let screens = screens.into_iter().chain(super::outcome::tests::screens());
+    let found: Vec<String> = screens.flat_map(|screen| commands(&screen)).collect();
+    assert!(found.len() > 15, "{found:?}");
+    for command in found {
+        // What the reader is to fill in stands for something that fits.
+        let line = command.replace(" REV", " 1");
+        let parsed = crate::args::Cli::try_parse_from(line.split(' '));
+        assert!(parsed.is_ok(), "{command}: {:?}", parsed.err());
+    }
+}

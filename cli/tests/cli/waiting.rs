@@ -31,7 +31,7 @@ fn it_ends_when_all_conditions_hold() {
     assert!(text.starts_with("app/shop=agreed, health=ok, members=3 after 0."), "{text}");
     assert_eq!(node.lines(), ["GET /v1/status"; 4]);
     let json = node.run("wait --for app/shop=4 --json").answered();
-    assert!(json.starts_with(r#"{"schema":"althing.wait/1""#) || json.contains(r#""met":true"#), "{json}");
+    assert!(json.starts_with(r#"{"schema":"althing.wait/1""#) && json.contains(r#""met":true"#), "{json}");
     assert_eq!(node.run("wait --for app/shop=4 -q").answered(), "");
 }
 
