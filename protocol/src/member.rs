@@ -107,6 +107,8 @@ struct Entity {
     beginning: Option<Beginning>,
     /// Strangers that wait for an answer: the intent that admits them, and who they are.
     waiting: BTreeMap<u64, (Id16, MemberId)>,
+    /// Whoever asked this member to enter the entity waits for it to count.
+    entering: Option<joining::Entering>,
     ballot: Ballot,
     /// A settled record is on its way to the disk: nothing is decided meanwhile.
     installing: bool,
@@ -340,6 +342,7 @@ impl Entity {
         Self {
             beginning: saved.beginning,
             waiting: BTreeMap::new(),
+            entering: None,
             state: head.state,
             head: head.record,
             previous: head.previous,

@@ -132,7 +132,7 @@ impl Entity {
             local.drifting = None;
         }
         self.note_drift(core, name, seen, now);
-        self.looked(core, name);
+        self.looked(name);
     }
 
     fn note_drift(&mut self, core: &mut Core, name: &str, seen: Option<Hash>, now: Instant) {

@@ -79,6 +79,8 @@ pub(super) struct Operation {
     told: Option<Progress>,
     /// A look at the tree was asked for.
     looking: bool,
+    /// Members whose Holdings were the evidence.
+    holders: usize,
 }
 
 impl Operation {
@@ -129,6 +131,7 @@ impl Entity {
             lost: None,
             told: None,
             looking: false,
+            holders: 0,
         };
         let clash = self
             .operations
@@ -137,6 +140,13 @@ impl Entity {
         if clash {
             let text = "another request for this application is under way on this member";
             self.reply(core, request, Err(Refusal::new(Code::Busy, text)));
+            return;
+        }
+        let votes = matches!(operation.goal, Goal::Settle { .. });
+        if let Err(refusal) =
+            self.check_majority(core).or_else(|refusal| if votes { Err(refusal) } else { Ok(()) })
+        {
+            self.reply(core, request, Err(refusal));
             return;
         }
         if let Some(change) = first {
@@ -240,12 +250,11 @@ impl Entity {
     }
 
     /// The application was scanned: who waited for that has the answer.
-    pub(super) fn looked(&mut self, core: &mut Core, name: &str) {
+    pub(super) fn looked(&mut self, name: &str) {
         let waiting = self.operations.values_mut().filter(
             |operation| matches!(&operation.goal, Goal::Look { application, .. } if application == name),
         );
         waiting.for_each(|operation| operation.looking = false);
-        let _ = core;
     }
 
     pub(super) fn attend_operations(&mut self, core: &mut Core) {
@@ -468,6 +477,7 @@ impl Entity {
         }
         let evidence = self.evidence(&name, &captured.root);
         let (have, need) = (evidence.len(), self.state.content_quorum());
+        operation.holders = have;
         self.progress(core, operation, "hold", have, self.state.voters().count());
         if have < need {
             return Next::Wait;
@@ -480,7 +490,7 @@ impl Entity {
         if operation.captured.is_some() {
             return;
         }
-        let staged = self.local(name).and_then(|local| local.staged);
+        let staged = self.own_staged(core, name);
         match content {
             Content::From(source) => self.capture(core, operation, name, source.clone()),
             Content::Earlier(root, extent) => {
@@ -494,6 +504,17 @@ impl Entity {
                 None => self.capture(core, operation, name, Source::Live),
             },
         }
+    }
+
+    /// What this member's window stages; after a start, what it promised to hold for it.
+    fn own_staged(&self, core: &Core, name: &str) -> Option<Hash> {
+        let local = self.local(name)?;
+        let promised = || {
+            let settled = self.state.applications.get(name).and_then(Application::root_hash);
+            let holding = self.holding_of(&core.me(), name)?;
+            (Some(holding.root) != settled && local.held.contains_key(&holding.root)).then_some(holding.root)
+        };
+        local.staged.or_else(promised)
     }
 
     fn go_on(&mut self, core: &mut Core, operation: &mut Operation, change: Change) -> Next {
@@ -515,8 +536,7 @@ impl Entity {
             return None;
         }
         let of = self.state.voters().count() as u64;
-        let held = |id| self.list_of(id, name).is_some() && self.liveness_known(id);
-        let holders = self.state.voters().filter(|voter| held(&voter.id)).count() as u64;
+        let holders = operation.holders as u64;
         Some(Next::Done(Ok(Outcome::Settled {
             application: name.to_owned(),
             revision: revision.number,
@@ -525,10 +545,6 @@ impl Entity {
             holders,
             of,
         })))
-    }
-
-    fn liveness_known(&self, id: &crate::identity::MemberId) -> bool {
-        self.overlay.peers().contains(id) || self.liveness.age(id, Instant::default()).is_none()
     }
 
     /// Members that show other content at the root of an application that was never settled [25].
@@ -619,7 +635,7 @@ impl Entity {
             .fact("member", &on)
             .fact("by", &window.by)
             .fact("reason", &window.reason)
-            .fact("closes_at_unix_ms", window.expires.0)
+            .fact("closes_at", window.expires.rfc3339())
             .try_("see what is staged there", &format!("althing update status {name}"))
             .try_("close it now", &format!("althing update abort {name} --on {on}"))
     }

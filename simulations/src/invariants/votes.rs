@@ -29,7 +29,10 @@ pub(super) fn sent(world: &mut World, at: usize, vote: &Vote) {
     let earlier = world.invariants.sent.entry(at).or_default().votes.insert(place, vote.value);
     if let Some(earlier) = earlier {
         if earlier != vote.value {
-            world.violate("§5.5.3", format!("{name} votes {:?} and voted {earlier:?} in {place:?}", vote.value));
+            world.violate(
+                "§5.5.3",
+                format!("{name} votes {:?} and voted {earlier:?} in {place:?}", vote.value),
+            );
         }
         return;
     }
@@ -39,7 +42,10 @@ pub(super) fn sent(world: &mut World, at: usize, vote: &Vote) {
         Step::Precommit => promise.precommits.get(&vote.round).copied(),
     });
     if durable != Some(vote.value) {
-        world.violate("§5.5.3", format!("{name} sends a vote that is not on its disk: {vote:?}, there is {durable:?}"));
+        world.violate(
+            "§5.5.3",
+            format!("{name} sends a vote that is not on its disk: {vote:?}, there is {durable:?}"),
+        );
     }
     if !world.hosts[at].member.as_ref().is_some_and(|member| member.may_vote()) {
         world.violate("§5.5.11", format!("{name} votes and may not: {vote:?}"));

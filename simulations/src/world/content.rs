@@ -149,7 +149,8 @@ impl World {
     ) {
         let life = self.hosts[at].life;
         let from = from.and_then(|id| self.by_id.get(&id).copied());
-        let bytes: u64 = wants.iter().map(|want| if let Want::File(_, size) = want { *size } else { 500 }).sum();
+        let bytes: u64 =
+            wants.iter().map(|want| if let Want::File(_, size) = want { *size } else { 500 }).sum();
         let after = match from {
             None => MS + self.rng.below(20 * MS),
             Some(from) if self.network.is_usable(at, from).is_some() => {
@@ -174,7 +175,9 @@ impl World {
         }
         let mut result = Fetched::default();
         let reachable = from.is_none_or(|from| {
-            self.hosts[from].is_up() && self.network.is_usable(at, from).is_some() && self.network.is_open(at, from)
+            self.hosts[from].is_up()
+                && self.network.is_usable(at, from).is_some()
+                && self.network.is_open(at, from)
         });
         let here = if from.is_none() { self.live_pieces(at, application) } else { BTreeSet::new() };
         for want in wants {
@@ -216,9 +219,13 @@ impl World {
         let have = self.hosts[at].live(&application).manifest().unwrap_or_else(Manifest::empty);
         let want = self.library.manifest(&root);
         let differences = want.and_then(|want| repair::diff(&have, &want).ok());
-        let Some(differences) = differences.filter(|_| self.hosts[at].live(&application).journal.is_none()) else {
+        let Some(differences) = differences.filter(|_| self.hosts[at].live(&application).journal.is_none())
+        else {
             let result = Err("an apply is under way, or the content is not complete".to_owned());
-            return self.schedule(MS, Event::Give { host: at, life, input: Box::new(Input::Applied { apply, result }) });
+            return self.schedule(
+                MS,
+                Event::Give { host: at, life, input: Box::new(Input::Applied { apply, result }) },
+            );
         };
         let actions = repair::actions(&differences).actions.into();
         let journal = Journal { apply, life, root, actions, changed: 0, trashed: 0 };
