@@ -44,10 +44,13 @@ pub(crate) enum Happening {
     /// A request, and where to its progress and answer go.
     Request { by: String, command: Command, to: mpsc::UnboundedSender<Answer> },
     /// A question about the member.
-    Query(Box<dyn FnOnce(&Member, &Live) + Send>),
+    Query(Question),
     /// Cut this member off from others.
     Block(BTreeSet<[u8; 32]>),
 }
+
+/// A question, which carries the way its answer goes.
+pub(crate) type Question = Box<dyn FnOnce(&Member, &Live) + Send>;
 
 /// What a request is answered with: any number of progresses, one reply.
 pub(crate) enum Answer {
@@ -122,7 +125,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (last_event, events) = watch::channel(store.last_event());
     let writer = Writer::start(Arc::clone(&store), to.clone(), last_event)?;
     let stop = CancellationToken::new();
-    let api = api::Api::new(&config, address, Arc::clone(&store), net.clone(), to.clone(), events, net.key());
+    let api = api::Api::new(api::Shared {
+        store: Arc::clone(&store),
+        net: net.clone(),
+        to: to.clone(),
+        events,
+        address,
+        faults: config.faults,
+    });
     let socket = api::listen(api.clone(), &config.dir, stop.clone())?;
     tokio::spawn(sample(config.dir.clone(), to.clone(), stop.clone()));
     let daemon = Daemon {

@@ -4,7 +4,9 @@
 //! [`Member::deadline`] afterwards and steps with [`Input::Tick`] when that time has come. Nothing else is needed,
 //! and nothing else is allowed: the daemon and the simulator are two hosts of this type.
 
+mod attention;
 mod content;
+mod health;
 mod joining;
 mod local;
 mod operation;
@@ -434,7 +436,7 @@ impl Entity {
     fn deadline(&self, core: &Core) -> Instant {
         let now = core.now.mono;
         let ballot = self.ballot.deadline(&self.outlook(core)).filter(|_| !self.installing);
-        let content = self.locals.iter().filter_map(|(name, _)| self.content_deadline(core, name)).min();
+        let content = self.locals.keys().filter_map(|name| self.content_deadline(core, name)).min();
         let operations = self.operations.values().map(|operation| operation.deadline).min();
         let expiry = self.expiry_deadline(core);
         let others = [ballot, content, operations, expiry].into_iter().flatten().min();
