@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use althing_protocol::control::{Code, Command, Progress, Refusal, Reply};
-use althing_protocol::effect::{Fetched, Input, Output};
+use althing_protocol::effect::{Fetched, Input, NotCaptured, Output, Scan};
 use althing_protocol::event::{Event, Severity};
 use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::limits;
@@ -279,10 +279,9 @@ impl Daemon {
             }
             Output::Capture { capture, application, source } => {
                 if !self.submit(&application, PlaceWork::Capture { capture, source }) {
-                    self.later(Input::Captured {
-                        capture,
-                        result: Err("this application cannot be read now".into()),
-                    });
+                    let result =
+                        Err(NotCaptured::Failed("this application has no place on this member".into()));
+                    self.later(Input::Captured { capture, result });
                 }
             }
             Output::Fetch { fetch, from, wants, .. } => self.fetch(fetch, from, wants),
@@ -386,9 +385,10 @@ impl Daemon {
                 Ok(place) => {
                     self.live.places.insert(name, place);
                 }
-                Err(error) => self.log(
-                    Event::new(Severity::Critical, "application.refused", format!("{error:#}")).about(&name),
-                ),
+                Err(error) => {
+                    let why = format!("no place for {name} on this member: {error:#}");
+                    self.later(Input::Scanned { application: name, scan: Scan::Unreadable(why) });
+                }
             }
         }
     }

@@ -429,6 +429,9 @@ impl Entity {
         self.attend_content(core);
         self.attend_joining(core);
         self.attend_operations(core);
+        // What was staged just now is promised at once: whoever asks next sees it.
+        let names: Vec<String> = self.state.applications.keys().cloned().collect();
+        names.iter().for_each(|name| self.publish_holding(core, name));
         self.attend_ballot(core);
         self.attend_conditions(core);
     }
@@ -466,7 +469,8 @@ impl Entity {
     fn attend_conditions(&mut self, core: &mut Core) {
         let (reachable, quorum) = (self.reachable_voters(core), self.state.quorum());
         let total = self.state.voters().count();
-        self.tell(core, "no-majority", reachable < quorum, || {
+        let lost = reachable < quorum && self.me(core).is_some();
+        self.tell(core, "no-majority", lost, || {
             let text = format!(
                 "{reachable} of {total} voters can be reached and {quorum} must agree: nothing is settled"
             );

@@ -108,7 +108,7 @@ fn filled_in(line: &str) -> String {
 #[test]
 fn every_remedy_of_the_workspace_parses() {
     /// The protocol has no such command yet; to be emptied with it.
-    const NOT_YET: &[&str] = &["althing deploy {name} --from DIR --replace"];
+    const NOT_YET: &[&str] = &[];
     let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = Vec::new();
     for name in ["protocol/src", "node/src"] {

@@ -4,7 +4,7 @@
 use super::voting::Fate;
 use super::{Core, Entity};
 use crate::control::{Code, Outcome, Progress, Refusal, Reply};
-use crate::effect::{Captured, Depth, Output, Source};
+use crate::effect::{Captured, Depth, NotCaptured, Output, Source};
 use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::record::{Change, Policy};
@@ -236,7 +236,7 @@ impl Entity {
         &mut self,
         core: &mut Core,
         capture: u64,
-        result: Result<Captured, String>,
+        result: Result<Captured, NotCaptured>,
     ) {
         let found = self.operations.values_mut().find(|operation| operation.capture == Some(capture));
         let Some(operation) = found else { return };
@@ -248,7 +248,11 @@ impl Entity {
                 operation.captured = Some(captured.clone());
                 self.hold(core, &name, captured.root, captured.extent);
             }
-            Err(why) => self.finish(core, request, Err(Refusal::new(Code::Changing, why))),
+            Err(NotCaptured::Changing(why)) => {
+                self.finish(core, request, Err(Refusal::new(Code::Changing, why)))
+            }
+            Err(NotCaptured::Refused(why)) => self.finish(core, request, Err(Refusal::new(Code::Input, why))),
+            Err(NotCaptured::Failed(why)) => self.finish(core, request, Err(Refusal::new(Code::Failed, why))),
         }
     }
 

@@ -112,9 +112,9 @@ impl Entity {
                 }
                 (done(), Some(Change::Abort { application }))
             }
-            Command::Deploy { application, source, reason } => {
+            Command::Deploy { application, source, reason, replace } => {
                 self.known(&application)?;
-                (settle(application, Content::From(source), reason, false), None)
+                (settle(application, Content::From(source), reason, replace), None)
             }
             Command::Rollback { application, to } => self.rollback(application, to)?,
             Command::Pause { application, lasts } => {
