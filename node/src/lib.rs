@@ -1,3 +1,37 @@
-//! node
+//! The althing daemon: sockets, disks, clocks and threads around the protocol. Decisions are made in
+//! `althing_protocol`; here they are carried out.
+//!
+//! One task owns the [`althing_protocol::member::Member`] ([`daemon`]); everything else (network, disk, one worker
+//! thread per application, API) talks to it through one bounded channel.
 
+mod api;
+mod daemon;
 pub mod files;
+mod identity;
+pub mod net;
+mod place;
+mod sample;
+mod transfer;
+mod writer;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub use daemon::run;
+
+/// What the daemon must be told; everything that all members share is settled state instead.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Holds the member's key, store, trash and socket.
+    pub dir: PathBuf,
+    /// Where it listens for messages.
+    pub listen: SocketAddr,
+    /// Where it listens for content; the port after `listen` if not given.
+    pub bulk_listen: Option<SocketAddr>,
+    /// Puts every application's root below this directory: many members on one machine.
+    pub prefix: Option<PathBuf>,
+    /// What is logged: `info`, `debug`, `althing_protocol=trace`…
+    pub log: Option<String>,
+    /// Whether `/v1/debug` may cut this member off from others (demo and tests).
+    pub faults: bool,
+}

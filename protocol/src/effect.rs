@@ -1,6 +1,18 @@
-//! What goes into the protocol and what comes out of it.
+//! The one seam between the protocol and its hosts: what goes in, what comes out (design §4).
+//!
+//! The rule about durability, once and loudly: **nothing that depends on a [`Output::Persist`] leaves before the
+//! host answered it with [`Input::Persisted`].** The protocol keeps this by emitting the dependent outputs only
+//! then; the host keeps it by answering only when the batch is synced, in the order of the batches.
 
 use serde::{Deserialize, Serialize};
+
+use crate::control::{Command, Progress, Reply};
+use crate::event::Event;
+use crate::hash::Hash;
+use crate::identity::MemberId;
+use crate::manifest::{Directory, Extent};
+use crate::metrics::Readings;
+use crate::statement::Address;
 
 /// A part of the durable key space. The store keeps each apart; keys order as bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -22,4 +34,281 @@ pub struct Write {
     pub key: Vec<u8>,
     /// The new value, whose first byte is its format; `None` deletes.
     pub value: Option<Vec<u8>>,
+}
+
+/// What a scan found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scan {
+    /// A whole tree, the same in two looks.
+    Tree {
+        /// Its root.
+        root: Hash,
+        /// How much it is.
+        extent: Extent,
+    },
+    /// There is nothing at the application's root.
+    Absent,
+    /// The root or something in it cannot be read: no list is published, rather than a wrong one.
+    Unreadable(String),
+    /// It changes while it is read; the host scans again by itself.
+    Unstable(String),
+}
+
+/// How closely to look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Depth {
+    /// Read what its timestamps call changed.
+    Changed,
+    /// Read everything.
+    Everything,
+}
+
+/// Where new content comes from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Source {
+    /// The application's own root on this member.
+    Live,
+    /// A directory of the administrator on this member.
+    Directory(String),
+}
+
+/// Something to have in the store.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Want {
+    /// A directory of a manifest.
+    Directory(Hash),
+    /// The bytes of a file, and how many.
+    File(Hash, u64),
+}
+
+/// What became of an [`Output::Fetch`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Fetched {
+    /// Durable in the store now.
+    pub done: Vec<Want>,
+    /// The directories among them, checked against their names.
+    pub directories: Vec<(Hash, Directory)>,
+    /// Not there.
+    pub missing: Vec<Want>,
+    /// Bytes that came over the network.
+    pub bytes: u64,
+    /// Why something is missing, for people.
+    pub error: Option<String>,
+}
+
+/// What became of an [`Output::Capture`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Captured {
+    /// Root of the captured tree, complete and durable in the store.
+    pub root: Hash,
+    /// How much it is.
+    pub extent: Extent,
+}
+
+/// Why there is no capture. Nothing is staged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NotCaptured {
+    /// It changes while it is read: later.
+    Changing(String),
+    /// It is not a tree that may be captured.
+    Refused(String),
+    /// The disk or the store.
+    Failed(String),
+}
+
+/// What became of an [`Output::Apply`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Applied {
+    /// Items that were changed.
+    pub changed: u64,
+    /// Items that went to the trash.
+    pub trashed: u64,
+    /// For the event log: what was repaired.
+    pub detail: String,
+}
+
+/// A peer for the network to accept and to dial.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// Its key.
+    pub id: MemberId,
+    /// Where to dial it, best first; nowhere for a past member, which may only dial us.
+    pub addresses: Vec<Address>,
+}
+
+/// An application on this member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Its name.
+    pub application: String,
+    /// Absolute path of its root, before any prefix.
+    pub root: String,
+}
+
+/// Everything that can happen to a member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// A message of a peer.
+    Received {
+        /// Who the connection says it is.
+        from: MemberId,
+        /// A [`crate::wire::Message`].
+        bytes: Vec<u8>,
+    },
+    /// A peer can be reached.
+    Connected(MemberId),
+    /// A peer cannot be reached any more.
+    Disconnected(MemberId),
+    /// A stranger asks to join; answer with [`Output::JoinAnswer`].
+    JoinAsked {
+        /// Names the question.
+        ticket: u64,
+        /// A [`crate::record::JoinRequest`].
+        bytes: Vec<u8>,
+    },
+    /// What became of [`Output::Join`]: a [`crate::invitation::Welcome`], or why not.
+    JoinAnswered(Result<Vec<u8>, String>),
+    /// This batch is synced.
+    Persisted(u64),
+    /// An application was scanned, because we asked or because it changed.
+    Scanned {
+        /// Which.
+        application: String,
+        /// What was found.
+        scan: Scan,
+    },
+    /// A capture ended.
+    Captured {
+        /// Which.
+        capture: u64,
+        /// The tree, or why there is none.
+        result: Result<Captured, NotCaptured>,
+    },
+    /// A fetch ended.
+    Fetched {
+        /// Which.
+        fetch: u64,
+        /// What is there now.
+        result: Fetched,
+    },
+    /// An apply ended; the host scans the application next, by itself.
+    Applied {
+        /// Which.
+        apply: u64,
+        /// What was changed, or why it could not.
+        result: Result<Applied, String>,
+    },
+    /// The host measured.
+    Sampled(Readings),
+    /// A person or program asks for something.
+    Requested {
+        /// Names the request; every one is answered once with [`Output::Reply`].
+        request: u64,
+        /// Who asks, as the host knows it.
+        by: String,
+        /// What.
+        command: Command,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// Everything that a member can want done, in the order in which it must be done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// Send this message; it may be lost.
+    Send {
+        /// To whom.
+        to: MemberId,
+        /// A [`crate::wire::Message`].
+        bytes: Vec<u8>,
+    },
+    /// Read the chain after this epoch and send it as [`crate::wire::Message::Chain`], within the limits.
+    SendChain {
+        /// To whom.
+        to: MemberId,
+        /// The last epoch it has.
+        after: u64,
+    },
+    /// Make durable; answer with [`Input::Persisted`].
+    Persist {
+        /// Names the batch.
+        batch: u64,
+        /// Atomic.
+        writes: Vec<Write>,
+    },
+    /// Whom to accept and dial from now on.
+    Peers(Vec<Peer>),
+    /// Which applications to watch and scan from now on. A new one is scanned at once.
+    Places(Vec<Place>),
+    /// Scan now; answer with [`Input::Scanned`].
+    Scan {
+        /// Which application.
+        application: String,
+        /// How closely.
+        depth: Depth,
+    },
+    /// Copy a whole tree into the store; answer with [`Input::Captured`] when it is durable.
+    Capture {
+        /// Names the capture.
+        capture: u64,
+        /// Which application.
+        application: String,
+        /// From where.
+        source: Source,
+    },
+    /// Get these into the store; answer with [`Input::Fetched`] when what came is durable.
+    Fetch {
+        /// Names the fetch.
+        fetch: u64,
+        /// Of which application.
+        application: String,
+        /// From this holder, or from what is on this member already: store, then live tree.
+        from: Option<MemberId>,
+        /// What.
+        wants: Vec<Want>,
+    },
+    /// Make the live tree equal to this root, all of which is in the store; answer with [`Input::Applied`].
+    Apply {
+        /// Names the apply.
+        apply: u64,
+        /// Which application.
+        application: String,
+        /// The settled root.
+        root: Hash,
+        /// The epoch it is applied for.
+        epoch: u64,
+    },
+    /// Content of these roots must stay in the store; what no root names may go.
+    Keep(Vec<Hash>),
+    /// Log this.
+    Event(Event),
+    /// Show this to whoever asked.
+    Progress {
+        /// The request.
+        request: u64,
+        /// How far.
+        progress: Progress,
+    },
+    /// Answer a request.
+    Reply {
+        /// The request.
+        request: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Ask one of these addresses to let us in; answer with [`Input::JoinAnswered`].
+    Join {
+        /// Where members of the entity listen, in order.
+        addresses: Vec<Address>,
+        /// A [`crate::record::JoinRequest`].
+        bytes: Vec<u8>,
+    },
+    /// Answer a stranger.
+    JoinAnswer {
+        /// Its question.
+        ticket: u64,
+        /// A [`crate::invitation::Answer`].
+        bytes: Vec<u8>,
+    },
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::hash::Hash;
 use crate::manifest::{Entry, Item, Manifest, ManifestError, Node};
@@ -21,7 +21,7 @@ pub struct Difference {
 }
 
 /// The kind of a difference, by the letters of cli.md.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Change {
     /// Only in the wanted tree.
     #[serde(rename = "+")]

@@ -13,7 +13,7 @@ impl Rng {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         let mut bytes = [0; 8];
         self.stream.fill(&mut bytes);
         u64::from_le_bytes(bytes)
@@ -28,7 +28,7 @@ impl Rng {
 
     /// A number below `bound`; 0 when `bound` is 0. The bias (at most bound / 2^64) does not matter here.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
     }
 
     /// True `per_mille` times in a thousand.

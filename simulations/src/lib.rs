@@ -1,1 +1,25 @@
-//! simulations
+//! Deterministic simulations of the althing protocol: one seed makes a whole world of members, disks, networks,
+//! administrators and disasters, and the same seed makes the same world again.
+//!
+//! [`simulate`] runs one seed and says what happened; `bin/swarm.rs` runs many. [`model`] is the exhaustive check of
+//! the rules of voting.
+
+mod faults;
+mod host;
+mod invariants;
+mod liveness;
+pub mod model;
+mod network;
+mod options;
+mod reference;
+mod run;
+mod timeline;
+mod workload;
+mod world;
+
+#[cfg(test)]
+mod scenarios;
+
+pub use options::{Mutation, Options};
+pub use run::simulate;
+pub use timeline::{Entry, Outcome, Violation};

@@ -88,7 +88,8 @@ impl CommitError {
     }
 }
 
-/// Why something was not read. Nothing was changed.
+/// Why something was not read. Nothing was changed. Of votes, either variant means that the member must not vote:
+/// it does not know what it said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// What is on disk is not what was written.

@@ -15,6 +15,8 @@ use crate::{Pair, Store};
 pub(crate) const FAMILY: &str = "scan";
 /// Cache in memory that a kill may lose before it is written out.
 const UNWRITTEN_BYTES: usize = 512 << 10;
+/// Written at once: a first scan changes every path, and must not need its size in memory twice more.
+const BATCH_BYTES: usize = 128 << 10;
 
 impl Store {
     /// Every path of an application with its value, ordered by path.
@@ -31,7 +33,8 @@ impl Store {
         Ok(pairs)
     }
 
-    /// Sets (`Some`) or forgets (`None`) values of paths. Not synced: a lost cache only makes the next scan slower.
+    /// Sets (`Some`) or forgets (`None`) values of paths. Not synced, and not atomic: a lost cache only makes the next
+    /// scan slower.
     pub fn update_scan_cache(
         &self,
         application: &str,
@@ -45,6 +48,9 @@ impl Store {
             match value {
                 Some(value) => batch.put_cf(self.index.family(FAMILY), key, value),
                 None => batch.delete_cf(self.index.family(FAMILY), key),
+            }
+            if batch.size_in_bytes() >= BATCH_BYTES {
+                self.write_scan(std::mem::take(&mut batch))?;
             }
         }
         self.write_scan(batch)

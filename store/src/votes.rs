@@ -2,7 +2,7 @@
 //!
 //! Commits are made one at a time, each one record of the log and synced before the next begins. So only the last
 //! record of the log can be incomplete without having been acknowledged, and everything else that is bad is damage:
-//! [`log`](crate::log) tells the two apart before the database is opened, [`mark`](crate::mark) after.
+//! [`log`] tells the two apart before the database is opened, [`mark`](crate::mark) after.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};

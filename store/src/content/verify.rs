@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::SystemTime;
@@ -43,30 +44,33 @@ impl Content {
                 return Err(ContentError::Io { doing: "read", path: self.inner.path(hash), source });
             }
         }
-        self.inner.put_aside(hash, &file)
+        match self.inner.put_aside(hash, &file)? {
+            Some(aside) => Ok(Verdict::Damaged { aside }),
+            // It was removed or replaced since it was opened: look again.
+            None => self.verify(hash),
+        }
     }
 }
 
 impl Inner {
-    fn put_aside(&self, hash: &Hash, read: &File) -> Result<Verdict, ContentError> {
+    /// Moves a damaged file away, unless its name no longer stands for the file that was read.
+    fn put_aside(&self, hash: &Hash, read: &File) -> Result<Option<PathBuf>, ContentError> {
         let _alone = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let from = self.path(hash);
         let io = |source| writing("put aside", &from, source);
-        // It may have been replaced by a good one since it was opened.
         if !is_same(read, &from).map_err(io)? {
-            return Ok(Verdict::Missing);
+            return Ok(None);
         }
         make_room(&self.damaged).map_err(io)?;
         let aside = self.damaged.join(hash.hex());
         fs::rename(&from, &aside).map_err(io)?;
         sync_directory(&self.directory(hash)).map_err(io)?;
         tracing::warn!(content = %hash, aside = %aside.display(), "content was damaged on disk and put aside");
-        Ok(Verdict::Damaged { aside })
+        Ok(Some(aside))
     }
 }
 
 fn is_same(open: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
     match fs::symlink_metadata(path) {
         Ok(there) => Ok(open.metadata()?.ino() == there.ino()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -7,7 +7,7 @@ use althing_protocol::effect::Family;
 use althing_store::{OpenError, Store};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 
-use crate::{open, put};
+use crate::{open, put, scratch};
 
 /// Commits before the one that is cut off.
 const BEFORE: u64 = 12;
@@ -22,7 +22,7 @@ struct Scene {
 }
 
 fn scene(last: usize) -> Scene {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     let log = newest_log(dir.path());
     for number in 1..=BEFORE {
@@ -96,7 +96,7 @@ fn an_end_with_lost_pages_opens() {
 
 #[test]
 fn an_acknowledged_end_that_is_gone_is_noticed() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     let log = newest_log(dir.path());
     store.commit(&[put(Family::Votes, b"a", b"1")]).unwrap();
@@ -145,14 +145,14 @@ fn damage_to_what_was_acknowledged_never_opens() {
 }
 
 fn fresh_mark() -> Vec<u8> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     drop(open(dir.path()));
     fs::read(dir.path().join("acknowledged")).unwrap()
 }
 
 #[test]
 fn a_damaged_table_never_opens_or_reads_wrong() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     store.commit(&[put(Family::Votes, b"lock", &[9; 3000])]).unwrap();
     drop(store);
@@ -170,7 +170,7 @@ fn a_damaged_table_never_opens_or_reads_wrong() {
 
 #[test]
 fn a_damaged_index_says_that_it_is_not_the_votes() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     drop(open(dir.path()));
     let current = dir.path().join("index/CURRENT");
     fs::write(&current, "nonsense").unwrap();

@@ -9,11 +9,11 @@ use althing_protocol::path::ItemPath;
 use althing_store::{CommitError, EVENTS_KEPT, ReadError};
 use quickcheck::{QuickCheck, TestResult};
 
-use crate::{open, put};
+use crate::{open, put, scratch};
 
 #[test]
 fn committed_values_are_read_in_order() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     let epochs: Vec<Write> = (0..300u64)
         .map(|epoch| put(Family::Chain, &epoch.to_be_bytes(), format!("record {epoch}").as_bytes()))
@@ -37,7 +37,7 @@ fn committed_values_are_read_in_order() {
 
 #[test]
 fn a_refused_batch_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     for key in [vec![], vec![0; 256]] {
         let batch = [put(Family::Meta, b"good", b"1"), put(Family::Meta, &key, b"2")];
@@ -51,7 +51,7 @@ fn a_refused_batch_changes_nothing() {
 #[test]
 fn commits_are_like_those_of_a_map() {
     fn check(batches: Vec<Vec<(u8, Option<Vec<u8>>)>>) -> TestResult {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let mut model = BTreeMap::new();
         let store = open(dir.path());
         for batch in &batches {
@@ -88,7 +88,7 @@ fn tree() -> Manifest {
 
 #[test]
 fn a_manifest_is_whole_or_absent() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     let tree = tree();
     let (missing, _) = tree.directories.iter().find(|(name, _)| **name != tree.root).unwrap();
@@ -110,7 +110,7 @@ fn a_manifest_is_whole_or_absent() {
 
 #[test]
 fn a_directory_under_a_wrong_name_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     let name = Hash::of(b"something else");
     let directory = Directory { format: 1, entries: vec![] };
@@ -121,7 +121,7 @@ fn a_directory_under_a_wrong_name_is_refused() {
 
 #[test]
 fn the_scan_cache_is_by_application() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     let pair = |path: &[u8], value: &[u8]| (path.to_vec(), Some(value.to_vec()));
     store.update_scan_cache("web", &[pair(b"b", b"2"), pair(b"a/\0x", b"1"), pair(b"c", b"3")]).unwrap();
@@ -139,7 +139,7 @@ fn the_scan_cache_is_by_application() {
 
 #[test]
 fn events_are_numbered_without_gaps_and_bounded() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     assert_eq!((store.last_event(), store.append_events(&[]).unwrap()), (0, 0));
     assert_eq!(store.append_events(&[b"one".to_vec(), b"two".to_vec()]).unwrap(), 2);
@@ -170,7 +170,7 @@ fn events_are_numbered_without_gaps_and_bounded() {
 
 #[test]
 fn records_are_listed_by_prefix() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     store.put_record("trash/2", Some(b"b")).unwrap();
     store.put_records(&[("trash/1", Some(b"a")), ("trasi", Some(b"c")), ("journal", Some(b""))]).unwrap();

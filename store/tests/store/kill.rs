@@ -24,7 +24,7 @@ fn what_was_acknowledged_survives_kills() {
     let mut said = Said::default();
     for kill in 0..KILLS {
         // From "while it opens" to "after many commits".
-        let life = Duration::from_millis(kill * kill % 17 * 20 + kill % 7);
+        let life = Duration::from_millis(kill * kill % 17 * 12 + kill % 7);
         run_and_kill(dir.path(), life, &mut said);
         check(dir.path(), &said);
     }
@@ -78,7 +78,8 @@ fn check(dir: &Path, said: &Said) {
     assert!(store.last_event() >= said.events, "{said:?}");
     let record = store.record("number").unwrap().map_or(0, |value| number(&value));
     assert!(record >= said.records, "{said:?}");
-    for content in 1..=said.content {
+    // Earlier ones were read when they were new.
+    for content in said.content.saturating_sub(60) + 1..=said.content {
         let hash = Hash::of(&bytes(content));
         assert_eq!(store.content().verify(&hash).unwrap(), althing_store::Verdict::Sound, "{content}");
     }

@@ -23,3 +23,8 @@ fn open(dir: &Path) -> Store {
 fn put(family: Family, key: &[u8], value: &[u8]) -> Write {
     Write { family, key: key.to_vec(), value: Some(value.to_vec()) }
 }
+
+/// A directory in memory if there is such a file system: most tests are not about how fast a disk syncs.
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}

@@ -7,11 +7,11 @@ use std::process::Command;
 use althing_protocol::effect::Family;
 use althing_store::{OpenError, Store};
 
-use crate::{open, put};
+use crate::{open, put, scratch};
 
 #[test]
 fn the_second_one_in_this_process_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = open(dir.path());
     let error = Store::open(dir.path()).unwrap_err();
     assert!(matches!(error, OpenError::InUse { pid: Some(pid), .. } if pid == std::process::id()), "{error}");
@@ -21,7 +21,7 @@ fn the_second_one_in_this_process_is_refused() {
 
 #[test]
 fn a_batch_of_content_keeps_the_store_locked() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let batch = open(dir.path()).content().batch();
     assert!(matches!(Store::open(dir.path()), Err(OpenError::InUse { .. })));
     drop(batch);
@@ -37,7 +37,7 @@ fn the_second_process_is_refused() {
         println!("{error}");
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let _store = open(dir.path());
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "opening::the_second_process_is_refused", "--nocapture"])
@@ -50,7 +50,7 @@ fn the_second_process_is_refused() {
 
 #[test]
 fn a_newer_format_is_refused_and_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     drop(open(dir.path()));
     fs::write(dir.path().join("format"), "2\n").unwrap();
     let error = Store::open(dir.path()).unwrap_err();
@@ -60,7 +60,7 @@ fn a_newer_format_is_refused_and_left_alone() {
 
 #[test]
 fn only_the_owner_may_look() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let path = dir.path().join("a/store");
     let store = open(&path);
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -75,7 +75,7 @@ fn only_the_owner_may_look() {
 #[test]
 fn a_store_without_its_votes_is_not_a_new_store() {
     for gone in ["votes", "acknowledged", "format"] {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let store = open(dir.path());
         store.commit(&[put(Family::Votes, b"lock", b"r7")]).unwrap();
         drop(store);
@@ -94,7 +94,7 @@ fn a_store_without_its_votes_is_not_a_new_store() {
 
 #[test]
 fn a_store_whose_making_was_cut_off_is_made() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     drop(open(dir.path()));
     fs::remove_file(dir.path().join("format")).unwrap();
     open(dir.path()).commit(&[put(Family::Meta, b"id", b"1")]).unwrap();

@@ -1,0 +1,23 @@
+# Two commands do all: `make demo` sets up, builds and runs the main job; `make test` sets up, builds and tests.
+# Both install what is missing (.ci/setup says what) and work as root or not.
+
+.PHONY: demo test build setup simulate prove
+
+build: setup
+	cargo build --locked -p althing-cli
+
+demo: build
+	cargo run --locked -q -p althing-cli -- demo --auto
+
+test: setup
+	cargo build --locked --workspace --all-targets
+	.ci/test
+
+simulate: setup
+	cargo run --locked --release -q -p althing-simulations --bin swarm -- --seeds 1..300 --members 9 --minutes 10
+
+prove: setup
+	cargo run --locked --release -q -p althing-simulations --bin prove
+
+setup:
+	@.ci/setup

@@ -1,0 +1,97 @@
+//! Founding, inviting, joining, leaving.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+/// Make this machine the first member of a new entity
+///
+/// A lone member settles every vote by itself. Three members survive the loss of one, five of two.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  althing init --name shop-fe\n  althing init --name shop-fe --member-name web1"
+)]
+pub(crate) struct Init {
+    /// Name of the entity
+    #[arg(long, value_name = "ENTITY")]
+    pub(crate) name: String,
+    /// Name of this machine in it; by default its host name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) member_name: Option<String>,
+}
+
+/// Print an invitation for the next machine, or list and revoke invitations
+///
+/// Whoever has the text can join until it is used up, expired or revoked. It is not shown again.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  althing invite\n  althing invite --uses 3 --for 24h --note \"rack 4\"\n  althing invite list"
+)]
+pub(crate) struct Invite {
+    #[command(subcommand)]
+    pub(crate) verb: Option<InviteVerb>,
+    #[command(flatten)]
+    pub(crate) new: InviteNew,
+}
+
+/// What to do with invitations.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InviteVerb {
+    /// Print an invitation for the next machine (what `althing invite` alone does)
+    #[command(after_help = "Examples:\n  althing invite new --for 10m\n  althing invite new --json")]
+    New(InviteNew),
+    /// List invitations that can still be used
+    #[command(after_help = "Examples:\n  althing invite list")]
+    List,
+    /// End an invitation before its time
+    #[command(after_help = "Examples:\n  althing invite revoke 7c1e")]
+    Revoke {
+        /// Its id, or the start of it, as `althing invite list` shows it
+        id: String,
+    },
+}
+
+/// A new invitation. Without defaults, so that flags before another verb are noticed: clap would take global flags
+/// there for a conflict too.
+#[derive(Debug, Default, PartialEq, Eq, Args)]
+pub(crate) struct InviteNew {
+    /// How long it is good for [default: 1h]
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::span::parse)]
+    pub(crate) lasts: Option<Duration>,
+    /// How many machines may use it [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) uses: Option<u32>,
+    /// What it is for, shown in lists
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+/// Join this machine to an entity
+///
+/// Asks for the invitation, which is never taken from the command line, where other users could read it. The
+/// content of all applications is brought here; what is in its place goes to the trash.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  althing join
+  althing join --token-file /run/invitation -y
+  althing join - -y --member-name web2")]
+pub(crate) struct Join {
+    /// Read the invitation from standard input
+    #[arg(value_name = "-", value_parser = ["-"], conflicts_with = "token_file")]
+    pub(crate) stdin: Option<String>,
+    /// Read the invitation from a file
+    #[arg(long, value_name = "F")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Name of this machine in the entity; by default its host name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) member_name: Option<String>,
+}
+
+/// Take this machine out of its entity
+///
+/// The others settle that it does not count any more. Its files stay as they are.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  althing leave\n  althing leave -y")]
+pub(crate) struct Leave {}

@@ -1,0 +1,50 @@
+//! Commands that read one document and show it; and `member remove`.
+
+use althing_protocol::control::Command;
+
+use super::change_saying;
+use crate::args::look::{Balance, BalanceVerb, Health, Member, MemberVerb, Status, Vote, Why};
+use crate::ask;
+use crate::client::Query;
+use crate::context::Context;
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::render::{health as health_screen, members, status as status_screen, votes, why as why_screen};
+
+pub(super) async fn status(context: &Context, args: &Status) -> Result<Exit> {
+    context.look(args.watch, &Query::new("status"), status_screen::screen).await
+}
+
+pub(super) async fn why(context: &Context, args: Why) -> Result<Exit> {
+    let query = Query::new("why").with_any("subject", args.subject);
+    context.read(&query, why_screen::screen).await
+}
+
+pub(super) async fn health(context: &Context, args: &Health) -> Result<Exit> {
+    context.look(args.watch, &Query::new("health"), health_screen::screen).await
+}
+
+pub(super) async fn vote(context: &Context, args: Vote) -> Result<Exit> {
+    context.read(&Query::new("votes").with_any("app", args.app), votes::screen).await
+}
+
+pub(super) async fn balance(context: &Context, args: Balance) -> Result<Exit> {
+    let watch = matches!(args.verb, Some(BalanceVerb::Show { watch: true }));
+    context.look(watch, &Query::new("balance"), health_screen::balance).await
+}
+
+pub(super) async fn member(context: &Context, args: Member) -> Result<Exit> {
+    match args.verb.unwrap_or(MemberVerb::List { watch: false }) {
+        MemberVerb::List { watch } => context.look(watch, &Query::new("members"), members::screen).await,
+        MemberVerb::Show { member } => {
+            context.read(&Query::new("member").with("name", member), members::one).await
+        }
+        MemberVerb::Remove { member, confirm } => {
+            let question =
+                format!("Remove {member} from the roster for good? It needs a new invitation to come back.");
+            ask::severe(context, &question, &member, confirm.as_deref())?;
+            let text = format!("{member} is removed.\n  back in  althing invite\n");
+            change_saying(context, &Command::Remove { member }, &["althing", "members"], &text).await
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `run`: the daemon, unless this program was built as a client only.
+
+use crate::args::Run;
+use crate::context::Context;
+use crate::error::Result;
+use crate::exit::Exit;
+
+/// Runs until SIGTERM or Ctrl-C.
+#[cfg(feature = "daemon")]
+pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
+    use althing_protocol::control::Code;
+
+    use crate::error::Failure;
+
+    let listen = match args.listen {
+        Some(listen) => listen,
+        None => here::listen()?,
+    };
+    let config = althing_node::Config {
+        dir: context.dir.clone(),
+        listen,
+        bulk_listen: args.bulk_listen,
+        prefix: args.prefix,
+        log: args.log,
+        faults: args.allow_faults,
+    };
+    match althing_node::run(config) {
+        Ok(()) => Ok(Exit::OK),
+        Err(error) => {
+            let mut failure = Failure::new(Code::Failed, format!("the node stopped: {error}"));
+            for cause in error.chain().skip(1) {
+                failure = failure.fact("because", cause);
+            }
+            Err(failure.into())
+        }
+    }
+}
+
+/// There is no daemon in this program.
+#[cfg(not(feature = "daemon"))]
+pub(crate) fn run(_context: &Context, args: Run) -> Result<Exit> {
+    let Run { listen: _, bulk_listen: _, prefix: _, log: _, allow_faults: _ } = args;
+    Err(crate::error::usage("this program was built without the daemon")
+        .fact("built", "with --no-default-features: a client only")
+        .into())
+}
+
+/// What this machine can tell of itself.
+#[cfg(feature = "daemon")]
+mod here {
+    use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+    use crate::error::{Result, usage};
+
+    /// Where members listen unless they are told otherwise.
+    const PORT: u16 = 7800;
+
+    /// The address from which this machine would send to the Internet: others are likely to reach it there. Connecting
+    /// a UDP socket sends nothing; the destination is one of documentation (RFC 5737).
+    pub(super) fn listen() -> Result<SocketAddr> {
+        let found = UdpSocket::bind(("0.0.0.0", 0)).and_then(|socket| {
+            socket.connect(("192.0.2.1", 9))?;
+            socket.local_addr()
+        });
+        match found.map(|address| address.ip()) {
+            Ok(ip @ IpAddr::V4(_)) if !ip.is_unspecified() => Ok(SocketAddr::new(ip, PORT)),
+            _ => Err(usage("this machine has no default route to tell its address by: add --listen IP:PORT")
+                .into()),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! `app list`, `app show`, `app items`, `app history`.
+
+use std::fmt::Write as _;
+
+use althing_protocol::view::{AppState, AppView, Document, History, ItemView, Items};
+use serde::{Deserialize, Serialize};
+
+use super::Look;
+use super::colour::Paint;
+use super::size::{bytes, count, of_things};
+use super::status::{detail, names};
+use super::table::{Cell, Table};
+
+/// `althing.apps/1`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Apps {
+    /// By name.
+    pub(crate) applications: Vec<AppView>,
+}
+
+/// `althing apps`
+pub(crate) fn screen(document: &Document<Apps>, look: &Look) -> String {
+    let apps = &document.body.applications;
+    if apps.is_empty() {
+        return "no applications yet: althing app new NAME --from DIR\n".to_owned();
+    }
+    let mut table =
+        Table::new(&["NAME", ">REVISION", "AGREE", ">ITEMS", ">SIZE", "STATE", "LAST UPDATE"]).keep(3);
+    for app in apps {
+        table.row([
+            Cell::from(app.name.as_str()),
+            Cell::from(if app.revision == 0 { "-".to_owned() } else { app.revision.to_string() }),
+            Cell::from(format!("{} of {}", app.agree, app.of)),
+            Cell::from(count(app.items)),
+            Cell::from(bytes(app.bytes)),
+            state(app),
+            Cell::from(updated(app, &document.at, look)),
+        ]);
+    }
+    table.text(look)
+}
+
+fn state(app: &AppView) -> Cell {
+    match app.state {
+        AppState::Agreed => Cell::painted("agreed", Paint::Ok),
+        AppState::NotSettled => Cell::painted("not settled", Paint::Critical),
+        AppState::Repairing => {
+            Cell::painted(format!("repairing {}", names(&app.differing, 3)), Paint::Warning)
+        }
+        AppState::Drift => Cell::painted(format!("drift {}", names(&app.differing, 3)), Paint::Warning),
+        AppState::Window | AppState::Paused => Cell::painted(detail(app), Paint::Warning),
+    }
+}
+
+/// `13:41 by ada from web1`
+fn updated(app: &AppView, now: &str, look: &Look) -> String {
+    let Some(at) = &app.updated else { return "-".to_owned() };
+    let part = |word: &str, name: &Option<String>| {
+        name.as_ref().map_or(String::new(), |name| format!(" {word} {name}"))
+    };
+    format!("{}{}{}", look.lately(at, now), part("by", &app.by), part("from", &app.from))
+}
+
+/// `althing app show A`
+pub(crate) fn one(document: &Document<AppView>, look: &Look) -> String {
+    let app = &document.body;
+    let mut table = Table::new(&["", ""]).keep(2).indent(2);
+    let mut row = |name: &str, value: String| {
+        if !value.is_empty() {
+            table.row([Cell::painted(name, Paint::Dim), Cell::from(value)]);
+        }
+    };
+    row("path", app.path.clone());
+    row("root", app.root.map(|root| root.to_string()).unwrap_or_default());
+    row("content", format!("{}, {}", of_things(app.items, "item"), bytes(app.bytes)));
+    row("members", format!("{} of {} agree", app.agree, app.of));
+    row("differing", app.differing.join(" "));
+    row("policy", app.policy.clone());
+    row("updated", if app.updated.is_some() { updated(app, &document.at, look) } else { String::new() });
+    if let Some(window) = &app.window {
+        let until = look.until(&window.expires, &document.at);
+        row("window", format!("on {} by {} until {until}", window.member, window.by));
+    }
+    let revision =
+        if app.revision == 0 { "no revision yet".to_owned() } else { format!("revision {}", app.revision) };
+    let mut one = Table::new(&["", "", ""]).keep(3);
+    one.row([Cell::painted(app.name.as_str(), Paint::Bold), Cell::from(revision), state(app)]);
+    one.text(look) + &table.text(look)
+}
+
+/// `althing app items A`
+pub(crate) fn items(document: &Document<Items>, look: &Look) -> String {
+    let Items { application, revision, root, items } = &document.body;
+    let mut table = Table::new(&["KIND", "MODE", ">SIZE", "DIGEST", "PATH"]).keep(5);
+    for item in items {
+        table.row([
+            Cell::from(item.kind.as_str()),
+            Cell::from(item.mode.as_deref().unwrap_or("-")),
+            Cell::from(item.bytes.map_or_else(|| "-".to_owned(), bytes)),
+            Cell::from(item.digest.map_or_else(|| "-".to_owned(), |digest| digest.short())),
+            Cell::from(path(item)),
+        ]);
+    }
+    let what = if *revision == 0 {
+        format!("on the disk of {}", document.answered_by)
+    } else {
+        format!("revision {revision}")
+    };
+    let mut text = table.text(look);
+    let _ = writeln!(
+        text,
+        "{} of {application}, {what}, root {}",
+        of_things(items.len() as u64, "item"),
+        root.short()
+    );
+    text
+}
+
+fn path(item: &ItemView) -> String {
+    match &item.target {
+        Some(target) => format!("{} -> {target}", item.path),
+        None => item.path.clone(),
+    }
+}
+
+/// `althing app history A`
+pub(crate) fn history(document: &Document<History>, look: &Look) -> String {
+    let History { application, revisions } = &document.body;
+    if revisions.is_empty() {
+        return format!("nothing was settled for {application} yet\n");
+    }
+    let mut table =
+        Table::new(&[">REVISION", "AT", "BY", "FROM", ">ITEMS", ">SIZE", "ROOT", "REASON"]).keep(4);
+    for (at, revision) in revisions.iter().enumerate() {
+        let paint = if at == 0 { Paint::Bold } else { Paint::Plain };
+        table.row([
+            Cell::painted(revision.revision.to_string(), paint),
+            Cell::from(look.clock(&revision.at, &document.at)),
+            Cell::from(revision.by.as_str()),
+            Cell::from(revision.from.as_str()),
+            Cell::from(count(revision.items)),
+            Cell::from(bytes(revision.bytes)),
+            Cell::from(revision.root.short()),
+            Cell::from(revision.reason.as_str()),
+        ]);
+    }
+    let mut text = table.text(look);
+    if let [_, before, ..] = revisions.as_slice() {
+        let _ = writeln!(text, "back  althing app rollback {application} --to {}", before.revision);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn applications_say_who_agrees() {
+        let expected = "\
+NAME       REVISION  AGREE   ITEMS    SIZE  STATE           LAST UPDATE
+shop             42  8 of 9  4,118  212 MB  repairing web7  13:41 by ada from web1
+api              17  9 of 9    903   48 MB  agreed          3 d ago by ci-deploy
+tls-certs         5  9 of 9      4   14 kB  agreed          71 d ago by bo
+";
+        assert_eq!(screen(&samples::apps(), &Look::plain()), expected);
+    }
+
+    #[test]
+    fn one_application_in_full() {
+        let expected = "\
+shop  revision 42  repairing web7
+  path       /srv/shop
+  root       b3:7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c
+  content    4,118 items, 212 MB
+  members    8 of 9 agree
+  differing  web7
+  policy     majority
+  updated    13:41 by ada from web1
+";
+        assert_eq!(one(&samples::app(), &Look::plain()), expected);
+    }
+
+    #[test]
+    fn items_with_their_paths_last() {
+        let expected = "\
+KIND     MODE    SIZE  DIGEST      PATH
+file     0644  1.2 MB  b3:1111…11  htdocs/img/banner.webp
+symlink  -          -  -           htdocs/latest -> v2
+2 items of shop, revision 42, root b3:7c7c…7c
+";
+        assert_eq!(items(&samples::items(), &Look::plain()), expected);
+    }
+
+    #[test]
+    fn history_says_how_to_go_back() {
+        let expected = "\
+REVISION  AT                   BY   FROM  ITEMS    SIZE  ROOT        REASON
+      42  13:41:07             ada  web1  4,118  212 MB  b3:7c7c…7c  hotfix 881
+      41  2026-11-20 13:41:07  bo   web2  4,117  212 MB  b3:4141…41
+back  althing app rollback shop --to 41
+";
+        assert_eq!(history(&samples::history(), &Look::plain()), expected);
+    }
+}

@@ -1,0 +1,182 @@
+//! `member list`, `member show`, `invite list`.
+
+use std::fmt::Write as _;
+
+use althing_protocol::view::{Document, Health, Invitations, MemberView, Members};
+
+use super::Look;
+use super::colour::Paint;
+use super::health::word;
+use super::size::{of_things, percent, share};
+use super::table::{Cell, Table};
+use super::time::span;
+
+/// `althing members`
+pub(crate) fn screen(document: &Document<Members>, look: &Look) -> String {
+    let Members { members, majority } = &document.body;
+    let titles =
+        ["NAME", "STATE", "HEALTH", "AGREES", "COUNTS", ">CPU p95", ">SHARE", "VERSION", ">SEEN", "ADDRESS"];
+    let mut table = Table::new(&titles).keep(3);
+    for member in members {
+        table.row([
+            Cell::from(member.name.as_str()),
+            Cell::painted(member.state.as_str(), state_paint(member)),
+            Cell::painted(word(member.health), member.health),
+            Cell::from(format!("{} of {}", member.agrees, member.applications)),
+            Cell::from(counts(member)),
+            Cell::from(percent(member.cpu_ratio_p95)),
+            Cell::from(share(member.share_ratio)),
+            Cell::from(member.version.as_deref().unwrap_or("-")),
+            Cell::from(seen(member, &document.answered_by)),
+            Cell::from(member.addresses.first().map_or("-", String::as_str)),
+        ]);
+    }
+    let number = |state: &str| members.iter().filter(|member| member.state == state).count();
+    let voters = members.iter().filter(|member| member.counts).count();
+    let mut text = table.text(look);
+    let _ = writeln!(
+        text,
+        "{}: {} alive, {} unreachable, {} down.   Majority is {majority} of the {voters} that count, reachable or not.",
+        of_things(members.len() as u64, "member"),
+        number("alive"),
+        number("unreachable"),
+        number("down")
+    );
+    text
+}
+
+fn state_paint(member: &MemberView) -> Paint {
+    if member.state == "alive" { Paint::Plain } else { Paint::Warning }
+}
+
+fn counts(member: &MemberView) -> &'static str {
+    match (member.counts, member.votes) {
+        (false, _) => "no",
+        (true, true) => "yes",
+        (true, false) => "yes, mute",
+    }
+}
+
+fn seen(member: &MemberView, here: &str) -> String {
+    match member.last_seen_seconds {
+        _ if member.name == here => "here".to_owned(),
+        Some(seconds) => span(seconds),
+        None => "never".to_owned(),
+    }
+}
+
+/// `althing member show M`
+pub(crate) fn one(document: &Document<MemberView>, look: &Look) -> String {
+    let member = &document.body;
+    let health = word(member.health).to_uppercase();
+    let asked = if document.answered_by == member.name {
+        "asked directly".to_owned()
+    } else {
+        format!("as {} sees it", document.answered_by)
+    };
+    let mut text = format!(
+        "{}   {}   {}   {asked}\n",
+        look.paint(Paint::Bold, &member.name),
+        member.id,
+        look.paint(member.health.into(), &health)
+    );
+    let mut table = Table::new(&["", ""]).keep(2).indent(2);
+    let mut row = |name: &str, value: String| table.row([Cell::painted(name, Paint::Dim), Cell::from(value)]);
+    let heard = match seen(member, &document.answered_by).as_str() {
+        "here" => String::new(),
+        "never" => ", never heard".to_owned(),
+        ago => format!(", heard {ago} ago"),
+    };
+    row("state", format!("{}{heard}", member.state));
+    row("roster", format!("{}, counts: {}", member.role, counts(member)));
+    row("software", member.version.clone().unwrap_or_else(|| "unknown".to_owned()));
+    row("addresses", member.addresses.join(" "));
+    row("load", load(member));
+    row("share", share(member.share_ratio));
+    row("epoch", member.epoch.map_or_else(|| "unknown".to_owned(), |epoch| epoch.to_string()));
+    for (at, content) in member.content.iter().enumerate() {
+        let root = content.observed.map(|root| root.short()).unwrap_or_default();
+        let line = format!("{}: {} {root}", content.application, content.state);
+        row(if at == 0 { "content" } else { "" }, line.trim_end().to_owned());
+    }
+    text += &table.text(look);
+    if member.health != Health::Ok {
+        let _ = writeln!(text, "  why  althing why {}", member.name);
+    }
+    text
+}
+
+fn load(member: &MemberView) -> String {
+    format!(
+        "cpu p95 {} · memory {} · disk {}",
+        percent(member.cpu_ratio_p95),
+        percent(member.memory_ratio),
+        percent(member.disk_ratio)
+    )
+}
+
+/// `althing invite list`
+pub(crate) fn invitations(document: &Document<Invitations>, look: &Look) -> String {
+    let invitations = &document.body.invitations;
+    if invitations.is_empty() {
+        return "no invitation is open: althing invite\n".to_owned();
+    }
+    let mut table = Table::new(&["ID", ">USES", "EXPIRES", "BY", "NOTE"]).keep(3);
+    for invitation in invitations {
+        table.row([
+            Cell::from(invitation.id.as_str()),
+            Cell::from(invitation.uses.to_string()),
+            Cell::from(look.until(&invitation.expires, &document.at)),
+            Cell::from(invitation.by.as_str()),
+            Cell::from(invitation.note.as_str()),
+        ]);
+    }
+    table.text(look)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::samples;
+
+    #[test]
+    fn members_say_who_counts() {
+        let expected = "\
+NAME  STATE        HEALTH   AGREES  COUNTS     CPU p95   SHARE  VERSION   SEEN  ADDRESS
+web1  alive        ok       3 of 3  yes           25 %  13.2 %  0.9.2     here  10.0.0.11:7800
+web7  alive        warning  2 of 3  yes           31 %  13.2 %  0.9.2    0.3 s  10.0.0.17:7800
+web8  alive        ok       3 of 3  yes, mute     40 %   7.3 %  0.9.2    1.2 s  10.0.0.18:7800
+web9  unreachable  unknown  0 of 3  yes              -   0.0 %  -        3 min  10.0.0.19:7800
+4 members: 3 alive, 1 unreachable, 0 down.   Majority is 5 of the 4 that count, reachable or not.
+";
+        assert_eq!(screen(&samples::members(), &Look::plain()), expected);
+    }
+
+    #[test]
+    fn narrow_terminals_lose_addresses_first() {
+        let text = screen(&samples::members(), &Look { width: Some(80), ..Look::plain() });
+        assert!(
+            text.starts_with(
+                "NAME  STATE        HEALTH   AGREES  COUNTS     CPU p95   SHARE  VERSION   SEEN\n"
+            )
+        );
+    }
+
+    #[test]
+    fn one_member_in_full() {
+        let expected = "\
+web7   12D3KooWQ7   WARNING   as web1 sees it
+  state      alive, heard 0.3 s ago
+  roster     voter, counts: yes
+  software   0.9.2
+  addresses  10.0.0.17:7800
+  load       cpu p95 31 % · memory 40 % · disk 71 %
+  share      13.2 %
+  epoch      77
+  content    shop: drift b3:40aa…aa
+             api: agrees b3:7c7c…7c
+  why  althing why web7
+";
+        assert_eq!(one(&samples::member(), &Look::plain()), expected);
+    }
+}

@@ -1,0 +1,230 @@
+//! The API: HTTP with JSON over a Unix socket for this machine, and the same calls carried to any peer (design §9).
+//!
+//! A [`Call`] is answered the same way wherever it comes from; `on=MEMBER` has it answered by that member.
+
+mod changes;
+mod content;
+mod events;
+mod http;
+mod reads;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use althing_protocol::control::{Code, Refusal};
+use althing_protocol::identity::MemberId;
+use althing_protocol::member::Member;
+use althing_protocol::statement::Address;
+use althing_protocol::time::WallTime;
+use althing_store::Store;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub(crate) use http::listen;
+
+use crate::daemon::{Happening, Live, ending};
+use crate::net::{Net, PeerKey};
+
+/// A peer that answers a relayed call takes at most this long, unless the call says otherwise.
+const RELAY: Duration = Duration::from_secs(10);
+/// Changing calls may wait for content to spread.
+const RELAY_CHANGE: Duration = Duration::from_secs(119);
+
+/// One call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Call {
+    /// Below `/v1/`.
+    pub(crate) path: String,
+    /// Query parameters.
+    pub(crate) query: BTreeMap<String, String>,
+    /// JSON body of a changing call.
+    pub(crate) body: Option<String>,
+    /// Who asks.
+    pub(crate) by: String,
+}
+
+/// What a call is answered with: lines of JSON, the last of which is the answer.
+pub(crate) type Answered = Result<Value, Refusal>;
+
+#[derive(Clone)]
+pub(crate) struct Api {
+    shared: Arc<Shared>,
+}
+
+/// What every call may need.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) net: Net,
+    pub(crate) to: mpsc::Sender<Happening>,
+    /// Number of the newest event.
+    pub(crate) events: watch::Receiver<u64>,
+    /// Where this member listens.
+    pub(crate) address: Address,
+    /// Whether calls may cut this member off.
+    pub(crate) faults: bool,
+}
+
+impl Api {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Asks the loop something about the member.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Member, &Live) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        let query = Happening::Query(Box::new(move |member, live| {
+            // Whoever asked may have gone.
+            let _ = answer.send(question(member, live));
+        }));
+        self.shared.to.send(query).await.map_err(|_| ending())?;
+        answered.await.map_err(|_| ending())
+    }
+
+    /// Asks for a document that only a member of an entity has.
+    async fn view<T: Send + 'static>(
+        &self,
+        view: impl FnOnce(&Member, &Live) -> Option<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.ask(view).await?.ok_or_else(not_in_entity)
+    }
+
+    /// The name of this member in its entity.
+    async fn own_name(&self) -> String {
+        let name = self.ask(|member, _| member.state().map(|state| state.name_of(&member.id()))).await;
+        name.ok().flatten().unwrap_or_default()
+    }
+
+    /// Answers a call here or on another member. `progress` takes lines that come before the answer.
+    pub(crate) async fn answer(
+        &self,
+        call: Call,
+        progress: Option<mpsc::UnboundedSender<Value>>,
+    ) -> Result<Value, Value> {
+        let by = self.own_name().await;
+        let result = match self.target(&call).await {
+            Ok(None) => self.here(&call, progress).await,
+            Ok(Some(peer)) => return self.relay(peer, call).await,
+            Err(refusal) => Err(refusal),
+        };
+        match result {
+            Ok(Value::Object(mut document)) => {
+                document.entry("at").or_insert_with(|| json!(wall().rfc3339()));
+                document.entry("answered_by").or_insert_with(|| json!(by));
+                Ok(Value::Object(document))
+            }
+            Ok(other) => Ok(other),
+            Err(refusal) => Err(error_document(&refusal, &by)),
+        }
+    }
+
+    /// The member that shall answer, if it is another.
+    async fn target(&self, call: &Call) -> Result<Option<PeerKey>, Refusal> {
+        let Some(name) = call.query.get("on").cloned() else { return Ok(None) };
+        let wanted = name.clone();
+        let found = self.view(move |member, _| {
+            member.state().map(|state| state.member_named(&wanted).map(|found| found.id))
+        });
+        let id = found.await?.ok_or_else(|| no_member(&name))?;
+        Ok((id.0 != self.shared.net.key()).then_some(id.0))
+    }
+
+    async fn relay(&self, peer: PeerKey, mut call: Call) -> Result<Value, Value> {
+        let name = call.query.remove("on").unwrap_or_default();
+        let patience = if call.body.is_some() { RELAY_CHANGE } else { RELAY };
+        let body = serde_json::to_vec(&call).unwrap_or_default();
+        let unreachable = |why: String| {
+            let refusal = Refusal::new(Code::PeerDown, format!("{name} does not answer: {why}"))
+                .try_("see who is heard", "althing member list");
+            error_document(&refusal, "")
+        };
+        let answer = self
+            .shared
+            .net
+            .request(peer, body, patience)
+            .await
+            .map_err(|error| unreachable(error.to_string()))?;
+        let value: Value = serde_json::from_slice(&answer).map_err(|error| unreachable(error.to_string()))?;
+        if value.get("error").is_some() { Err(value) } else { Ok(value) }
+    }
+
+    /// Answers a peer's call. Only members of the roster may call.
+    pub(crate) async fn relayed(&self, from: MemberId, body: &[u8]) -> Vec<u8> {
+        let name = self.ask(move |member, _| {
+            member.state().and_then(|state| state.member(&from).map(|m| m.name.clone()))
+        });
+        let value = match (name.await.ok().flatten(), serde_json::from_slice::<Call>(body)) {
+            (Some(name), Ok(mut call)) => {
+                // It was sent here: nothing is passed on twice.
+                call.query.remove("on");
+                call.by = format!("{}@{name}", call.by);
+                match self.answer(call, None).await {
+                    Ok(value) | Err(value) => value,
+                }
+            }
+            (None, _) => error_document(&Refusal::new(Code::Denied, "not a member of this entity"), ""),
+            (_, Err(error)) => error_document(&Refusal::new(Code::Input, error.to_string()), ""),
+        };
+        serde_json::to_vec(&value).unwrap_or_default()
+    }
+
+    async fn here(&self, call: &Call, progress: Option<mpsc::UnboundedSender<Value>>) -> Answered {
+        if call.body.is_some() {
+            return self.change(call, progress).await;
+        }
+        self.read(call).await
+    }
+}
+
+/// `{"schema":"althing.error/1",…}` (cli.md "JSON contract").
+pub(crate) fn error_document(refusal: &Refusal, answered_by: &str) -> Value {
+    let facts: serde_json::Map<String, Value> =
+        refusal.facts.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let remedies: Vec<Value> =
+        refusal.remedies.iter().map(|(text, command)| json!({"text": text, "command": command})).collect();
+    let code = refusal.code;
+    json!({
+        "schema": "althing.error/1",
+        "at": wall().rfc3339(),
+        "answered_by": answered_by,
+        "error": {
+            "code": code.number(), "name": code.name(), "exit": code.exit(), "message": refusal.message,
+            "facts": facts, "remedies": remedies, "explain": format!("althing explain {}", code.number()),
+        },
+    })
+}
+
+/// A document with its schema; time and member are added by [`Api::answer`].
+fn document(schema: &str, body: &impl Serialize) -> Answered {
+    let body = serde_json::to_value(body).map_err(|error| Refusal::new(Code::Failed, error.to_string()))?;
+    let Value::Object(fields) = body else { return Ok(body) };
+    let mut document = serde_json::Map::new();
+    document.insert("schema".into(), json!(schema));
+    document.extend(fields);
+    Ok(Value::Object(document))
+}
+
+fn wall() -> WallTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime(since.as_millis() as u64)
+}
+
+fn not_in_entity() -> Refusal {
+    Refusal::new(Code::NotInEntity, "this machine is not in an entity yet")
+        .try_("begin a new one", "althing init --name ENTITY")
+        .try_("join one, with an invitation from any of its members", "althing join")
+}
+
+fn no_member(name: &str) -> Refusal {
+    Refusal::new(Code::NoSuchMember, format!("there is no member {name}"))
+        .try_("see who there is", "althing member list")
+}
+
+fn no_application(name: &str) -> Refusal {
+    Refusal::new(Code::NoSuchApplication, format!("there is no application {name}"))
+        .try_("see which there are", "althing app list")
+}

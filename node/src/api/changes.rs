@@ -1,0 +1,148 @@
+//! Calls that change something.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use althing_protocol::control::{Code, Command, Refusal};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::{Answered, Api, Call, no_application, no_member};
+use crate::daemon::{Answer, Happening, ending};
+use crate::files::TrashId;
+
+#[derive(Deserialize)]
+struct CommandBody {
+    command: Command,
+}
+
+#[derive(Deserialize)]
+struct InitBody {
+    name: String,
+    member: String,
+}
+
+#[derive(Deserialize)]
+struct JoinBody {
+    invitation: String,
+    member: String,
+}
+
+#[derive(Deserialize)]
+struct RestoreBody {
+    id: String,
+    to: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct BlockBody {
+    members: Vec<String>,
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, Refusal> {
+    let body = call.body.as_deref().unwrap_or_default();
+    serde_json::from_str(body).map_err(|error| Refusal::new(Code::Input, format!("the call's body: {error}")))
+}
+
+impl Api {
+    pub(super) async fn change(
+        &self,
+        call: &Call,
+        progress: Option<mpsc::UnboundedSender<Value>>,
+    ) -> Answered {
+        let address = self.shared.address;
+        match call.path.as_str() {
+            "command" => self.command(call, parse::<CommandBody>(call)?.command, progress).await,
+            "init" => {
+                let InitBody { name, member } = parse(call)?;
+                self.command(call, Command::Init { name, member, address }, progress).await
+            }
+            "join" => {
+                let JoinBody { invitation, member } = parse(call)?;
+                self.command(call, Command::Join { invitation, member, address }, progress).await
+            }
+            "trash/restore" => self.restore(parse(call)?).await,
+            "debug/block" if self.shared.faults => self.block(parse(call)?).await,
+            other => Err(Refusal::new(Code::Input, format!("there is no call {other}"))),
+        }
+    }
+
+    async fn command(
+        &self,
+        call: &Call,
+        command: Command,
+        progress: Option<mpsc::UnboundedSender<Value>>,
+    ) -> Answered {
+        let (to, mut answers) = mpsc::unbounded_channel();
+        let by = call.by.clone();
+        self.shared.to.send(Happening::Request { by, command, to }).await.map_err(|_| ending())?;
+        while let Some(answer) = answers.recv().await {
+            match answer {
+                Answer::Progress(step) => {
+                    if let Some(progress) = &progress {
+                        // Whoever asked may have gone; the answer is still waited for.
+                        let _ = progress.send(json!(step));
+                    }
+                }
+                Answer::Reply(reply) => return reply.map(|outcome| json!({ "outcome": outcome })),
+            }
+        }
+        Err(ending())
+    }
+
+    async fn restore(&self, body: RestoreBody) -> Answered {
+        let bad = |_| {
+            Refusal::new(Code::NoSuchItem, format!("there is nothing {} in the trash", body.id))
+                .try_("see what there is", "althing trash list")
+        };
+        let id: TrashId = body.id.parse().map_err(bad)?;
+        let places = self
+            .ask(|_, live| live.places.values().map(|place| place.files.clone()).collect::<Vec<_>>())
+            .await?;
+        let to = body.to.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let owner = places
+                .into_iter()
+                .find(|files| files.trash().is_ok_and(|items| items.iter().any(|item| item.id == id)));
+            owner.map(|files| files.restore(&id, to.as_deref()))
+        });
+        let restored = work.await.map_err(|error| Refusal::new(Code::Failed, error.to_string()))?;
+        let restored = restored.ok_or_else(|| {
+            Refusal::new(
+                Code::NoSuchItem,
+                format!("there is nothing {} in the trash of this member", body.id),
+            )
+            .try_("see what there is", "althing trash list")
+        })?;
+        let path = restored.map_err(|error| Refusal::new(Code::Unsafe, error.to_string()))?;
+        Ok(json!({ "outcome": { "restored": { "path": path.to_string_lossy() } } }))
+    }
+
+    async fn block(&self, body: BlockBody) -> Answered {
+        let names = body.members.clone();
+        let keys = self.view(move |member, _| {
+            let state = member.state()?;
+            Some(
+                names
+                    .iter()
+                    .map(|name| state.member_named(name).map(|m| m.id.0).ok_or_else(|| name.clone()))
+                    .collect::<Vec<_>>(),
+            )
+        });
+        let mut blocked = BTreeSet::new();
+        for key in keys.await? {
+            blocked.insert(key.map_err(|name| no_member(&name))?);
+        }
+        self.shared.to.send(Happening::Block(blocked)).await.map_err(|_| ending())?;
+        Ok(json!({ "outcome": "done" }))
+    }
+
+    /// The driver of an application.
+    pub(super) async fn place(&self, name: &str) -> Result<std::sync::Arc<crate::files::Files>, Refusal> {
+        let wanted = name.to_owned();
+        let files =
+            self.ask(move |_, live| live.places.get(&wanted).map(|place| place.files.clone())).await?;
+        files.ok_or_else(|| no_application(name))
+    }
+}

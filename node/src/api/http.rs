@@ -1,0 +1,156 @@
+//! The Unix socket: who may call is a matter of the file's mode, who calls is told by the kernel.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use serde_json::{Value, json};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Api, Call, wall};
+
+/// A body of a call: far above any command.
+const BODY_BYTES: usize = 1 << 20;
+
+/// Removes the socket's file when the daemon ends.
+pub(crate) struct Socket(std::path::PathBuf);
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Left behind, it is replaced at the next start.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Listens on `DIR/althing.sock`. The store's lock is held: a socket that is there belongs to a daemon that died.
+pub(crate) fn listen(api: Api, dir: &Path, stop: CancellationToken) -> anyhow::Result<Socket> {
+    let path = dir.join("althing.sock");
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).context("the old socket");
+        }
+        _ => {}
+    }
+    let listener =
+        UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
+    tokio::spawn(accept(listener, api, stop));
+    Ok(Socket(path))
+}
+
+async fn accept(listener: UnixListener, api: Api, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                tokio::spawn(serve(stream, api.clone()));
+            }
+            Err(error) => {
+                // Too many open files: the calls under way will end.
+                tracing::warn!(%error, "a call was not accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: UnixStream, api: Api) {
+    let by =
+        stream.peer_cred().map_or_else(|_| "unknown".to_owned(), |credentials| user_name(credentials.uid()));
+    let router = Router::new().fallback(handle).with_state((api, by));
+    let service = hyper_util::service::TowerToHyperService::new(router);
+    let connection = hyper::server::conn::http1::Builder::new()
+        .serve_connection(hyper_util::rt::TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a call ended early");
+    }
+}
+
+/// The name of a user, or its number.
+fn user_name(uid: u32) -> String {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2)?.parse() == Ok(uid)).then(|| fields[0].to_owned())
+    });
+    named.unwrap_or_else(|| uid.to_string())
+}
+
+async fn handle(
+    State((api, by)): State<(Api, String)>,
+    method: Method,
+    uri: Uri,
+    Query(query): Query<BTreeMap<String, String>>,
+    body: Bytes,
+) -> Response {
+    let path = uri.path().trim_start_matches("/v1/").to_owned();
+    if body.len() > BODY_BYTES {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").into_response();
+    }
+    let body = (method != Method::GET).then(|| String::from_utf8_lossy(&body).into_owned());
+    let changes = body.is_some();
+    let call = Call { path, query, body, by };
+    if changes {
+        return stream_answer(api, call);
+    }
+    match api.answer(call, None).await {
+        Ok(value) => json_response(StatusCode::OK, &value),
+        Err(value) => json_response(status_of(&value), &value),
+    }
+}
+
+fn status_of(error: &Value) -> StatusCode {
+    match error["error"]["exit"].as_u64() {
+        Some(105) => StatusCode::NOT_FOUND,
+        Some(64 | 65) => StatusCode::BAD_REQUEST,
+        Some(77) => StatusCode::FORBIDDEN,
+        Some(69 | 75 | 106) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::CONFLICT,
+    }
+}
+
+fn json_response(status: StatusCode, value: &Value) -> Response {
+    let mut text = value.to_string();
+    text.push('\n');
+    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// Progress as it comes, then the answer, each a line.
+fn stream_answer(api: Api, call: Call) -> Response {
+    let (lines, receiver) = mpsc::unbounded_channel::<Value>();
+    tokio::spawn(async move {
+        let (progress, mut told) = mpsc::unbounded_channel();
+        let forward = {
+            let lines = lines.clone();
+            async move {
+                while let Some(progress) = told.recv().await {
+                    if lines.send(json!({ "at": wall().rfc3339(), "progress": progress })).is_err() {
+                        return;
+                    }
+                }
+            }
+        };
+        let (answer, ()) = futures::join!(api.answer(call, Some(progress)), forward);
+        let (Ok(value) | Err(value)) = answer;
+        // Whoever asked may have gone; what it asked for goes on.
+        let _ = lines.send(value);
+    });
+    let lines = stream::unfold(receiver, |mut receiver| async move {
+        let value = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(format!("{value}\n")), receiver))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}

@@ -1,0 +1,460 @@
+//! The one loop: waits for something to happen, steps the member, carries out what comes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use althing_protocol::control::{Code, Command, Progress, Refusal, Reply};
+use althing_protocol::effect::{Fetched, Input, NotCaptured, Output, Scan};
+use althing_protocol::event::{Event, Severity};
+use althing_protocol::identity::{Identity, MemberId};
+use althing_protocol::limits;
+use althing_protocol::member::saved::{Saved, read_link};
+use althing_protocol::member::{Config as Facts, Member};
+use althing_protocol::record::Link;
+use althing_protocol::statement::Address;
+use althing_protocol::time::{Now, WallTime};
+use althing_protocol::wire::Message;
+use althing_store::Store;
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::net::{Net, NetConfig, NetError, NetEvent, Peer};
+use crate::place::{Place, Work as PlaceWork};
+use crate::sample::Sampler;
+use crate::writer::{Work, Writer};
+use crate::{Config, api, identity, transfer};
+
+/// Happenings that wait for the loop.
+const QUEUE: usize = 4096;
+/// Readings are taken this often.
+const SAMPLE: Duration = Duration::from_secs(2);
+/// A member of an invitation that does not answer is given up after this.
+const JOIN_PATIENCE: Duration = Duration::from_secs(20);
+/// Members to whom content is served at once.
+const SERVED: usize = 16;
+
+/// What can happen to the loop.
+pub(crate) enum Happening {
+    /// Something that the protocol is told as it is.
+    Input(Input),
+    /// A request, and where to its progress and answer go.
+    Request { by: String, command: Command, to: mpsc::UnboundedSender<Answer> },
+    /// A question about the member.
+    Query(Question),
+    /// Cut this member off from others.
+    Block(BTreeSet<[u8; 32]>),
+}
+
+/// A question, which carries the way its answer goes.
+pub(crate) type Question = Box<dyn FnOnce(&Member, &Live) + Send>;
+
+/// What a request is answered with: any number of progresses, one reply.
+pub(crate) enum Answer {
+    Progress(Progress),
+    Reply(Reply),
+}
+
+/// What the API may look at beside the member.
+pub(crate) struct Live {
+    pub(crate) places: BTreeMap<String, Place>,
+}
+
+/// An event as it is stored.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Logged {
+    /// Milliseconds since 1970.
+    pub(crate) at: u64,
+    pub(crate) event: Event,
+}
+
+struct Daemon {
+    config: Config,
+    member: Member,
+    store: Arc<Store>,
+    writer: Writer,
+    net: Net,
+    live: Live,
+    to: mpsc::Sender<Happening>,
+    requests: BTreeMap<u64, mpsc::UnboundedSender<Answer>>,
+    joins: BTreeMap<u64, oneshot::Sender<Vec<u8>>>,
+    peers: BTreeMap<MemberId, Peer>,
+    next: u64,
+    began: Instant,
+    served: Arc<tokio::sync::Semaphore>,
+}
+
+/// Runs the daemon until it is told to stop (SIGTERM, SIGINT).
+pub fn run(config: Config) -> anyhow::Result<()> {
+    start_log(config.log.as_deref());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(serve(config))?;
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    Ok(())
+}
+
+fn start_log(level: Option<&str>) {
+    let default = "info,libp2p=warn,libp2p_swarm=warn";
+    let filter = tracing_subscriber::EnvFilter::try_new(level.unwrap_or(default))
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // A second daemon in one process (tests) keeps the first one's log.
+    let _ = log.try_init();
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let store = Arc::new(Store::open(&config.dir)?);
+    let secret = identity::load(&config.dir)?;
+    let bulk_listen = config.bulk_listen.unwrap_or_else(|| next_port(config.listen));
+    let (net, from_net) = Net::start(NetConfig { secret, listen: config.listen, bulk_listen }).await?;
+    let (control, bulk) = net.listening();
+    let address = Address { control, bulk };
+    let saved = Saved::read(
+        store.read_all(althing_protocol::effect::Family::Meta)?,
+        store.read_all(althing_protocol::effect::Family::Votes)?,
+    )?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).context("the system gives no random bytes")?;
+    let facts = Facts { version: env!("CARGO_PKG_VERSION").to_owned(), address: Some(address) };
+    let began = Instant::now();
+    let member = Member::restore(Identity::from_seed(secret), facts, seed, saved, now(began));
+    let (to, happenings) = mpsc::channel(QUEUE);
+    let (last_event, events) = watch::channel(store.last_event());
+    let writer = Writer::start(Arc::clone(&store), to.clone(), last_event)?;
+    let stop = CancellationToken::new();
+    let api = api::Api::new(api::Shared {
+        store: Arc::clone(&store),
+        net: net.clone(),
+        to: to.clone(),
+        events,
+        address,
+        faults: config.faults,
+    });
+    let socket = api::listen(api.clone(), &config.dir, stop.clone())?;
+    tokio::spawn(sample(config.dir.clone(), to.clone(), stop.clone()));
+    let daemon = Daemon {
+        config,
+        member,
+        store,
+        writer,
+        net,
+        live: Live { places: BTreeMap::new() },
+        to,
+        requests: BTreeMap::new(),
+        joins: BTreeMap::new(),
+        peers: BTreeMap::new(),
+        next: 0,
+        began,
+        served: Arc::new(tokio::sync::Semaphore::new(SERVED)),
+    };
+    daemon.run(happenings, from_net, api).await?;
+    stop.cancel();
+    drop(socket);
+    Ok(())
+}
+
+fn next_port(listen: std::net::SocketAddr) -> std::net::SocketAddr {
+    let port = if listen.port() == 0 { 0 } else { listen.port().wrapping_add(1) };
+    std::net::SocketAddr::new(listen.ip(), port)
+}
+
+fn now(began: Instant) -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now {
+        mono: althing_protocol::time::Instant(began.elapsed().as_millis() as u64 + 1),
+        wall: WallTime(wall.as_millis() as u64),
+    }
+}
+
+async fn sample(dir: PathBuf, to: mpsc::Sender<Happening>, stop: CancellationToken) {
+    let mut sampler = Sampler::new(vec![dir]);
+    let mut ticks = tokio::time::interval(SAMPLE);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        if to.send(Happening::Input(Input::Sampled(sampler.sample()))).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Daemon {
+    async fn run(
+        mut self,
+        mut happenings: mpsc::Receiver<Happening>,
+        mut from_net: mpsc::Receiver<NetEvent>,
+        api: api::Api,
+    ) -> anyhow::Result<()> {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        tracing::info!(id = %self.member.id(), listening = ?self.net.listening(), "started");
+        self.step(Input::Tick);
+        loop {
+            let due = self.member.deadline().map_or(Duration::from_secs(3600), |at| {
+                Duration::from_millis(at.0.saturating_sub(now(self.began).mono.0))
+            });
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                () = tokio::time::sleep(due) => self.step(Input::Tick),
+                Some(happening) = happenings.recv() => self.happened(happening),
+                Some(event) = from_net.recv() => self.net_event(event, &api),
+            }
+        }
+        tracing::info!("stopping");
+        self.net.shutdown().await;
+        Ok(())
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        match happening {
+            Happening::Input(input) => self.step(input),
+            Happening::Request { by, command, to } => {
+                self.next += 1;
+                self.requests.insert(self.next, to);
+                self.step(Input::Requested { request: self.next, by, command });
+            }
+            Happening::Query(query) => query(&self.member, &self.live),
+            Happening::Block(peers) => self.net.set_blocked(peers),
+        }
+    }
+
+    fn net_event(&mut self, event: NetEvent, api: &api::Api) {
+        match event {
+            NetEvent::Connected(peer) => self.step(Input::Connected(MemberId(peer))),
+            NetEvent::Disconnected(peer) => self.step(Input::Disconnected(MemberId(peer))),
+            NetEvent::Message { from, bytes } => self.step(Input::Received { from: MemberId(from), bytes }),
+            NetEvent::Request { from, body, reply } => {
+                let api = api.clone();
+                tokio::spawn(async move {
+                    // The asker may have gone meanwhile.
+                    let _ = reply.send(api.relayed(MemberId(from), &body).await);
+                });
+            }
+            NetEvent::Join { body, reply, .. } => {
+                self.next += 1;
+                self.joins.retain(|_, reply| !reply.is_closed());
+                self.joins.insert(self.next, reply);
+                self.step(Input::JoinAsked { ticket: self.next, bytes: body });
+            }
+            NetEvent::Bulk { stream, .. } => {
+                let (store, served) = (Arc::clone(&self.store), Arc::clone(&self.served));
+                tokio::spawn(async move {
+                    let Ok(_permit) = served.acquire_owned().await else { return };
+                    let served = tokio::task::spawn_blocking(move || transfer::serve(&store, stream)).await;
+                    if let Ok(Err(error)) = served {
+                        tracing::debug!(%error, "content was not served to the end");
+                    }
+                });
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut out = Vec::new();
+        self.member.step(now(self.began), input, &mut out);
+        out.into_iter().for_each(|output| self.execute(output));
+    }
+
+    /// The only match on [`Output`].
+    fn execute(&mut self, output: Output) {
+        match output {
+            Output::Send { to, bytes } => {
+                if let Err(error) = self.net.send(to.0, bytes) {
+                    tracing::warn!(?to, %error, "a message was not sent");
+                }
+            }
+            Output::SendChain { to, after } => self.send_chain(to, after),
+            Output::Persist { batch, writes } => self.writer.submit(Work::Persist { batch, writes }),
+            Output::Peers(peers) => self.set_peers(peers),
+            Output::Places(places) => self.set_places(places),
+            Output::Scan { application, depth } => {
+                self.submit(&application, PlaceWork::Scan(depth));
+            }
+            Output::Capture { capture, application, source } => {
+                if !self.submit(&application, PlaceWork::Capture { capture, source }) {
+                    let result =
+                        Err(NotCaptured::Failed("this application has no place on this member".into()));
+                    self.later(Input::Captured { capture, result });
+                }
+            }
+            Output::Fetch { fetch, from, wants, .. } => self.fetch(fetch, from, wants),
+            Output::Apply { apply, application, root, epoch } => {
+                if !self.submit(&application, PlaceWork::Apply { apply, root, epoch }) {
+                    self.later(Input::Applied {
+                        apply,
+                        result: Err("this application cannot be written now".into()),
+                    });
+                }
+            }
+            Output::Keep(roots) => self.keep(roots),
+            Output::Event(event) => self.log(event),
+            Output::Progress { request, progress } => {
+                if let Some(to) = self.requests.get(&request) {
+                    let _ = to.send(Answer::Progress(progress));
+                }
+            }
+            Output::Reply { request, reply } => {
+                if let Some(to) = self.requests.remove(&request) {
+                    let _ = to.send(Answer::Reply(reply));
+                }
+            }
+            Output::Join { addresses, bytes } => self.join(addresses, bytes),
+            Output::JoinAnswer { ticket, bytes } => {
+                if let Some(reply) = self.joins.remove(&ticket) {
+                    let _ = reply.send(bytes);
+                }
+            }
+        }
+    }
+
+    /// Feeds an input back without waiting for room in the channel that this loop itself empties.
+    fn later(&self, input: Input) {
+        let to = self.to.clone();
+        tokio::spawn(async move { to.send(Happening::Input(input)).await });
+    }
+
+    fn submit(&self, application: &str, work: PlaceWork) -> bool {
+        self.live.places.get(application).is_some_and(|place| place.submit(work))
+    }
+
+    fn send_chain(&self, to: MemberId, after: u64) {
+        let from = (after + 1).to_be_bytes();
+        let read =
+            self.store.read_from(althing_protocol::effect::Family::Chain, &from, limits::CHAIN_RECORDS);
+        let links = match read {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::error!(%error, "the chain cannot be read");
+                return;
+            }
+        };
+        let (mut chain, mut size): (Vec<Link>, usize) = (Vec::new(), 0);
+        for (_, bytes) in links {
+            size += bytes.len() + 16;
+            if size > limits::MESSAGE_BYTES / 2 && !chain.is_empty() {
+                break;
+            }
+            match read_link(&bytes) {
+                Ok(link) => chain.push(link),
+                Err(error) => {
+                    tracing::error!(%error, "a link of the chain cannot be read");
+                    break;
+                }
+            }
+        }
+        if !chain.is_empty()
+            && let Err(error) = self.net.send(to.0, Message::Chain(chain).encode())
+        {
+            tracing::warn!(?to, %error, "the chain was not sent");
+        }
+    }
+
+    fn set_peers(&mut self, peers: Vec<althing_protocol::effect::Peer>) {
+        let of = |peer: althing_protocol::effect::Peer| {
+            let control = peer.addresses.iter().map(|address| address.control).collect();
+            let bulk = peer.addresses.iter().map(|address| address.bulk).collect();
+            (peer.id, Peer { control, bulk })
+        };
+        let peers: BTreeMap<MemberId, Peer> = peers.into_iter().map(of).collect();
+        if peers != self.peers {
+            self.net.set_peers(peers.iter().map(|(id, peer)| (id.0, peer.clone())).collect());
+            self.peers = peers;
+        }
+    }
+
+    fn set_places(&mut self, places: Vec<althing_protocol::effect::Place>) {
+        let wanted: BTreeMap<String, String> =
+            places.into_iter().map(|place| (place.application, place.root)).collect();
+        self.live.places.retain(|name, place| wanted.get(name) == Some(&place.root));
+        for (name, root) in wanted {
+            if self.live.places.contains_key(&name) {
+                continue;
+            }
+            let at = match &self.config.prefix {
+                Some(prefix) => prefix.join(root.trim_start_matches('/')),
+                None => PathBuf::from(&root),
+            };
+            match Place::start(&name, &root, &at, &self.config.dir, &self.store, self.to.clone()) {
+                Ok(place) => {
+                    self.live.places.insert(name, place);
+                }
+                Err(error) => {
+                    let why = format!("no place for {name} on this member: {error:#}");
+                    self.later(Input::Scanned { application: name, scan: Scan::Unreadable(why) });
+                }
+            }
+        }
+    }
+
+    fn fetch(&self, fetch: u64, from: Option<MemberId>, wants: Vec<althing_protocol::effect::Want>) {
+        let (store, net, to) = (Arc::clone(&self.store), self.net.clone(), self.to.clone());
+        tokio::spawn(async move {
+            let result = match from {
+                Some(holder) => transfer::fetch(&net, store, holder.0, wants).await,
+                None => {
+                    let looked =
+                        tokio::task::spawn_blocking(move || transfer::look_here(&store, &wants)).await;
+                    looked.unwrap_or_else(|error| Fetched {
+                        error: Some(error.to_string()),
+                        ..Fetched::default()
+                    })
+                }
+            };
+            to.send(Happening::Input(Input::Fetched { fetch, result })).await
+        });
+    }
+
+    fn keep(&self, roots: Vec<althing_protocol::hash::Hash>) {
+        // Nothing is collected yet: what no revision names stays (docs/decisions/0007-collection.md).
+        tracing::trace!(roots = roots.len(), "kept");
+    }
+
+    fn log(&self, event: Event) {
+        match event.severity {
+            Severity::Info | Severity::Notice => {
+                tracing::info!(kind = event.kind, application = event.application, "{}", event.text)
+            }
+            Severity::Warning | Severity::Critical => {
+                tracing::warn!(kind = event.kind, application = event.application, "{}", event.text);
+            }
+        }
+        let logged = Logged { at: now(self.began).wall.0, event };
+        self.writer.submit(Work::Event(althing_protocol::codec::encode(&logged)));
+    }
+
+    fn join(&self, addresses: Vec<Address>, bytes: Vec<u8>) {
+        let (net, to) = (self.net.clone(), self.to.clone());
+        tokio::spawn(async move {
+            let mut problems = Vec::new();
+            let mut answer = None;
+            for address in addresses {
+                match net.join(address.control, bytes.clone(), JOIN_PATIENCE).await {
+                    Ok((_, bytes)) => {
+                        answer = Some(bytes);
+                        break;
+                    }
+                    Err(error) => problems.push(join_problem(&address, &error)),
+                }
+            }
+            let answer = answer
+                .ok_or_else(|| format!("no address of the invitation answers: {}", problems.join("; ")));
+            to.send(Happening::Input(Input::JoinAnswered(answer))).await
+        });
+    }
+}
+
+fn join_problem(address: &Address, error: &NetError) -> String {
+    format!("{}: {error}", address.control)
+}
+
+/// The loop is gone: only when the daemon ends.
+pub(crate) fn ending() -> Refusal {
+    Refusal::new(Code::NodeDown, "the node is stopping")
+}

@@ -1,0 +1,359 @@
+//! Messages, API requests and joins: what goes out, what comes in, what waits for an answer.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Instant;
+
+use libp2p::PeerId;
+use libp2p::core::ConnectedPoint;
+use libp2p::request_response::{Event, Message, OutboundFailure, OutboundRequestId, ResponseChannel};
+use libp2p::swarm::ConnectionId;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::super::address::{peer_id, peer_key, socket_addr};
+use super::super::codec::{Frame, Refusal};
+use super::super::limits::{API_BODY, API_IN_FLIGHT, JOIN_REPLY, REQUEST_TIMEOUT, UNANSWERED};
+use super::super::swarms::Exchange;
+use super::super::{NetError, NetEvent, PeerKey};
+use super::{Asked, Asker, Control, JoinAsked, Joining};
+
+/// What the daemon answered to a request of somebody else.
+pub(super) struct Answer {
+    what: Asking,
+    connection: ConnectionId,
+    channel: ResponseChannel<Frame>,
+    body: Option<Vec<u8>>,
+}
+
+/// Waits for the daemon's answer.
+pub(super) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    Api,
+    Join,
+}
+
+/// What our frames bring.
+type FrameEvent = Event<Frame, Frame>;
+
+impl Control {
+    /// Sends what waits for a peer, as far as its window allows.
+    pub(super) fn pump(&mut self, key: &PeerKey) {
+        let (Some(peer), Some(link)) = (peer_id(key), self.links.get_mut(key)) else { return };
+        let control = &mut self.swarm.behaviour_mut().members.inner().control;
+        while link.may_send() {
+            let Some(message) = self.outbox.pop(key) else { return };
+            link.sent(control.send_request(&peer, Frame::Body(message)));
+        }
+    }
+
+    /// Asks a peer on a new connection whether it takes us for a peer, too.
+    pub(super) fn greet(&mut self, key: &PeerKey) {
+        if let (Some(peer), Some(link)) = (peer_id(key), self.links.get_mut(key)) {
+            let control = &mut self.swarm.behaviour_mut().members.inner().control;
+            link.greeted(control.send_request(&peer, Frame::Hello));
+        }
+    }
+
+    /// Sends a request of ours.
+    pub(super) fn ask(&mut self, to: PeerKey, body: Vec<u8>, reply: Asker, now: Instant) {
+        let (Some(peer), Some(link)) = (peer_id(&to), self.links.get_mut(&to)) else {
+            let _ = reply.send(Err(NetError::NotAPeer));
+            return;
+        };
+        if !link.is_confirmed() {
+            link.hurry(now);
+            let why = if link.is_shunned(now) { NetError::Stranger } else { NetError::NotConnected };
+            let _ = reply.send(Err(why));
+        } else if self.asked.values().filter(|asked| asked.peer == to).count() >= API_IN_FLIGHT {
+            let _ = reply.send(Err(NetError::Busy));
+        } else {
+            let api = &mut self.swarm.behaviour_mut().members.inner().api;
+            let id = api.send_request(&peer, Frame::Body(body));
+            self.asked.insert(id, Asked { peer: to, reply });
+        }
+    }
+
+    /// The dial of a join has succeeded: ask.
+    pub(super) fn ask_to_join(
+        &mut self,
+        peer: PeerId,
+        key: PeerKey,
+        connection: ConnectionId,
+        join: Joining,
+    ) {
+        let id = self.swarm.behaviour_mut().join.inner().send_request(&peer, Frame::Body(join.body));
+        self.join_asked.insert(id, JoinAsked { connection, peer: key, reply: join.reply });
+    }
+
+    /// Forgets the joins whose caller does not wait any more.
+    pub(super) fn drop_abandoned_joins(&mut self, now: Instant) {
+        self.joining.retain(|_, joining| !joining.reply.is_closed());
+        let abandoned = self.join_asked.iter().filter(|(_, asked)| asked.reply.is_closed());
+        let abandoned: Vec<_> = abandoned.map(|(id, _)| *id).collect();
+        for id in abandoned {
+            if let Some(asked) = self.join_asked.remove(&id) {
+                self.close_after_join(&asked, now);
+            }
+        }
+    }
+
+    /// A join connection has done its duty, unless it is the connection to a peer.
+    fn close_after_join(&mut self, asked: &JoinAsked, now: Instant) {
+        let used = self.links.get(&asked.peer).and_then(super::Link::connection);
+        if used != Some(asked.connection) {
+            self.close(asked.connection, now);
+        }
+    }
+
+    /// A control message, or the acknowledgement of one of ours.
+    pub(super) fn on_control(&mut self, event: FrameEvent, now: Instant) {
+        let Some(key) = peer_key(peer_of(&event)) else { return };
+        match event {
+            Event::Message { connection_id, message, .. } => {
+                self.heard(&key, connection_id, now);
+                match message {
+                    Message::Request { request, channel, .. } => {
+                        self.on_message(key, connection_id, request, channel);
+                    }
+                    Message::Response { request_id, response } => {
+                        self.on_acknowledged(key, connection_id, request_id, &response);
+                    }
+                }
+            }
+            Event::OutboundFailure { connection_id, request_id, error, .. } => {
+                tracing::debug!(%error, "message lost");
+                if self.is_hello(&key, request_id) {
+                    self.close_unless_stranger(connection_id, &error, now);
+                } else {
+                    self.outbox.count_lost(&key);
+                }
+                self.on_refused_protocol(key, connection_id, &error, now);
+                self.settle(&key, request_id);
+            }
+            Event::InboundFailure { error, .. } => tracing::debug!(%error, "acknowledgement lost"),
+            Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn is_hello(&self, key: &PeerKey, request: OutboundRequestId) -> bool {
+        self.links.get(key).is_some_and(|link| link.is_hello(request))
+    }
+
+    fn on_acknowledged(
+        &mut self,
+        key: PeerKey,
+        connection: ConnectionId,
+        request: OutboundRequestId,
+        response: &Frame,
+    ) {
+        if *response == Frame::Taken {
+            self.confirm(key, connection);
+        } else if !self.is_hello(&key, request) {
+            self.outbox.count_lost(&key);
+        }
+        self.settle(&key, request);
+    }
+
+    /// Nobody answers our first question. Whoever takes us for a stranger may still ask to join, though.
+    fn close_unless_stranger(&mut self, connection: ConnectionId, error: &OutboundFailure, now: Instant) {
+        if !matches!(error, OutboundFailure::UnsupportedProtocols) {
+            self.close(connection, now);
+        }
+    }
+
+    fn settle(&mut self, key: &PeerKey, request: OutboundRequestId) {
+        if let Some(link) = self.links.get_mut(key) {
+            link.settled(request);
+        }
+        self.pump(key);
+    }
+
+    fn on_message(
+        &mut self,
+        from: PeerKey,
+        connection: ConnectionId,
+        request: Frame,
+        channel: ResponseChannel<Frame>,
+    ) {
+        let answer = match request {
+            Frame::Hello if self.policy.allows(&from) => Frame::Taken,
+            Frame::Hello => Frame::Refused(Refusal::Unanswered),
+            Frame::Body(bytes) if self.policy.allows(&from) && self.backlog.has_room(bytes.len()) => {
+                self.confirm(from, connection);
+                self.backlog.push(NetEvent::Message { from, bytes });
+                Frame::Taken
+            }
+            Frame::Body(_) => Frame::Refused(Refusal::Busy),
+            Frame::Taken | Frame::Refused(_) => Frame::Refused(Refusal::Unanswered),
+        };
+        // An error means that the sender is gone; it will find out.
+        let _ = self.swarm.behaviour_mut().members.inner().control.send_response(channel, answer);
+    }
+
+    /// A peer's request, or the answer to one of ours.
+    pub(super) fn on_api(&mut self, event: FrameEvent, now: Instant) {
+        let Some(key) = peer_key(peer_of(&event)) else { return };
+        match event {
+            Event::Message { connection_id, message, .. } => {
+                self.heard(&key, connection_id, now);
+                match message {
+                    Message::Request { request, channel, .. } => {
+                        let ask = |body, reply| NetEvent::Request { from: key, body, reply };
+                        self.pass_on(Asking::Api, connection_id, request, channel, ask);
+                    }
+                    Message::Response { request_id, response } => {
+                        if let Some(asked) = self.asked.remove(&request_id) {
+                            let _ = asked.reply.send(body_of(response, API_BODY));
+                        }
+                    }
+                }
+            }
+            Event::OutboundFailure { connection_id, request_id, error, .. } => {
+                self.on_refused_protocol(key, connection_id, &error, now);
+                if let Some(asked) = self.asked.remove(&request_id) {
+                    let _ = asked.reply.send(Err(failure(&error)));
+                }
+            }
+            Event::InboundFailure { error, .. } => tracing::debug!(%error, "answer lost"),
+            Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn on_refused_protocol(
+        &mut self,
+        key: PeerKey,
+        connection: ConnectionId,
+        error: &OutboundFailure,
+        now: Instant,
+    ) {
+        let used = self.links.get(&key).and_then(super::Link::connection);
+        if matches!(error, OutboundFailure::UnsupportedProtocols) && used == Some(connection) {
+            self.demote(key, connection, now);
+        }
+    }
+
+    /// Somebody's join request, or the answer to one of ours.
+    pub(super) fn on_join(&mut self, event: FrameEvent, now: Instant) {
+        match event {
+            Event::Message { peer, connection_id, message: Message::Request { request, channel, .. } } => {
+                let remote = self.swarm.behaviour_mut().join.endpoint(connection_id).and_then(remote_of);
+                let (Some(from), Some(remote)) = (peer_key(&peer), remote) else { return };
+                if self.policy.blocked.contains(&from) {
+                    return;
+                }
+                if !self.strangers.asks(connection_id, now) {
+                    tracing::debug!("a stranger asks twice at once");
+                    self.close(connection_id, now);
+                    return;
+                }
+                let ask = |body, reply| NetEvent::Join { from, remote, body, reply };
+                self.pass_on(Asking::Join, connection_id, request, channel, ask);
+            }
+            Event::Message { message: Message::Response { request_id, response }, .. } => {
+                if let Some(asked) = self.join_asked.remove(&request_id) {
+                    self.close_after_join(&asked, now);
+                    let answer = body_of(response, JOIN_REPLY).map(|body| (asked.peer, body));
+                    let _ = asked.reply.send(answer);
+                }
+            }
+            Event::OutboundFailure { request_id, error, .. } => {
+                if let Some(asked) = self.join_asked.remove(&request_id) {
+                    self.close_after_join(&asked, now);
+                    let _ = asked.reply.send(Err(failure(&error)));
+                }
+            }
+            Event::InboundFailure { connection_id, .. } | Event::ResponseSent { connection_id, .. } => {
+                self.strangers.answered(connection_id, now);
+            }
+        }
+    }
+
+    /// Gives a request to the daemon, and waits for its answer without blocking.
+    fn pass_on(
+        &mut self,
+        what: Asking,
+        connection: ConnectionId,
+        request: Frame,
+        channel: ResponseChannel<Frame>,
+        event: impl FnOnce(Vec<u8>, oneshot::Sender<Vec<u8>>) -> NetEvent,
+    ) {
+        let body = match request {
+            Frame::Body(body) if self.answering.len() < UNANSWERED && self.backlog.has_room(body.len()) => {
+                body
+            }
+            Frame::Body(_) => {
+                return self.respond(what, channel, Frame::Refused(Refusal::Busy));
+            }
+            Frame::Hello | Frame::Taken | Frame::Refused(_) => {
+                return self.respond(what, channel, Frame::Refused(Refusal::Unanswered));
+            }
+        };
+        let (reply, answer) = oneshot::channel();
+        self.backlog.push(event(body, reply));
+        self.answering.push(Box::pin(async move {
+            let body = timeout(REQUEST_TIMEOUT, answer).await.ok().and_then(Result::ok);
+            Answer { what, connection, channel, body }
+        }));
+    }
+
+    /// The daemon has answered.
+    pub(super) fn on_answer(&mut self, answer: Answer, now: Instant) {
+        let limit = if answer.what == Asking::Api { API_BODY } else { JOIN_REPLY };
+        let frame = match answer.body {
+            Some(body) if body.len() <= limit => Frame::Body(body),
+            Some(body) => Frame::Refused(Refusal::TooLarge(body.len() as u64)),
+            None => Frame::Refused(Refusal::Unanswered),
+        };
+        self.strangers.answered(answer.connection, now);
+        self.respond(answer.what, answer.channel, frame);
+    }
+
+    fn respond(&mut self, what: Asking, channel: ResponseChannel<Frame>, frame: Frame) {
+        let behaviour = self.swarm.behaviour_mut();
+        let exchange = match what {
+            Asking::Api => &mut behaviour.members.inner().api,
+            Asking::Join => behaviour.join.inner(),
+        };
+        // An error means that the asker is gone.
+        let _ = Exchange::send_response(exchange, channel, frame);
+    }
+}
+
+fn peer_of(event: &FrameEvent) -> &PeerId {
+    match event {
+        Event::Message { peer, .. }
+        | Event::OutboundFailure { peer, .. }
+        | Event::InboundFailure { peer, .. }
+        | Event::ResponseSent { peer, .. } => peer,
+    }
+}
+
+fn remote_of(endpoint: &ConnectedPoint) -> Option<SocketAddr> {
+    socket_addr(endpoint.get_remote_address())
+}
+
+/// The body in an answer, or why there is none.
+fn body_of(answer: Frame, limit: usize) -> Result<Vec<u8>, NetError> {
+    match answer {
+        Frame::Body(body) => Ok(body),
+        Frame::Refused(Refusal::Busy) => Err(NetError::Busy),
+        Frame::Refused(Refusal::TooLarge(size)) => {
+            Err(NetError::TooLarge { size: usize::try_from(size).unwrap_or(usize::MAX), limit })
+        }
+        Frame::Refused(Refusal::Unanswered) | Frame::Hello | Frame::Taken => Err(NetError::Unanswered),
+    }
+}
+
+/// Why an exchange failed, in our words.
+fn failure(error: &OutboundFailure) -> NetError {
+    match error {
+        OutboundFailure::Timeout => NetError::Timeout,
+        OutboundFailure::UnsupportedProtocols => NetError::Stranger,
+        OutboundFailure::DialFailure => NetError::NotConnected,
+        OutboundFailure::ConnectionClosed => NetError::Broken("closed".into()),
+        OutboundFailure::Io(error) => NetError::Broken(error.to_string()),
+    }
+}

@@ -1,0 +1,95 @@
+//! Every bound and every delay of the network port, with its reason.
+
+use std::time::Duration;
+
+/// The largest control message. Manifests of ten thousand files fit; anything larger is bulk.
+pub const CONTROL_MESSAGE: usize = 4 << 20;
+/// The largest API request or reply forwarded to another member.
+pub const API_BODY: usize = 16 << 20;
+/// The largest join request: it comes from strangers, so it stays small.
+pub const JOIN_REQUEST: usize = 64 << 10;
+/// The largest answer to a join request: it comes from the member we chose to ask and holds a roster.
+pub const JOIN_REPLY: usize = 1 << 20;
+/// What the frame adds around a body (variant name, byte-string header), generously.
+pub(super) const FRAME_OVERHEAD: usize = 64;
+/// A frame buffer grows as bytes arrive; a claimed length reserves no more than this.
+pub(super) const FIRST_RESERVE: usize = 64 << 10;
+
+/// Messages that may wait for one peer. Overflow drops the oldest.
+pub const LANE_MESSAGES: usize = 1024;
+/// Bytes that may wait for one peer. Overflow drops the oldest.
+pub const LANE_BYTES: usize = 32 << 20;
+/// Control messages sent to one peer and not acknowledged yet. Small, so that order is mostly kept.
+pub(super) const WINDOW: usize = 16;
+/// API requests of ours that one peer may owe us; more are refused as busy.
+pub(super) const API_IN_FLIGHT: usize = 64;
+/// Requests and joins of others that the daemon has not answered yet; more are refused as busy.
+pub(super) const UNANSWERED: usize = 256;
+/// Commands of the daemon (requests, joins, bulk) waiting for a swarm; the caller waits.
+pub(super) const COMMANDS: usize = 256;
+/// Events waiting in the channel to the daemon; behind it comes the backlog.
+pub(super) const EVENTS: usize = 256;
+/// Messages and requests waiting behind the channel; more are refused as busy.
+pub(super) const BACKLOG_EVENTS: usize = 1024;
+/// Bytes waiting behind the channel; more are refused as busy.
+pub(super) const BACKLOG_BYTES: usize = 64 << 20;
+/// Streams with control messages on one connection, both directions together. Beyond it libp2p drops.
+pub(super) const CONTROL_STREAMS: usize = 4 * WINDOW;
+/// Streams with API requests on one connection, both directions together. Beyond it libp2p drops.
+pub(super) const API_STREAMS: usize = 3 * API_IN_FLIGHT;
+/// Streams of the join protocol on one connection.
+pub(super) const JOIN_STREAMS: usize = 4;
+/// Streams of all kinds on one connection.
+pub(super) const YAMUX_STREAMS: usize = 1024;
+/// Connections of strangers on the control port at one time.
+pub const STRANGERS: usize = 32;
+/// Of these, connections of one key: a former member that does not know yet must not take all places.
+pub(super) const STRANGERS_PER_KEY: usize = 2;
+/// Connections that are still in the handshake, per swarm.
+pub(super) const HANDSHAKES: usize = 128;
+/// Inbound bulk streams that wait for the daemon to take them; more are dropped.
+pub(super) const BULK_ACCEPTING: usize = 64;
+/// Streams of ours being opened at one time, and callers waiting for one peer's bulk connection.
+pub(super) const BULK_OPENING: usize = 64;
+
+/// A control message that is not acknowledged by then is dropped.
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest time-out of an API or join request.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// Until then a TCP connect plus handshake must be done.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Until then a bulk stream must be open, its connection being up.
+pub(super) const BULK_OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// A control connection is kept as long as its peer is in the set.
+pub(super) const CONTROL_IDLE: Duration = Duration::from_secs(24 * 3600);
+/// A bulk connection without streams goes after this.
+pub(super) const BULK_IDLE: Duration = Duration::from_secs(60);
+
+/// Each side pings each control connection this often.
+pub(super) const PING_EVERY: Duration = Duration::from_secs(1);
+/// A control connection that says nothing for so long is dead.
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
+/// The same for a bulk connection, whose pings wait behind its bytes.
+pub(super) const BULK_SILENCE: Duration = Duration::from_secs(20);
+/// The shell looks at its deadlines this often.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+/// When we ourselves were stopped for so long, silence is no evidence against anybody.
+pub(super) const STALL: Duration = Duration::from_secs(1);
+
+/// The delay before the second dial.
+pub(super) const BACKOFF_START: Duration = Duration::from_millis(100);
+/// The delay between dials does not grow above this.
+pub(super) const BACKOFF_CAP: Duration = Duration::from_secs(5);
+/// The member with the greater key dials later by this, so that both rarely dial at once.
+pub(super) const STAGGER: Duration = Duration::from_millis(250);
+/// Somebody wants to talk: dial sooner than the back-off says, but not more often than this.
+pub(super) const HURRIED_DIALS: Duration = Duration::from_millis(500);
+/// A connection that lasted so long was a success: the back-off starts anew.
+pub(super) const STABLE: Duration = Duration::from_secs(5);
+/// Two connections of opposite direction within this time are a simultaneous dial, not a restart.
+pub(super) const SIMULTANEOUS: Duration = Duration::from_secs(1);
+
+/// A stranger without a join request is sent away after this.
+pub const STRANGER_STAY: Duration = Duration::from_secs(10);
+/// A stranger whose join request is being answered may stay this long.
+pub const STRANGER_JOINING: Duration = Duration::from_secs(60);

@@ -1,0 +1,353 @@
+//! What we know about the control connections to one peer: which to use, when to dial, which are dead.
+//!
+//! Time is an argument here and libp2p's connections are only numbers, so the rules can be tested.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use libp2p::request_response::OutboundRequestId;
+use libp2p::swarm::ConnectionId;
+
+use super::limits::{
+    BACKOFF_CAP, BACKOFF_START, HURRIED_DIALS, SILENCE, SIMULTANEOUS, STABLE, STAGGER, WINDOW,
+};
+
+/// Who of the two has the smaller key, and so dials first and whose dial wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Smaller {
+    /// We have.
+    We,
+    /// The peer has.
+    They,
+}
+
+/// Who dialed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialer {
+    /// We did.
+    We,
+    /// The peer did.
+    They,
+}
+
+/// What a connection was that is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Not the one in use.
+    Unused,
+    /// In use, but the peer had never been confirmed.
+    Unconfirmed,
+    /// The connection to a peer: it is disconnected now.
+    Peer,
+}
+
+/// An established connection.
+#[derive(Debug, Clone, Copy)]
+struct Connection {
+    id: ConnectionId,
+    dialer: Dialer,
+    since: Instant,
+    /// When it last brought anything.
+    heard: Instant,
+}
+
+/// The connection to one peer, the dialing of it and the messages on it.
+#[derive(Debug)]
+pub(super) struct Link {
+    smaller: Smaller,
+    connection: Option<Connection>,
+    /// Whether the peer has shown that it takes us for a peer, too. Until then it does not count as connected.
+    confirmed: bool,
+    /// Our question whether it does.
+    hello: Option<OutboundRequestId>,
+    dialing: Option<ConnectionId>,
+    attempts: u32,
+    last_dial: Option<Instant>,
+    next_dial: Instant,
+    /// The peer takes us for a stranger: it is of no use to dial before this.
+    not_before: Instant,
+    /// Messages sent and not acknowledged.
+    in_flight: BTreeSet<OutboundRequestId>,
+}
+
+impl Link {
+    /// A link to a peer we have just heard of.
+    pub(super) fn new(smaller: Smaller, now: Instant) -> Self {
+        Self {
+            smaller,
+            connection: None,
+            confirmed: false,
+            hello: None,
+            dialing: None,
+            attempts: 0,
+            last_dial: None,
+            next_dial: now + stagger(smaller),
+            not_before: now,
+            in_flight: BTreeSet::new(),
+        }
+    }
+
+    /// A connection is up. Returns the one that has to go, if there are two now.
+    ///
+    /// The newest wins: the peer would not have dialed, had it not lost the older one. Only when both sides
+    /// dialed at the same time both would lose one that way, so then the dial of the smaller key wins.
+    pub(super) fn established(
+        &mut self,
+        id: ConnectionId,
+        dialer: Dialer,
+        now: Instant,
+    ) -> Option<ConnectionId> {
+        if self.dialing == Some(id) {
+            self.dialing = None;
+        }
+        let new = Connection { id, dialer, since: now, heard: now };
+        let Some(old) = self.connection else {
+            self.connection = Some(new);
+            return None;
+        };
+        let both_dialed = old.dialer != dialer && now.duration_since(old.since) < SIMULTANEOUS;
+        let winner = if self.smaller == Smaller::We { Dialer::We } else { Dialer::They };
+        if both_dialed && dialer != winner {
+            return Some(id);
+        }
+        self.connection = Some(new);
+        Some(old.id)
+    }
+
+    /// A connection is closed or given up. If it was the one in use: dial again, after a back-off.
+    pub(super) fn lost(&mut self, id: ConnectionId, now: Instant) -> Lost {
+        let Some(connection) = self.connection.filter(|connection| connection.id == id) else {
+            return Lost::Unused;
+        };
+        if now.duration_since(connection.since) >= STABLE {
+            self.attempts = 0;
+        }
+        self.connection = None;
+        self.hello = None;
+        self.back_off(now);
+        if std::mem::take(&mut self.confirmed) { Lost::Peer } else { Lost::Unconfirmed }
+    }
+
+    /// We ask the peer whether we are peers.
+    pub(super) fn greeted(&mut self, id: OutboundRequestId) {
+        self.hello = Some(id);
+    }
+
+    /// Whether this was our question.
+    pub(super) fn is_hello(&self, id: OutboundRequestId) -> bool {
+        self.hello == Some(id)
+    }
+
+    /// The peer has shown on the connection in use that it takes us for a peer. True if that is news.
+    pub(super) fn confirm(&mut self, id: ConnectionId) -> bool {
+        self.connection() == Some(id) && !std::mem::replace(&mut self.confirmed, true)
+    }
+
+    /// Whether there is a connection and both sides take each other for peers.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    /// Whether the peer took us for a stranger a moment ago.
+    pub(super) fn is_shunned(&self, now: Instant) -> bool {
+        now < self.not_before
+    }
+
+    /// The peer takes us for a stranger: leave it alone for a while.
+    pub(super) fn shunned(&mut self, now: Instant) {
+        self.not_before = now + jitter(BACKOFF_CAP);
+        self.next_dial = self.next_dial.max(self.not_before);
+    }
+
+    /// The connection in use.
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
+        self.connection.map(|connection| connection.id)
+    }
+
+    /// Something came on a connection.
+    pub(super) fn heard(&mut self, id: ConnectionId, now: Instant) {
+        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.id == id) {
+            connection.heard = now;
+        }
+    }
+
+    /// We ourselves were asleep: all silence until now is forgiven.
+    pub(super) fn forgive(&mut self, now: Instant) {
+        if let Some(connection) = &mut self.connection {
+            connection.heard = now;
+        }
+    }
+
+    /// The connection, if it has been silent for too long.
+    pub(super) fn silent(&self, now: Instant) -> Option<ConnectionId> {
+        let connection = self.connection?;
+        (now.duration_since(connection.heard) >= SILENCE).then_some(connection.id)
+    }
+
+    /// Whether it is time to dial.
+    pub(super) fn dial_due(&self, now: Instant) -> bool {
+        self.connection.is_none() && self.dialing.is_none() && now >= self.next_dial
+    }
+
+    /// A dial has begun.
+    pub(super) fn dialing(&mut self, id: ConnectionId, now: Instant) {
+        self.dialing = Some(id);
+        self.last_dial = Some(now);
+    }
+
+    /// A dial has failed. True if it was ours.
+    pub(super) fn dial_failed(&mut self, id: ConnectionId, now: Instant) -> bool {
+        let ours = self.dialing == Some(id);
+        if ours {
+            self.dialing = None;
+            self.back_off(now);
+        }
+        ours
+    }
+
+    /// Somebody wants to talk to the peer: dial soon.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        let soon = self.last_dial.map_or(now, |last| last + HURRIED_DIALS);
+        self.next_dial = self.next_dial.min(soon.max(self.not_before));
+    }
+
+    /// The peer is reachable again, or at another address: dial at once, whatever a dial to the old one does.
+    pub(super) fn reset(&mut self, now: Instant) {
+        self.dialing = None;
+        self.not_before = now;
+        self.attempts = 0;
+        self.next_dial = now + stagger(self.smaller);
+    }
+
+    /// Whether one more message may be sent.
+    pub(super) fn may_send(&self) -> bool {
+        self.confirmed && self.in_flight.len() < WINDOW
+    }
+
+    /// A message was sent.
+    pub(super) fn sent(&mut self, id: OutboundRequestId) {
+        self.in_flight.insert(id);
+    }
+
+    /// A message was acknowledged or has failed.
+    pub(super) fn settled(&mut self, id: OutboundRequestId) {
+        self.in_flight.remove(&id);
+    }
+
+    fn back_off(&mut self, now: Instant) {
+        let delay = BACKOFF_START.saturating_mul(1 << self.attempts.min(16)).min(BACKOFF_CAP);
+        self.attempts = self.attempts.saturating_add(1);
+        self.next_dial = now + jitter(delay) + stagger(self.smaller);
+    }
+}
+
+fn stagger(smaller: Smaller) -> Duration {
+    if smaller == Smaller::We { Duration::ZERO } else { STAGGER }
+}
+
+/// Between three and five quarters of `delay`, so that restarted members do not dial in step.
+fn jitter(delay: Duration) -> Duration {
+    // Without randomness the delay is still right, only in step with others.
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2) % 512;
+    delay * (768 + random) / 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: usize) -> ConnectionId {
+        ConnectionId::new_unchecked(n)
+    }
+
+    fn connected(smaller: Smaller, dialer: Dialer) -> (Link, Instant) {
+        let now = Instant::now();
+        let mut link = Link::new(smaller, now);
+        assert_eq!(link.established(id(1), dialer, now), None);
+        (link, now)
+    }
+
+    #[test]
+    fn after_a_restart_the_newest_connection_wins() {
+        for smaller in [Smaller::We, Smaller::They] {
+            let (mut link, now) = connected(smaller, Dialer::We);
+            assert_eq!(link.established(id(2), Dialer::They, now + SIMULTANEOUS), Some(id(1)));
+            assert_eq!(link.connection(), Some(id(2)));
+        }
+    }
+
+    #[test]
+    fn a_second_dial_of_the_same_side_wins_at_once() {
+        let (mut link, now) = connected(Smaller::We, Dialer::They);
+        assert_eq!(link.established(id(2), Dialer::They, now), Some(id(1)));
+    }
+
+    #[test]
+    fn a_simultaneous_dial_keeps_the_same_connection_on_both_sides_in_any_order() {
+        for first in [Dialer::We, Dialer::They] {
+            let second = if first == Dialer::We { Dialer::They } else { Dialer::We };
+            let (mut link, now) = connected(Smaller::We, first);
+            let gone = if first == Dialer::We { id(2) } else { id(1) };
+            assert_eq!(link.established(id(2), second, now), Some(gone));
+            let (mut link, now) = connected(Smaller::They, first);
+            let gone = if first == Dialer::They { id(2) } else { id(1) };
+            assert_eq!(link.established(id(2), second, now), Some(gone));
+        }
+    }
+
+    #[test]
+    fn the_back_off_grows_to_its_cap_and_starts_anew_after_a_stable_connection() {
+        let mut now = Instant::now();
+        let mut link = Link::new(Smaller::We, now);
+        let mut longest = Duration::ZERO;
+        for n in 0..20 {
+            assert!(link.dial_due(now));
+            link.dialing(id(n), now);
+            assert!(!link.dial_due(now));
+            assert!(link.dial_failed(id(n), now));
+            longest = link.next_dial - now;
+            now = link.next_dial;
+        }
+        assert!(longest > BACKOFF_CAP / 2 && longest <= BACKOFF_CAP * 5 / 4);
+        link.established(id(50), Dialer::We, now);
+        now += STABLE;
+        assert_eq!(link.lost(id(50), now), Lost::Unconfirmed);
+        assert!(link.next_dial - now <= BACKOFF_START * 5 / 4);
+    }
+
+    #[test]
+    fn losing_the_connection_that_is_not_in_use_changes_nothing() {
+        let (mut link, now) = connected(Smaller::We, Dialer::They);
+        assert_eq!(link.established(id(2), Dialer::They, now), Some(id(1)));
+        assert_eq!(link.lost(id(1), now), Lost::Unused);
+        assert_eq!(link.connection(), Some(id(2)));
+    }
+
+    #[test]
+    fn a_peer_is_confirmed_once_and_stays_so_over_a_new_connection() {
+        let (mut link, now) = connected(Smaller::We, Dialer::They);
+        assert!(!link.may_send());
+        assert!(link.confirm(id(1)) && !link.confirm(id(1)) && link.may_send());
+        link.established(id(2), Dialer::They, now);
+        assert!(!link.confirm(id(1)) && !link.confirm(id(2)) && link.may_send());
+        assert_eq!(link.lost(id(2), now), Lost::Peer);
+        assert!(!link.may_send());
+    }
+
+    #[test]
+    fn who_takes_us_for_a_stranger_is_not_hurried() {
+        let (mut link, now) = connected(Smaller::We, Dialer::We);
+        link.lost(id(1), now);
+        link.shunned(now);
+        link.hurry(now + HURRIED_DIALS);
+        assert!(!link.dial_due(now + BACKOFF_CAP / 2) && link.dial_due(now + BACKOFF_CAP * 5 / 4));
+    }
+
+    #[test]
+    fn silence_ends_a_connection_and_a_word_saves_it() {
+        let (mut link, now) = connected(Smaller::We, Dialer::They);
+        assert_eq!(link.silent(now + SILENCE), Some(id(1)));
+        link.heard(id(1), now + SILENCE / 2);
+        assert_eq!(link.silent(now + SILENCE), None);
+    }
+}

@@ -1,0 +1,239 @@
+//! One application on this member: a worker thread that scans, captures and applies, one after the other, and a
+//! thread that watches the tree.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use althing_protocol::effect::{Applied, Captured, Depth, Input, NotCaptured, Scan, Source};
+use althing_protocol::hash::Hash;
+use althing_store::Store;
+use tokio::sync::mpsc;
+
+use crate::daemon::Happening;
+use crate::files::{self, CaptureError, Files, Job, ScanError, ScanMode, TRASH_KEPT};
+
+/// Work that waits for one application, at most.
+const QUEUE: usize = 64;
+/// The tree is looked at this often even if nothing hints at a change.
+const PERIOD: Duration = Duration::from_secs(60);
+/// Between the two looks that must be equal.
+const SECOND_LOOK: Duration = Duration::from_millis(25);
+/// How often two looks may differ before the tree counts as unstable.
+const LOOKS: usize = 5;
+/// A tree that was not stable is looked at again after this.
+const UNSTABLE: Duration = Duration::from_millis(300);
+
+/// What a worker can be asked.
+pub(crate) enum Work {
+    Scan(Depth),
+    Capture { capture: u64, source: Source },
+    Apply { apply: u64, root: Hash, epoch: u64 },
+}
+
+/// An application on this member.
+pub(crate) struct Place {
+    pub(crate) root: String,
+    pub(crate) files: Arc<Files>,
+    work: SyncSender<Work>,
+    stop: Arc<AtomicBool>,
+    scanning: Arc<AtomicBool>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Place {
+    /// Starts both threads. An apply that a crash interrupted is finished before anything is scanned.
+    pub(crate) fn start(
+        name: &str,
+        root: &str,
+        at: &Path,
+        dir: &Path,
+        store: &Arc<Store>,
+        to: mpsc::Sender<Happening>,
+    ) -> anyhow::Result<Self> {
+        let files = Arc::new(Files::new(name, at, dir, Arc::clone(store))?);
+        let (work, queue) = sync_channel(QUEUE);
+        let stop = Arc::new(AtomicBool::new(false));
+        let scanning = Arc::new(AtomicBool::new(false));
+        let worker = Worker {
+            name: name.to_owned(),
+            files: Arc::clone(&files),
+            to,
+            stop: Arc::clone(&stop),
+            scanning: Arc::clone(&scanning),
+            again: false,
+        };
+        thread::Builder::new().name(format!("app {name}")).spawn(move || worker.run(&queue))?;
+        let place = Self { root: root.to_owned(), files, work, stop, scanning };
+        place.watch(at.to_owned())?;
+        Ok(place)
+    }
+
+    fn watch(&self, root: PathBuf) -> anyhow::Result<()> {
+        let (work, stop, scanning) = (self.work.clone(), Arc::clone(&self.stop), Arc::clone(&self.scanning));
+        let watch = files::watch::watch(&root)?;
+        thread::Builder::new().name("hints".into()).spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                // One waiting scan sees everything that happened before it begins.
+                if watch.wait(Duration::from_millis(500)).is_some() && !scanning.swap(true, Ordering::AcqRel)
+                {
+                    let _ = work.try_send(Work::Scan(Depth::Changed));
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Queues work; scans are merged, the rest waits its turn.
+    pub(crate) fn submit(&self, work: Work) -> bool {
+        self.work.try_send(work).is_ok()
+    }
+}
+
+struct Worker {
+    name: String,
+    files: Arc<Files>,
+    to: mpsc::Sender<Happening>,
+    stop: Arc<AtomicBool>,
+    scanning: Arc<AtomicBool>,
+    again: bool,
+}
+
+impl Worker {
+    fn run(mut self, queue: &Receiver<Work>) {
+        if let Err(error) = self.files.recover(self.job()) {
+            tracing::error!(application = self.name, %error, "an interrupted apply could not be finished");
+        }
+        self.scan(Depth::Changed);
+        while !self.stop.load(Ordering::Relaxed) {
+            match queue.recv_timeout(if self.again { UNSTABLE } else { PERIOD }) {
+                Ok(Work::Scan(depth)) => self.scan(depth),
+                Ok(Work::Capture { capture, source }) => self.capture(capture, &source),
+                Ok(Work::Apply { apply, root, epoch }) => self.apply(apply, root, epoch),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.scan(Depth::Changed);
+                    self.prune();
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn job(&self) -> Job<'_> {
+        Job::new(&self.stop, &|_| {})
+    }
+
+    fn tell(&self, input: Input) {
+        // The channel closes only when the daemon ends.
+        let _ = self.to.blocking_send(Happening::Input(input));
+    }
+
+    fn scan(&mut self, depth: Depth) {
+        self.scanning.store(false, Ordering::Release);
+        let scan = self.look(depth);
+        self.again = matches!(scan, Scan::Unstable(_));
+        self.tell(Input::Scanned { application: self.name.clone(), scan });
+    }
+
+    /// Two looks that find the same; a tree that was seen in between two changes is not a tree that ever was.
+    fn look(&self, depth: Depth) -> Scan {
+        let mut mode = if depth == Depth::Everything { ScanMode::ReadAll } else { ScanMode::Trust };
+        let mut last = None;
+        for _ in 0..LOOKS {
+            let manifest = match self.files.scan(mode, self.job()) {
+                Ok(scan) => scan.manifest,
+                Err(error) => return unseen(error),
+            };
+            if last == Some(manifest.root) {
+                return match manifest.extent() {
+                    Ok(extent) => Scan::Tree { root: manifest.root, extent },
+                    Err(error) => Scan::Unreadable(error.to_string()),
+                };
+            }
+            last = Some(manifest.root);
+            mode = ScanMode::Trust;
+            thread::sleep(SECOND_LOOK);
+        }
+        Scan::Unstable("it changes all the time".to_owned())
+    }
+
+    fn capture(&self, capture: u64, source: &Source) {
+        let source = match source {
+            Source::Live => files::Source::Live,
+            Source::Directory(path) => files::Source::Directory(PathBuf::from(path)),
+        };
+        let result = self.files.capture(&source, self.job());
+        let result = result.map(|captured| Captured { root: captured.root, extent: captured.extent });
+        self.tell(Input::Captured { capture, result: result.map_err(not_captured) });
+    }
+
+    fn apply(&mut self, apply: u64, root: Hash, epoch: u64) {
+        let reason = format!("epoch {epoch} settled {}", root.short());
+        let result = self.files.apply(root, epoch, &reason, self.job());
+        let result = result.map(|applied| Applied {
+            changed: applied.changed as u64,
+            trashed: applied.trashed.len() as u64,
+            detail: describe(&applied.differences),
+        });
+        self.tell(Input::Applied { apply, result: result.map_err(|error| error.to_string()) });
+        self.scan(Depth::Changed);
+    }
+
+    fn prune(&self) {
+        if let Err(error) = self.files.prune(SystemTime::now(), TRASH_KEPT, None) {
+            tracing::warn!(application = self.name, %error, "the trash could not be looked through");
+        }
+    }
+}
+
+fn not_captured(error: CaptureError) -> NotCaptured {
+    let text = error.to_string();
+    match error {
+        CaptureError::Changing { .. } => NotCaptured::Changing(text),
+        CaptureError::Refused { .. } => NotCaptured::Refused(text),
+        CaptureError::Scan(_) | CaptureError::Store(_) | CaptureError::Cancelled => NotCaptured::Failed(text),
+    }
+}
+
+fn unseen(error: ScanError) -> Scan {
+    match error {
+        ScanError::Absent => Scan::Absent,
+        // Somebody removed the whole tree: that is drift, and what was settled comes back from the store.
+        ScanError::Unreadable { path, source }
+            if path.is_root() && source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            Scan::Absent
+        }
+        ScanError::Unstable { .. } => Scan::Unstable(error.to_string()),
+        other => Scan::Unreadable(other.to_string()),
+    }
+}
+
+/// The first few differences, by the letters of `app diff`.
+fn describe(differences: &[althing_protocol::repair::Difference]) -> String {
+    use althing_protocol::repair::Change;
+    let letter = |change| match change {
+        Change::Missing => '+',
+        Change::Surplus => '-',
+        Change::Content => 'M',
+        Change::Attributes => 'U',
+        Change::Kind => 'T',
+    };
+    let named = differences
+        .iter()
+        .take(5)
+        .map(|difference| format!("{} {}", letter(difference.change()), difference.path.lossy()));
+    let mut text = named.collect::<Vec<_>>().join(", ");
+    if differences.len() > 5 {
+        text = format!("{text} and {} more", differences.len() - 5);
+    }
+    text.chars().filter(|letter| !letter.is_control()).collect()
+}

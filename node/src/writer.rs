@@ -1,0 +1,82 @@
+//! The thread that makes things durable, in order: the protocol's batches, and the event log.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use althing_protocol::effect::{Input, Write};
+use althing_store::Store;
+use tokio::sync::{mpsc, watch};
+
+use crate::daemon::Happening;
+
+/// Batches under way at most; the daemon waits beyond.
+const QUEUE: usize = 1024;
+
+pub(crate) enum Work {
+    /// A batch of the protocol.
+    Persist { batch: u64, writes: Vec<Write> },
+    /// An encoded event.
+    Event(Vec<u8>),
+}
+
+pub(crate) struct Writer {
+    work: SyncSender<Work>,
+}
+
+impl Writer {
+    /// Starts the thread. `last_event` tells the number of the newest event.
+    pub(crate) fn start(
+        store: Arc<Store>,
+        to: mpsc::Sender<Happening>,
+        last_event: watch::Sender<u64>,
+    ) -> anyhow::Result<Self> {
+        let (work, queue) = sync_channel(QUEUE);
+        thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || write(&store, &queue, &to, &last_event))?;
+        Ok(Self { work })
+    }
+
+    pub(crate) fn submit(&self, work: Work) {
+        // The thread ends only with the process.
+        let _ = self.work.send(work);
+    }
+}
+
+fn write(
+    store: &Store,
+    queue: &Receiver<Work>,
+    to: &mpsc::Sender<Happening>,
+    last_event: &watch::Sender<u64>,
+) {
+    let mut events = Vec::new();
+    while let Ok(first) = queue.recv() {
+        let mut next = Some(first);
+        while let Some(work) = next {
+            match work {
+                Work::Persist { batch, writes } => {
+                    if let Err(error) = store.commit(&writes) {
+                        // A vote that may not be on disk must not leave; after a failed sync nobody knows what is.
+                        tracing::error!(%error, "the store failed: this member ends rather than promise what it cannot keep");
+                        std::process::exit(70);
+                    }
+                    if to.blocking_send(Happening::Input(Input::Persisted(batch))).is_err() {
+                        return;
+                    }
+                }
+                Work::Event(event) => events.push(event),
+            }
+            next = queue.try_recv().ok();
+        }
+        if !events.is_empty() {
+            match store.append_events(&events) {
+                Ok(number) => {
+                    last_event.send_replace(number);
+                }
+                Err(error) => tracing::error!(%error, "events were not logged"),
+            }
+            events.clear();
+        }
+    }
+}

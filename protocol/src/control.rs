@@ -1,0 +1,337 @@
+//! What an administrator can ask of a member, and what comes back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::Source;
+use crate::hash::Hash;
+use crate::manifest::Extent;
+use crate::record::Policy;
+use crate::statement::Address;
+use crate::time::{Millis, WallTime};
+
+/// A request that changes something. Reading goes through [`crate::member::Member`]'s queries.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// Make this member the first of a new entity.
+    Init {
+        /// The entity's name.
+        name: String,
+        /// This member's name.
+        member: String,
+        /// Where it listens.
+        address: Address,
+    },
+    /// Join the entity of an invitation.
+    Join {
+        /// The invitation's text.
+        invitation: String,
+        /// This member's name.
+        member: String,
+        /// Where it listens.
+        address: Address,
+    },
+    /// Make an invitation.
+    Invite {
+        /// How many machines may use it.
+        uses: u32,
+        /// For how long.
+        lasts: Millis,
+        /// Free text.
+        note: String,
+    },
+    /// End an invitation: its id as `invite list` shows it, or the start of it.
+    Revoke {
+        /// The id.
+        id: String,
+    },
+    /// Remove a member by name.
+    Remove {
+        /// Its name.
+        member: String,
+    },
+    /// This member leaves.
+    Leave,
+    /// This member listens elsewhere now.
+    Move {
+        /// Where.
+        address: Address,
+    },
+    /// Define an application; with a source, deploy it as revision 1.
+    Create {
+        /// Its name.
+        application: String,
+        /// Absolute path of its root on every member.
+        root: String,
+        /// What drift on a majority means.
+        policy: Policy,
+        /// Its first content, if any.
+        source: Option<Source>,
+        /// Content that is already at the root of members may be moved to the trash.
+        replace: bool,
+    },
+    /// Open an update window here.
+    Open {
+        /// Of which application.
+        application: String,
+        /// For how long.
+        lasts: Millis,
+        /// Why.
+        reason: String,
+    },
+    /// Stage content in the open window.
+    Stage {
+        /// Of which application.
+        application: String,
+        /// From where.
+        source: Source,
+    },
+    /// Settle what is staged (or, if nothing is, the edited live tree).
+    Commit {
+        /// Of which application.
+        application: String,
+        /// Refuse if the revision in force is not this one.
+        expect: Option<u64>,
+    },
+    /// Close a window without a change.
+    Abort {
+        /// Of which application.
+        application: String,
+    },
+    /// Open, stage and commit in one.
+    Deploy {
+        /// Of which application.
+        application: String,
+        /// From where.
+        source: Source,
+        /// Why.
+        reason: String,
+        /// As the first content: what members have at the root may be moved to the trash.
+        replace: bool,
+    },
+    /// Settle an earlier revision's content as a new revision.
+    Rollback {
+        /// Of which application.
+        application: String,
+        /// To which revision.
+        to: u64,
+    },
+    /// Stop repair of an application for a time, or resume it.
+    Pause {
+        /// Of which application.
+        application: String,
+        /// For how long; `None` resumes.
+        lasts: Option<Millis>,
+    },
+    /// Re-read everything of an application on this member.
+    Verify {
+        /// Which.
+        application: String,
+    },
+    /// Repair an application on this member now.
+    Repair {
+        /// Which.
+        application: String,
+    },
+}
+
+/// What a request brought about.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Done; nothing more to say.
+    Done,
+    /// This member is in the entity.
+    Member {
+        /// The entity's name.
+        entity: String,
+        /// The entity's id.
+        id: Hash,
+        /// This member's name.
+        member: String,
+        /// Voters of the roster.
+        voters: u64,
+        /// Votes that settle.
+        majority: u64,
+    },
+    /// An invitation.
+    Invitation {
+        /// What the next machine needs.
+        invitation: String,
+        /// Names it in lists.
+        id: String,
+        /// Until when.
+        expires: WallTime,
+        /// How many machines.
+        uses: u32,
+    },
+    /// An application was defined.
+    Created {
+        /// Its name.
+        application: String,
+        /// Its root.
+        root: String,
+    },
+    /// A window is open here.
+    Window {
+        /// Of which application.
+        application: String,
+        /// Until when.
+        expires: WallTime,
+        /// The revision in force.
+        revision: u64,
+    },
+    /// Content is staged.
+    Staged {
+        /// Of which application.
+        application: String,
+        /// Its root.
+        root: Hash,
+        /// How much it is.
+        extent: Extent,
+    },
+    /// A revision is settled.
+    Settled {
+        /// Of which application.
+        application: String,
+        /// Its number.
+        revision: u64,
+        /// Its root.
+        root: Hash,
+        /// How much it is.
+        extent: Extent,
+        /// Members that held it durably when it was settled.
+        holders: u64,
+        /// Placed members.
+        of: u64,
+    },
+    /// What was to be settled is in force already.
+    Unchanged {
+        /// Of which application.
+        application: String,
+        /// The revision in force.
+        revision: u64,
+    },
+    /// A scan or repair ended.
+    Looked {
+        /// Of which application.
+        application: String,
+        /// What is there.
+        observed: Option<Hash>,
+        /// Whether it is what was settled.
+        agrees: bool,
+    },
+}
+
+/// How far a request is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    /// `vote`, `stage`, `hold`, `settle`, `apply`.
+    pub stage: String,
+    /// So many.
+    pub done: u64,
+    /// Of so many.
+    pub of: u64,
+}
+
+/// The answer to a request.
+pub type Reply = Result<Outcome, Refusal>;
+
+/// Why a request was refused; nothing was changed unless the text says so.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Which kind.
+    pub code: Code,
+    /// What happened.
+    pub message: String,
+    /// Why: facts by name.
+    pub facts: Vec<(String, String)>,
+    /// What to do: text and command.
+    pub remedies: Vec<(String, Vec<String>)>,
+}
+
+impl Refusal {
+    /// A refusal without facts or remedies yet.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), facts: Vec::new(), remedies: Vec::new() }
+    }
+
+    /// Adds a fact.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: impl ToString) -> Self {
+        self.facts.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Adds a remedy: what it does, and the command.
+    #[must_use]
+    pub fn try_(mut self, text: &str, command: &str) -> Self {
+        let command = command.split_whitespace().map(str::to_owned).collect();
+        self.remedies.push((text.to_owned(), command));
+        self
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident = $number:literal, $name:literal, $exit:literal, $doc:literal;)*) => {
+        /// Kinds of errors: number, name, exit code (cli.md).
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+        pub enum Code { $(#[doc = $doc] $variant,)* }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// `E412`.
+            pub fn number(self) -> &'static str {
+                match self { $(Self::$variant => $number,)* }
+            }
+
+            /// `window-open`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The exit code of a command that ends with it.
+            pub fn exit(self) -> u8 {
+                match self { $(Self::$variant => $exit,)* }
+            }
+
+            /// What it means.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $doc,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    Failed = "E100", "failed", 1, "Failed, for the reason the message gives.";
+    NotInEntity = "E101", "not-in-entity", 69, "This machine is not in an entity yet.";
+    InEntity = "E102", "in-entity", 78, "This machine is in an entity already.";
+    Input = "E103", "invalid", 65, "A name, path, number or text is not allowed here.";
+    Denied = "E104", "not-permitted", 77, "The caller may not do this.";
+    NodeDown = "E201", "node-down", 69, "No node answers at the address.";
+    PeerDown = "E202", "peer-unreachable", 69, "The member that should answer cannot be reached.";
+    Mute = "E203", "mute", 75, "This member does not vote yet, or not any more.";
+    NoMajority = "E301", "no-majority", 106, "Fewer members can be reached than must agree.";
+    InvitationExpired = "E311", "invitation-expired", 65, "The invitation's time is over.";
+    InvitationUsed = "E312", "invitation-used", 65, "The invitation was used as often as it may, or revoked.";
+    InvitationBad = "E314", "not-an-invitation", 65, "This is not an invitation, or it was mistyped.";
+    NoAnswer = "E315", "no-address-answers", 69, "None of the invitation's addresses answers.";
+    NameTaken = "E316", "name-taken", 65, "A member or application of this name exists.";
+    NoSuchMember = "E401", "no-such-member", 105, "The roster has no member of this name.";
+    NoSuchApplication = "E402", "no-such-application", 105, "The entity has no application of this name.";
+    NoSuchRevision = "E403", "no-such-revision", 105, "This revision is not kept any more, or never was.";
+    NoSuchItem = "E404", "no-such-item", 105, "There is no item of this name.";
+    WindowOpen = "E412", "window-open", 75, "An update window of the application is open on another member.";
+    NoWindow = "E413", "no-window", 75, "No update window of the application is open on this member.";
+    RevisionStale = "E414", "revision-stale", 103, "The revision in force is not the expected one.";
+    Changing = "E415", "tree-changing", 75, "The tree changes while it is read.";
+    Busy = "E416", "busy", 75, "Another request for this application is under way on this member.";
+    WouldReplace = "E417", "would-replace", 107, "Members hold other content at the root, which would go to the trash.";
+    Undecided = "E420", "undecided", 75, "The vote did not end in time; it goes on.";
+    NoHolders = "E421", "not-held", 106, "Too few members hold the new content durably.";
+    Unsafe = "E701", "unsafe", 107, "Refused as unsafe without confirmation.";
+    LastVoter = "E703", "last-voter", 107, "The last voter cannot leave the roster.";
+}

@@ -1,0 +1,358 @@
+//! Spreading signed statements (design §5.6): pushed eagerly along a small overlay, announced lazily elsewhere
+//! (Plumtree), and compared in summaries, so that lost gossip never matters. Quiet when nothing changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::identity::MemberId;
+use crate::limits;
+use crate::rng::Rng;
+use crate::statement::{Checked, Position, Signed, Slot, Step};
+use crate::wire::{Have, Place};
+
+/// Up to so many peers everybody pushes to everybody; beyond, an overlay carries what is new.
+pub const FULL_MESH: usize = 16;
+/// Peers that are pushed to, in the overlay.
+const EAGER: usize = 8;
+/// Peers that are told what there is, in the overlay.
+const LAZY: usize = 8;
+
+/// What became of a statement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// It is new: act on it and pass it on.
+    New,
+    /// It, or a newer one of its slot, was here.
+    Known,
+    /// Another statement carries the same position: two members use one key, or a member was restored [3].
+    Conflict(Checked),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Author {
+    /// The highest position ever seen; survives the statements.
+    highest: Position,
+    /// The highest vote ever seen.
+    vote: Option<(u64, u32, Step)>,
+    /// Sum over the statements that count as knowledge.
+    sum: u64,
+    slots: BTreeMap<Slot, Checked>,
+}
+
+/// The newest statement of every author and slot.
+#[derive(Clone, Debug, Default)]
+pub struct Board {
+    authors: BTreeMap<MemberId, Author>,
+}
+
+/// Metrics change all the time: they are pushed, but a member that lacks the newest is not out of step.
+fn counts(slot: &Slot) -> bool {
+    !matches!(slot, Slot::Report)
+}
+
+impl Board {
+    /// Takes a checked statement.
+    pub fn insert(&mut self, checked: &Checked) -> Taken {
+        let author = self.authors.entry(checked.author()).or_default();
+        let slot = checked.statement().slot();
+        if let Some(held) = author.slots.get(&slot) {
+            if held.position() == checked.position() && held != checked {
+                return Taken::Conflict(held.clone());
+            }
+            if held.position() >= checked.position() {
+                return Taken::Known;
+            }
+        }
+        if author.slots.len() >= limits::STATEMENTS_PER_AUTHOR && !author.slots.contains_key(&slot) {
+            drop_oldest(author);
+        }
+        author.highest = author.highest.max(checked.position());
+        if let Some(vote) = checked.vote() {
+            author.vote = author.vote.max(Some((vote.epoch, vote.round, vote.step)));
+        }
+        if counts(&slot) {
+            author.sum = author.sum.wrapping_add(checked.sum());
+        }
+        let counted = counts(&slot);
+        if let Some(old) = author.slots.insert(slot, checked.clone()).filter(|_| counted) {
+            author.sum = author.sum.wrapping_sub(old.sum());
+        }
+        Taken::New
+    }
+
+    /// Keeps only what `keep` says.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Checked) -> bool) {
+        for author in self.authors.values_mut() {
+            let sum = &mut author.sum;
+            author.slots.retain(|slot, checked| {
+                let kept = keep(checked);
+                if !kept && counts(slot) {
+                    *sum = sum.wrapping_sub(checked.sum());
+                }
+                kept
+            });
+        }
+    }
+
+    /// The statement of an author and slot.
+    pub fn get(&self, author: &MemberId, slot: &Slot) -> Option<&Checked> {
+        self.authors.get(author)?.slots.get(slot)
+    }
+
+    /// Every statement, by author.
+    pub fn iter(&self) -> impl Iterator<Item = &Checked> {
+        self.authors.values().flat_map(|author| author.slots.values())
+    }
+
+    /// Every statement of one author.
+    pub fn of(&self, author: &MemberId) -> impl Iterator<Item = &Checked> {
+        self.authors.get(author).into_iter().flat_map(|author| author.slots.values())
+    }
+
+    /// The highest position and vote ever seen of an author.
+    pub fn highest(&self, author: &MemberId) -> (Position, Option<(u64, u32, Step)>) {
+        self.authors.get(author).map_or_else(Default::default, |author| (author.highest, author.vote))
+    }
+
+    /// One number for all that is known: equal on members that know the same.
+    pub fn knowledge(&self) -> u64 {
+        self.authors.values().fold(0, |sum, author| sum.wrapping_add(author.sum))
+    }
+
+    /// One sum an author.
+    pub fn summary(&self) -> Vec<(MemberId, u64)> {
+        self.authors
+            .iter()
+            .filter(|(_, author)| author.sum != 0)
+            .map(|(id, author)| (*id, author.sum))
+            .collect()
+    }
+
+    /// What I hold of every author whose sum is not the one in `theirs`.
+    pub fn differing(&self, theirs: &[(MemberId, u64)]) -> Vec<Have> {
+        let theirs: BTreeMap<MemberId, u64> = theirs.iter().copied().collect();
+        let authors: BTreeSet<&MemberId> = self.authors.keys().chain(theirs.keys()).collect();
+        let mine = |author: &MemberId| self.authors.get(author).map_or(0, |author| author.sum);
+        let differs = |author: &&&MemberId| mine(author) != theirs.get(**author).copied().unwrap_or(0);
+        let have = |author: &MemberId| Have { author: *author, positions: self.positions(author) };
+        authors.iter().filter(differs).map(|author| have(author)).collect()
+    }
+
+    fn positions(&self, author: &MemberId) -> Vec<Position> {
+        let slots = self.authors.get(author).into_iter().flat_map(|author| &author.slots);
+        slots.filter(|(slot, _)| counts(slot)).map(|(_, checked)| checked.position()).collect()
+    }
+
+    /// Given what a peer holds: what I can send it, and what I lack.
+    pub fn compare(&self, theirs: &[Have]) -> (Vec<Signed>, Vec<Place>) {
+        let (mut push, mut want) = (Vec::new(), Vec::new());
+        for have in theirs.iter().take(limits::MEMBERS) {
+            let theirs: BTreeSet<Position> = have.positions.iter().copied().collect();
+            let mine: BTreeSet<Position> = self.positions(&have.author).into_iter().collect();
+            let lacking = self.of(&have.author).filter(|checked| counts(&checked.statement().slot()));
+            push.extend(
+                lacking.filter(|checked| !theirs.contains(&checked.position())).map(|c| c.signed().clone()),
+            );
+            want.extend(
+                theirs.difference(&mine).map(|position| Place { author: have.author, position: *position }),
+            );
+        }
+        (push, want)
+    }
+
+    /// The statements at these places, as far as they are still here.
+    pub fn at(&self, places: &[Place]) -> Vec<Signed> {
+        let mut by_author: BTreeMap<MemberId, BTreeSet<Position>> = BTreeMap::new();
+        for place in places {
+            by_author.entry(place.author).or_default().insert(place.position);
+        }
+        let wanted = |(author, positions): (&MemberId, &BTreeSet<Position>)| {
+            let held: Vec<Signed> = self
+                .of(author)
+                .filter(|checked| positions.contains(&checked.position()))
+                .map(|checked| checked.signed().clone())
+                .collect();
+            held
+        };
+        by_author.iter().flat_map(wanted).collect()
+    }
+}
+
+fn drop_oldest(author: &mut Author) {
+    let oldest =
+        author.slots.iter().min_by_key(|(_, checked)| checked.position()).map(|(slot, _)| slot.clone());
+    let Some((slot, checked)) = oldest.and_then(|slot| author.slots.remove_entry(&slot)) else { return };
+    if counts(&slot) {
+        author.sum = author.sum.wrapping_sub(checked.sum());
+    }
+}
+
+/// Who is pushed to and who is only told. The set of links heals itself: a duplicate prunes a link, a statement
+/// that was announced but never came grafts one.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    connected: BTreeSet<MemberId>,
+    eager: BTreeSet<MemberId>,
+    lazy: BTreeSet<MemberId>,
+}
+
+impl Overlay {
+    /// A peer can be reached.
+    pub fn connected(&mut self, peer: MemberId) {
+        self.connected.insert(peer);
+    }
+
+    /// A peer cannot be reached.
+    pub fn disconnected(&mut self, peer: &MemberId) {
+        self.connected.remove(peer);
+        self.eager.remove(peer);
+        self.lazy.remove(peer);
+    }
+
+    /// Everybody that can be reached.
+    pub fn peers(&self) -> &BTreeSet<MemberId> {
+        &self.connected
+    }
+
+    /// Whether everybody pushes to everybody.
+    pub fn is_full_mesh(&self) -> bool {
+        self.connected.len() <= FULL_MESH
+    }
+
+    /// Fills up the links, at random.
+    pub fn refresh(&mut self, rng: &mut Rng) {
+        if self.is_full_mesh() {
+            return;
+        }
+        let mut free: Vec<MemberId> = self
+            .connected
+            .iter()
+            .filter(|peer| !self.eager.contains(peer) && !self.lazy.contains(peer))
+            .copied()
+            .collect();
+        rng.shuffle(&mut free);
+        while self.eager.len() < EAGER / 2 {
+            let Some(peer) = free.pop() else { break };
+            self.eager.insert(peer);
+        }
+        while self.eager.len() + self.lazy.len() < EAGER + LAZY {
+            let Some(peer) = free.pop() else { break };
+            if self.eager.len() < EAGER {
+                self.eager.insert(peer)
+            } else {
+                self.lazy.insert(peer)
+            };
+        }
+    }
+
+    /// Whom to push a new statement that came from `from` (`None`: it is mine).
+    pub fn push_to(&self, from: Option<&MemberId>) -> Vec<MemberId> {
+        if self.is_full_mesh() {
+            // Its author has pushed it to everybody; whoever missed it finds out at the next heartbeat.
+            return if from.is_none() { self.connected.iter().copied().collect() } else { Vec::new() };
+        }
+        self.eager.iter().filter(|peer| Some(*peer) != from).copied().collect()
+    }
+
+    /// Whom to announce a new statement to.
+    pub fn announce_to(&self, from: Option<&MemberId>) -> Vec<MemberId> {
+        if self.is_full_mesh() {
+            return Vec::new();
+        }
+        self.lazy.iter().filter(|peer| Some(*peer) != from).copied().collect()
+    }
+
+    /// Whom to send heartbeats.
+    pub fn beat_to(&self) -> Vec<MemberId> {
+        if self.is_full_mesh() {
+            return self.connected.iter().copied().collect();
+        }
+        self.eager.union(&self.lazy).copied().collect()
+    }
+
+    /// The peer had what I pushed, or I had what it pushed.
+    pub fn prune(&mut self, peer: &MemberId) {
+        if self.eager.len() > 2 && self.eager.remove(peer) {
+            self.lazy.insert(*peer);
+        }
+    }
+
+    /// The peer lacks what it only heard of.
+    pub fn graft(&mut self, peer: &MemberId) {
+        if self.connected.contains(peer) && !self.is_full_mesh() {
+            self.lazy.remove(peer);
+            self.eager.insert(*peer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quickcheck::quickcheck;
+
+    use super::*;
+    use crate::hash::Hash;
+    use crate::identity::Identity;
+    use crate::statement::{Envelope, Holds, Id16, Statement, Vote};
+
+    fn statement(author: u8, sequence: u8, epoch: u8) -> Checked {
+        let position = Position { incarnation: 1, sequence: u64::from(sequence) };
+        let (epoch, parent) = (u64::from(epoch % 4), Hash::of(b"p"));
+        let vote = Vote { epoch, round: 0, parent, step: Step::Prevote, value: None, relied: None };
+        let statement =
+            if epoch == 3 { Statement::Holds(Holds { epoch, head: parent }) } else { Statement::Vote(vote) };
+        let envelope = Envelope { entity: Hash::of(b"e"), store: Id16([0; 16]), position, statement };
+        Checked::sign(&Identity::from_seed([author % 3; 32]).simulated(), envelope)
+    }
+
+    fn board(said: &[(u8, u8, u8)]) -> Board {
+        let mut board = Board::default();
+        for (author, sequence, epoch) in said {
+            board.insert(&statement(*author, *sequence, *epoch));
+        }
+        board
+    }
+
+    quickcheck! {
+        fn one_exchange_makes_two_boards_equal(a: Vec<(u8, u8, u8)>, b: Vec<(u8, u8, u8)>) -> bool {
+            // Distinct positions, as honest authors make them.
+            let distinct = |said: Vec<(u8, u8, u8)>, odd: u8| -> Vec<(u8, u8, u8)> {
+                said.into_iter().enumerate().map(|(at, (author, _, epoch))| (author, (at as u8 % 100) * 2 + odd, epoch)).collect()
+            };
+            let (mut a, mut b) = (board(&distinct(a, 0)), board(&distinct(b, 1)));
+            let (push, want) = a.compare(&b.differing(&a.summary()));
+            let answer = b.at(&want);
+            let take = |board: &mut Board, signed: Vec<Signed>| for signed in signed {
+                let checked = Checked::check(signed, &Hash::of(b"e"), crate::identity::Scheme::SimulatedHash).expect("good");
+                board.insert(&checked);
+            };
+            take(&mut b, push);
+            take(&mut a, answer);
+            a.knowledge() == b.knowledge() && a.summary() == b.summary() && b.differing(&a.summary()).is_empty()
+        }
+
+        fn the_order_of_arrival_does_not_matter(said: Vec<(u8, u8, u8)>) -> bool {
+            let said: Vec<(u8, u8, u8)> = said.into_iter().enumerate().map(|(at, (a, _, e))| (a, at as u8, e)).take(200).collect();
+            let mut back = said.clone();
+            back.reverse();
+            board(&said).knowledge() == board(&back).knowledge()
+        }
+    }
+
+    #[test]
+    fn one_position_with_two_contents_is_a_conflict() {
+        let mut board = Board::default();
+        let (a, b) = (statement(1, 5, 0), statement(1, 5, 0));
+        assert_eq!(board.insert(&a), Taken::New);
+        assert_eq!(board.insert(&b), Taken::Known);
+        let position = Position { incarnation: 1, sequence: 5 };
+        let vote = Vote { value: Some(Hash::of(b"x")), ..a.vote().expect("a vote").clone() };
+        let envelope = Envelope {
+            entity: Hash::of(b"e"),
+            store: Id16([0; 16]),
+            position,
+            statement: Statement::Vote(vote),
+        };
+        let other = Checked::sign(&Identity::from_seed([1; 32]).simulated(), envelope);
+        assert_eq!(board.insert(&other), Taken::Conflict(a));
+    }
+}

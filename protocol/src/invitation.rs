@@ -1,0 +1,200 @@
+//! Invitations: what lets the next machine in (design §10, cli.md "First run and join").
+//!
+//! The text holds a secret that never goes over the wire: a key pair is derived from it, the state keeps the
+//! public half, and the newcomer signs its request with the secret half [37].
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
+
+use crate::hash::Hash;
+use crate::identity::{Identity, MemberId};
+use crate::record::Genesis;
+use crate::statement::Address;
+use crate::time::WallTime;
+
+/// What every invitation's text begins with; the digit is its version.
+const PREFIX: &str = "althing1";
+/// RFC 4648 base 32 in lower case: no letters that look alike in most fonts, no punctuation.
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+const CHECKSUM: usize = 4;
+
+/// An invitation, as the newcomer gets it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Invitation {
+    /// Which entity.
+    pub entity: Hash,
+    /// The secret.
+    pub secret: [u8; 16],
+    /// When it ends, in seconds since 1970.
+    pub expires: WallTime,
+    /// Where members listen; the newcomer tries them in order.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Not an invitation. Nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvitationError {
+    /// Does not begin as one.
+    #[error("an invitation begins with {PREFIX}")]
+    Prefix,
+    /// A letter is wrong or missing.
+    #[error("the invitation was mistyped or cut: its checksum does not hold")]
+    Checksum,
+}
+
+impl Invitation {
+    /// The key pair of the secret.
+    pub fn identity(&self) -> Identity {
+        Identity::from_seed(Hash::in_domain("althing invitation 1", &self.secret).0)
+    }
+
+    /// The text.
+    pub fn encode(&self) -> String {
+        let mut bytes = self.entity.0.to_vec();
+        bytes.extend(self.secret);
+        bytes.extend(&((self.expires.0 / 1000) as u32).to_be_bytes());
+        for address in &self.addresses {
+            match address.ip() {
+                IpAddr::V4(ip) => bytes.extend([&[4][..], &ip.octets()].concat()),
+                IpAddr::V6(ip) => bytes.extend([&[6][..], &ip.octets()].concat()),
+            }
+            bytes.extend(address.port().to_be_bytes());
+        }
+        let sum = Hash::of(&bytes).0;
+        bytes.extend(&sum[..CHECKSUM]);
+        format!("{PREFIX}{}", base32(&bytes))
+    }
+
+    /// Reads the text; white space around it is ignored.
+    pub fn decode(text: &str) -> Result<Self, InvitationError> {
+        let letters = text.trim().strip_prefix(PREFIX).ok_or(InvitationError::Prefix)?;
+        let bytes = unbase32(letters).ok_or(InvitationError::Checksum)?;
+        let cut = bytes.len().checked_sub(CHECKSUM).ok_or(InvitationError::Checksum)?;
+        let (body, sum) = bytes.split_at(cut);
+        if Hash::of(body).0[..CHECKSUM] != *sum {
+            return Err(InvitationError::Checksum);
+        }
+        Self::parse(body).ok_or(InvitationError::Checksum)
+    }
+
+    fn parse(body: &[u8]) -> Option<Self> {
+        let (entity, rest) = body.split_first_chunk::<32>()?;
+        let (secret, rest) = rest.split_first_chunk::<16>()?;
+        let (seconds, mut rest) = rest.split_first_chunk::<4>()?;
+        let mut addresses = Vec::new();
+        while let Some((kind, after)) = rest.split_first() {
+            let (ip, after) = match kind {
+                4 => after
+                    .split_first_chunk::<4>()
+                    .map(|(ip, rest)| (IpAddr::from(Ipv4Addr::from(*ip)), rest))?,
+                6 => after
+                    .split_first_chunk::<16>()
+                    .map(|(ip, rest)| (IpAddr::from(Ipv6Addr::from(*ip)), rest))?,
+                _ => return None,
+            };
+            let (port, after) = after.split_first_chunk::<2>()?;
+            addresses.push(SocketAddr::new(ip, u16::from_be_bytes(*port)));
+            rest = after;
+        }
+        let expires = WallTime(u64::from(u32::from_be_bytes(*seconds)) * 1000);
+        Some(Self { entity: Hash(*entity), secret: *secret, expires, addresses })
+    }
+}
+
+fn base32(bytes: &[u8]) -> String {
+    let (mut text, mut bits, mut held) = (String::new(), 0u32, 0u32);
+    for byte in bytes {
+        bits = (bits << 8) | u32::from(*byte);
+        held += 8;
+        while held >= 5 {
+            held -= 5;
+            text.push(char::from(ALPHABET[(bits >> held) as usize & 31]));
+        }
+        bits &= (1 << held) - 1;
+    }
+    if held > 0 {
+        text.push(char::from(ALPHABET[(bits << (5 - held)) as usize & 31]));
+    }
+    text
+}
+
+fn unbase32(text: &str) -> Option<Vec<u8>> {
+    let (mut bytes, mut bits, mut held) = (Vec::new(), 0u32, 0u32);
+    for letter in text.bytes() {
+        let value = ALPHABET.iter().position(|other| *other == letter.to_ascii_lowercase())?;
+        bits = (bits << 5) | value as u32;
+        held += 5;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+            bits &= (1 << held) - 1;
+        }
+    }
+    (bits == 0).then_some(bytes)
+}
+
+/// A member that lets a newcomer in, and gives it the chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Sponsor {
+    /// Its key.
+    pub member: MemberId,
+    /// Where it listens.
+    pub address: Address,
+}
+
+/// What a newcomer gets when it is let in: enough to check everything that follows by itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Welcome {
+    /// Its hash must be the entity of the invitation.
+    pub genesis: Genesis,
+    /// Whom to ask for the chain.
+    pub sponsor: Sponsor,
+}
+
+/// The answer to a join request.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// Admitted: ask the members for the chain.
+    Welcome(Box<Welcome>),
+    /// Not admitted.
+    Refused(crate::control::Refusal),
+}
+
+#[cfg(test)]
+mod tests {
+    use quickcheck::quickcheck;
+
+    use super::*;
+
+    fn sample(seed: u8) -> Invitation {
+        let addresses = vec!["10.0.0.11:7800".parse().expect("good"), "[::1]:7800".parse().expect("good")];
+        Invitation {
+            entity: Hash([seed; 32]),
+            secret: [seed; 16],
+            expires: WallTime(1_700_000_000_000),
+            addresses,
+        }
+    }
+
+    quickcheck! {
+        fn text_round_trip(seed: u8) -> bool {
+            Invitation::decode(&sample(seed).encode()) == Ok(sample(seed))
+        }
+
+        fn a_wrong_letter_is_noticed(seed: u8, at: usize) -> bool {
+            let mut text = sample(seed).encode().into_bytes();
+            let at = PREFIX.len() + at % (text.len() - PREFIX.len());
+            text[at] = if text[at] == b'a' { b'b' } else { b'a' };
+            Invitation::decode(&String::from_utf8_lossy(&text)) == Err(InvitationError::Checksum)
+        }
+    }
+
+    #[test]
+    fn other_texts_are_not_invitations() {
+        assert_eq!(Invitation::decode("hello"), Err(InvitationError::Prefix));
+        assert_eq!(Invitation::decode("althing1"), Err(InvitationError::Checksum));
+        assert_eq!(Invitation::decode("althing1!!!!"), Err(InvitationError::Checksum));
+    }
+}

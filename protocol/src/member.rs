@@ -1,0 +1,494 @@
+//! [`Member`]: the whole protocol of one member, as one machine.
+//!
+//! A host calls [`Member::step`] with what happened and does what comes out, in order; it calls
+//! [`Member::deadline`] afterwards and steps with [`Input::Tick`] when that time has come. Nothing else is needed,
+//! and nothing else is allowed: the daemon and the simulator are two hosts of this type.
+
+mod attention;
+mod content;
+mod health;
+mod joining;
+mod local;
+mod operation;
+mod requests;
+pub mod saved;
+mod spreading;
+mod views;
+mod voting;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ballot::Ballot;
+use crate::effect::{Input, Output, Peer, Place, Write};
+use crate::event::{Event, Severity};
+use crate::gossip::{Board, Overlay};
+use crate::hash::Hash;
+use crate::identity::{Identity, MemberId, Scheme};
+use crate::liveness::Liveness;
+use crate::metrics::{Ratio, Readings, Sketch};
+use crate::rng::Rng;
+use crate::state::{Role, State};
+use crate::statement::{Address, Checked, Envelope, Id16, Position, Statement, Vote};
+use crate::time::{Instant, Now};
+
+use local::Local;
+use operation::Operation;
+use saved::{Beginning, Head, Life, Saved};
+
+/// Sequences are reserved on disk in blocks of so many, so that a restored copy is found out by its numbers.
+const RESERVE: u64 = 1 << 16;
+
+/// Facts of this machine that the protocol passes on.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Version of the program.
+    pub version: String,
+    /// Where this member listens now.
+    pub address: Option<Address>,
+}
+
+/// One member.
+pub struct Member {
+    core: Core,
+    entity: Option<Box<Entity>>,
+    joining: Option<joining::Joining>,
+}
+
+/// What a member is without an entity: key, store, and the batches on their way to the disk.
+struct Core {
+    identity: Identity,
+    config: Config,
+    rng: Rng,
+    now: Now,
+    life: Life,
+    /// The life as the last start left it: what peers may know of this store.
+    earlier: Life,
+    sequence: u64,
+    started: Started,
+    next_id: u64,
+    batches: BTreeMap<u64, Durable>,
+    out: Vec<Output>,
+    readings: Readings,
+    cpu: Vec<Ratio>,
+    since: Instant,
+}
+
+/// The incarnation must be on disk before anything is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Started {
+    No,
+    Writing,
+    Yes,
+}
+
+/// What follows when a batch is durable.
+enum Durable {
+    Started,
+    Reserved(u64),
+    Cast(Vec<Vote>),
+    Installed(Vec<Installed>),
+    Held { application: String, root: Hash, extent: crate::manifest::Extent },
+    Applied { application: String, applied: (u64, Hash), result: Option<crate::effect::Applied> },
+    Entered(Box<Head>, Box<Beginning>, joining::Entering),
+    Nothing,
+}
+
+/// A settled record that is durable.
+struct Installed {
+    head: Head,
+    certificate: crate::record::Certificate,
+    changes: Vec<crate::statement::Signed>,
+}
+
+/// What a member is within an entity.
+struct Entity {
+    state: State,
+    head: Hash,
+    previous: Option<(State, Hash)>,
+    certificate: Option<crate::record::Certificate>,
+    beginning: Option<Beginning>,
+    /// Strangers that wait for an answer: the intent that admits them, and who they are.
+    waiting: BTreeMap<u64, (Id16, MemberId)>,
+    /// Whoever asked this member to enter the entity waits for it to count.
+    entering: Option<joining::Entering>,
+    ballot: Ballot,
+    /// A settled record is on its way to the disk: nothing is decided meanwhile.
+    installing: bool,
+    board: Board,
+    overlay: Overlay,
+    liveness: Liveness,
+    silence: Silence,
+    locals: BTreeMap<String, Local>,
+    operations: BTreeMap<u64, Operation>,
+    candidate: voting::Candidate,
+    evidence: Option<Vec<u8>>,
+    spread: spreading::Spread,
+    records: BTreeSet<Hash>,
+    health_since: (crate::view::Health, Instant),
+    told: BTreeSet<String>,
+}
+
+/// After a start a voter says nothing that counts until enough others have told it the highest they hold of it
+/// [3, 18].
+#[derive(Default)]
+struct Silence {
+    answers: BTreeSet<MemberId>,
+    over: bool,
+    asked: Option<Instant>,
+}
+
+impl Member {
+    /// The member that was saved, or a new one without an entity. `seed` makes its choices.
+    pub fn restore(identity: Identity, config: Config, seed: [u8; 32], saved: Saved, now: Now) -> Self {
+        let mut rng = Rng::new(seed);
+        let earlier = saved.life.unwrap_or_else(|| Life { store: Id16(rng.bytes()), ..Life::default() });
+        let life = Life { incarnation: earlier.incarnation + 1, reserved: RESERVE, ..earlier };
+        let core = Core {
+            identity,
+            config,
+            rng,
+            now,
+            life,
+            earlier,
+            sequence: 0,
+            started: Started::No,
+            next_id: 1,
+            batches: BTreeMap::new(),
+            out: Vec::new(),
+            readings: Readings::default(),
+            cpu: Vec::new(),
+            since: now.mono,
+        };
+        let mut member = Self { core, entity: None, joining: None };
+        if let Some(head) = saved.head.clone() {
+            let entity = Entity::restore(&member.core, head, saved);
+            member.entity = Some(Box::new(entity));
+        }
+        member
+    }
+
+    /// The only way in which the protocol changes. Effects are appended in the order in which they must happen.
+    pub fn step(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
+        self.core.now = now;
+        if self.core.started == Started::No {
+            self.core.started = Started::Writing;
+            self.core.persist(vec![saved::put_life(&self.core.life.clone())], Durable::Started);
+        }
+        self.route(input);
+        if self.core.started == Started::Yes
+            && let Some(entity) = &mut self.entity
+        {
+            entity.attend(&mut self.core);
+        }
+        out.append(&mut self.core.out);
+    }
+
+    fn route(&mut self, input: Input) {
+        match input {
+            Input::Persisted(batch) => self.persisted(batch),
+            Input::Requested { request, by, command } => self.requested(request, by, command),
+            Input::JoinAnswered(answer) => self.join_answered(answer),
+            Input::Sampled(readings) => self.core.sampled(readings),
+            Input::Received { .. }
+            | Input::Connected(_)
+            | Input::Disconnected(_)
+            | Input::JoinAsked { .. }
+            | Input::Scanned { .. }
+            | Input::Captured { .. }
+            | Input::Fetched { .. }
+            | Input::Applied { .. }
+            | Input::Tick => {
+                if let Some(entity) = &mut self.entity {
+                    entity.take(&mut self.core, input);
+                }
+            }
+        }
+    }
+
+    fn persisted(&mut self, batch: u64) {
+        let Some(durable) = self.core.batches.remove(&batch) else { return };
+        match durable {
+            Durable::Started => {
+                self.core.started = Started::Yes;
+                if let Some(entity) = &mut self.entity {
+                    entity.announce(&mut self.core);
+                }
+            }
+            Durable::Reserved(until) => self.core.life.reserved = until,
+            Durable::Entered(head, beginning, entering) => self.entered(*head, *beginning, entering),
+            durable => {
+                if let Some(entity) = &mut self.entity {
+                    entity.durable(&mut self.core, durable);
+                }
+            }
+        }
+    }
+
+    /// When to step with [`Input::Tick`] next.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.core.started != Started::Yes {
+            return None;
+        }
+        self.entity.as_ref().map(|entity| entity.deadline(&self.core))
+    }
+
+    /// This member's key.
+    pub fn id(&self) -> MemberId {
+        self.core.identity.id()
+    }
+
+    /// The entity's settled state, if this member is in one.
+    pub fn state(&self) -> Option<&State> {
+        self.entity.as_ref().map(|entity| &entity.state)
+    }
+
+    /// Hash of the record of the head.
+    pub fn head(&self) -> Option<Hash> {
+        self.entity.as_ref().map(|entity| entity.head)
+    }
+
+    /// What is promised for the epoch that is being decided.
+    pub fn promise(&self) -> Option<&crate::ballot::Promise> {
+        self.entity.as_ref().map(|entity| entity.ballot.promise())
+    }
+
+    /// Whether this member votes: not while it is mute after a start, never again when its store is burnt.
+    pub fn may_vote(&self) -> bool {
+        self.entity.as_ref().is_some_and(|entity| entity.may_vote(&self.core))
+    }
+
+    /// The certificate of the head.
+    pub fn certificate(&self) -> Option<&crate::record::Certificate> {
+        self.entity.as_ref().and_then(|entity| entity.certificate.as_ref())
+    }
+
+    /// What this member applied last of an application: basis and root.
+    pub fn applied(&self, application: &str) -> Option<(u64, Hash)> {
+        self.entity.as_ref()?.locals.get(application)?.applied
+    }
+
+    /// What this member saw last of an application's live tree.
+    pub fn observed(&self, application: &str) -> Option<Hash> {
+        self.entity.as_ref()?.locals.get(application)?.observed.as_ref()?.root
+    }
+}
+
+impl Core {
+    fn me(&self) -> MemberId {
+        self.identity.id()
+    }
+
+    fn scheme(&self) -> Scheme {
+        self.identity.scheme()
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn persist(&mut self, writes: Vec<Write>, then: Durable) {
+        let batch = self.id();
+        self.batches.insert(batch, then);
+        self.out.push(Output::Persist { batch, writes });
+    }
+
+    fn event(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+
+    fn sampled(&mut self, readings: Readings) {
+        self.cpu.push(readings.cpu);
+        let surplus = self.cpu.len().saturating_sub(60);
+        self.cpu.drain(..surplus);
+        self.readings = readings;
+    }
+
+    fn cpu_sketch(&self) -> Sketch {
+        let mut sketch = Sketch::default();
+        self.cpu.iter().for_each(|ratio| sketch.add(u64::from(ratio.0)));
+        sketch
+    }
+
+    /// Signs a statement in the next place of this life; `None` while the reservation of places is not durable.
+    fn sign(&mut self, entity: Hash, statement: Statement) -> Option<Checked> {
+        if self.started != Started::Yes || self.sequence + 1 >= self.life.reserved {
+            return None;
+        }
+        self.sequence += 1;
+        if self.sequence == self.life.reserved - RESERVE / 2 {
+            let life = Life { reserved: self.life.reserved + RESERVE, ..self.life };
+            self.persist(vec![saved::put_life(&life)], Durable::Reserved(life.reserved));
+        }
+        let position = Position { incarnation: self.life.incarnation, sequence: self.sequence };
+        Some(Checked::sign(&self.identity, Envelope { entity, store: self.life.store, position, statement }))
+    }
+}
+
+impl Entity {
+    fn restore(core: &Core, head: Head, saved: Saved) -> Self {
+        let mut ballot = Ballot::new(core.me(), &head.state, head.record, saved.promise);
+        let mut records = BTreeSet::new();
+        for bytes in saved.records {
+            let next = voting::judge(&head.state, &head.record, &bytes, core.scheme());
+            records.insert(ballot.learn(bytes, next, false));
+        }
+        let mut locals: BTreeMap<String, Local> = BTreeMap::new();
+        for (application, applied) in saved.applied {
+            locals.entry(application).or_default().applied = Some(applied);
+        }
+        for (application, held) in saved.held {
+            locals.entry(application).or_default().held = held;
+        }
+        locals.retain(|application, _| head.state.applications.contains_key(application));
+        Self {
+            beginning: saved.beginning,
+            waiting: BTreeMap::new(),
+            entering: None,
+            state: head.state,
+            head: head.record,
+            previous: head.previous,
+            certificate: None,
+            ballot,
+            installing: false,
+            board: Board::default(),
+            overlay: Overlay::default(),
+            liveness: Liveness::default(),
+            silence: Silence::default(),
+            locals,
+            operations: BTreeMap::new(),
+            candidate: voting::Candidate::default(),
+            evidence: saved.evidence,
+            spread: spreading::Spread::default(),
+            records,
+            health_since: (crate::view::Health::Ok, core.now.mono),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Tells the host what this member is about, after a start and whenever the head changes it.
+    fn announce(&mut self, core: &mut Core) {
+        self.announce_peers(core);
+        self.announce_places(core);
+    }
+
+    fn announce_peers(&mut self, core: &mut Core) {
+        let me = core.me();
+        let members = self.state.members.iter().filter(|member| member.id != me);
+        let present = members.map(|member| Peer { id: member.id, addresses: member.addresses.clone() });
+        let past = self.state.past.iter().map(|past| Peer { id: past.id, addresses: Vec::new() });
+        // Until the chain names it, a newcomer knows nobody but who let it in.
+        let sponsor = self.beginning.as_ref().and_then(|beginning| beginning.sponsor);
+        let sponsor = sponsor.filter(|sponsor| self.state.member(&sponsor.member).is_none());
+        let sponsor = sponsor.map(|sponsor| Peer { id: sponsor.member, addresses: vec![sponsor.address] });
+        core.out.push(Output::Peers(present.chain(past).chain(sponsor).collect()));
+    }
+
+    fn announce_places(&mut self, core: &mut Core) {
+        let places = self.state.applications.iter();
+        let places = places
+            .map(|(name, application)| Place { application: name.clone(), root: application.root.clone() });
+        core.out.push(Output::Places(places.collect()));
+        core.out.push(Output::Keep(self.kept_roots()));
+    }
+
+    fn take(&mut self, core: &mut Core, input: Input) {
+        if core.started != Started::Yes {
+            return;
+        }
+        match input {
+            Input::Received { from, bytes } => self.received(core, from, &bytes),
+            Input::Connected(peer) => self.connected(core, peer),
+            Input::Disconnected(peer) => self.disconnected(core, peer),
+            Input::JoinAsked { ticket, bytes } => self.join_asked(core, ticket, &bytes),
+            Input::Scanned { application, scan } => self.scanned(core, &application, scan),
+            Input::Captured { capture, result } => self.captured(core, capture, result),
+            Input::Fetched { fetch, result } => self.fetched(core, fetch, &result),
+            Input::Applied { apply, result } => self.applied(core, apply, result),
+            Input::Tick => self.ballot.ask_again(),
+            Input::Persisted(_) | Input::Requested { .. } | Input::JoinAnswered(_) | Input::Sampled(_) => {}
+        }
+    }
+
+    fn durable(&mut self, core: &mut Core, durable: Durable) {
+        match durable {
+            Durable::Cast(votes) => self.cast(core, votes),
+            Durable::Installed(records) => self.installed(core, records),
+            Durable::Held { application, root, extent } => self.is_held(core, &application, root, extent),
+            Durable::Applied { application, applied, result } => {
+                self.is_applied(core, &application, applied, result)
+            }
+            Durable::Started | Durable::Reserved(_) | Durable::Entered(..) | Durable::Nothing => {}
+        }
+    }
+
+    /// Everything that follows from what is known now. Idempotent: run after every input.
+    fn attend(&mut self, core: &mut Core) {
+        self.attend_spreading(core);
+        self.attend_ballot(core);
+        self.attend_content(core);
+        self.attend_joining(core);
+        self.attend_operations(core);
+        // What was staged just now is promised at once: whoever asks next sees it.
+        let names: Vec<String> = self.state.applications.keys().cloned().collect();
+        names.iter().for_each(|name| self.publish_holding(core, name));
+        self.attend_ballot(core);
+        self.attend_conditions(core);
+    }
+
+    fn deadline(&self, core: &Core) -> Instant {
+        let now = core.now.mono;
+        let ballot = self.ballot.deadline(&self.outlook(core)).filter(|_| !self.installing);
+        let content = self.locals.keys().filter_map(|name| self.content_deadline(core, name)).min();
+        let operations = self.operations.values().map(|operation| operation.deadline).min();
+        let expiry = self.expiry_deadline(core);
+        let others = [ballot, content, operations, expiry].into_iter().flatten().min();
+        let beat = self.spread.next_beat;
+        // A deadline that has passed and led to nothing must not keep the host spinning.
+        others.map_or(beat, |at| at.min(beat)).max(now + crate::time::Millis(1))
+    }
+
+    fn me<'a>(&'a self, core: &Core) -> Option<&'a crate::state::Member> {
+        self.state.member(&core.me())
+    }
+
+    fn may_vote(&self, core: &Core) -> bool {
+        let own = self.me(core).is_some_and(|me| me.role == Role::Voter && me.store == core.life.store);
+        own && self.silence.over && !core.life.burnt && self.evidence.is_none()
+    }
+
+    /// Logs a condition once, until it is over.
+    fn tell(&mut self, core: &mut Core, key: &str, is_so: bool, event: impl FnOnce() -> Event) {
+        if is_so && self.told.insert(key.to_owned()) {
+            core.event(event());
+        } else if !is_so {
+            self.told.remove(key);
+        }
+    }
+
+    fn attend_conditions(&mut self, core: &mut Core) {
+        let (reachable, quorum) = (self.reachable_voters(core), self.state.quorum());
+        let total = self.state.voters().count();
+        let lost = reachable < quorum && self.me(core).is_some();
+        self.tell(core, "no-majority", lost, || {
+            let text = format!(
+                "{reachable} of {total} voters can be reached and {quorum} must agree: nothing is settled"
+            );
+            Event::new(Severity::Critical, "majority.lost", text)
+        });
+        let members: Vec<(MemberId, String)> =
+            self.state.members.iter().map(|member| (member.id, member.name.clone())).collect();
+        let settled = core.now.mono - core.since > crate::liveness::SILENCE;
+        let me = core.me();
+        for (id, name) in members.into_iter().filter(|(id, _)| *id != me && settled) {
+            let away = !self.liveness.is_reachable(&id, core.now.mono);
+            self.tell(core, &format!("away/{id}"), away, || {
+                Event::new(Severity::Warning, "member.unreachable", format!("{name} is not heard")).of(id)
+            });
+        }
+        let health = self.own_health_state(core);
+        if self.health_since.0 != health {
+            self.health_since = (health, core.now.mono);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What a member knows of one application on itself.
+
+use std::collections::BTreeMap;
+
+use crate::fetch::Plan;
+use crate::hash::Hash;
+use crate::manifest::Extent;
+use crate::time::Instant;
+
+/// One application on this member.
+#[derive(Default)]
+pub(super) struct Local {
+    /// The last scan.
+    pub(super) observed: Option<Observed>,
+    /// Why there is no scan, if there is none.
+    pub(super) unreadable: Option<String>,
+    /// Basis and root applied last; durable.
+    pub(super) applied: Option<(u64, Hash)>,
+    /// Roots that are complete in the store; durable.
+    pub(super) held: BTreeMap<Hash, Extent>,
+    /// A root that is being fetched.
+    pub(super) plan: Option<Plan>,
+    /// A root that was completed or applied and is on its way to the disk.
+    pub(super) writing: bool,
+    /// Apply under way: id, basis, root.
+    pub(super) applying: Option<(u64, u64, Hash)>,
+    /// Capture of the live tree under way, to adopt it.
+    pub(super) capturing: Option<u64>,
+    /// What is staged in this member's own window.
+    pub(super) staged: Option<Hash>,
+    /// Since when the present drift is seen.
+    pub(super) drifting: Option<(Option<Hash>, Instant)>,
+    /// Since when more than half show one root that is not the settled one.
+    pub(super) contested: Option<(Hash, Instant)>,
+    /// Not before this time again.
+    pub(super) retry: Option<Instant>,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// What failed last.
+    pub(super) error: Option<String>,
+    /// A repair was asked for by hand.
+    pub(super) forced: bool,
+}
+
+/// A scan of the live tree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Observed {
+    /// The root; `None` when there is nothing.
+    pub(super) root: Option<Hash>,
+    /// How much it is.
+    pub(super) extent: Extent,
+}

@@ -1,0 +1,712 @@
+//! Requests that take several steps. An operation looks at the state after every input and does what is next; it
+//! keeps no second copy of anything that the state says.
+
+use super::voting::Fate;
+use super::{Core, Entity};
+use crate::control::{Code, Outcome, Progress, Refusal, Reply};
+use crate::effect::{Captured, Depth, NotCaptured, Output, Source};
+use crate::hash::Hash;
+use crate::manifest::Extent;
+use crate::record::{Change, Policy};
+use crate::state::{Application, Window};
+use crate::statement::{Id16, Intent, Statement};
+use crate::time::{Instant, Millis};
+use crate::validity::Invalid;
+
+/// Who originates what nobody asked for.
+pub(super) const SYSTEM: &str = "althing";
+/// A vote should end within this; then the answer is "undecided".
+const VOTE_LIMIT: Millis = Millis(30_000);
+/// Content should be captured, spread and settled within this.
+const CONTENT_LIMIT: Millis = Millis(15 * 60 * 1000);
+/// So long a lost majority is waited for in the middle of an operation.
+const PATIENCE: Millis = Millis(5_000);
+/// How long the window of a deployment stands, unless its author goes on.
+const IMPLICIT_WINDOW: Millis = Millis(30 * 60 * 1000);
+/// A window that ends with its author is closed when the author was not heard for so long.
+const AUTHOR_AWAY: Millis = Millis(8_000);
+
+/// What is wanted.
+pub(super) enum Goal {
+    /// One change.
+    Change { outcome: Box<Outcome> },
+    /// A window opened by hand.
+    Open { application: String },
+    /// Content staged in the open window.
+    Stage { application: String, source: Source },
+    /// New content settled: from a source, or what is staged, or what an earlier revision was.
+    Settle {
+        application: String,
+        content: Content,
+        reason: String,
+        /// To define the application first.
+        create: Option<(String, Policy)>,
+        /// Other content on members may go to the trash.
+        replace: bool,
+    },
+    /// A scan.
+    Look { application: String, repair: bool },
+    /// This member leaves.
+    Leave,
+}
+
+/// Where the content to be settled comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Content {
+    /// To be captured.
+    From(Source),
+    /// Staged already, or else the live tree.
+    Staged,
+    /// Root of an earlier revision.
+    Earlier(Hash, Extent),
+}
+
+/// A request under way.
+pub(super) struct Operation {
+    pub(super) request: u64,
+    by: String,
+    pub(super) goal: Goal,
+    pub(super) deadline: Instant,
+    /// The intent that is waited for.
+    pub(super) intent: Option<Id16>,
+    capture: Option<u64>,
+    captured: Option<Captured>,
+    /// The epoch at which it began.
+    epoch: u64,
+    /// The majority was lost at this time.
+    lost: Option<Instant>,
+    /// The last progress told.
+    told: Option<Progress>,
+    /// A look at the tree was asked for.
+    looking: bool,
+    /// Members whose Holdings were the evidence.
+    holders: usize,
+    /// The window was open here: if it is not any more, somebody closed it.
+    opened: bool,
+}
+
+impl Operation {
+    fn application(&self) -> Option<&str> {
+        match &self.goal {
+            Goal::Open { application }
+            | Goal::Stage { application, .. }
+            | Goal::Settle { application, .. }
+            | Goal::Look { application, .. } => Some(application),
+            Goal::Change { .. } | Goal::Leave => None,
+        }
+    }
+}
+
+/// What an operation comes to in one step.
+enum Next {
+    Wait,
+    Done(Reply),
+}
+
+impl From<Refusal> for Next {
+    fn from(refusal: Refusal) -> Self {
+        Self::Done(Err(refusal))
+    }
+}
+
+impl Entity {
+    /// Begins an operation; `first` is a change that it begins with.
+    pub(super) fn begin(
+        &mut self,
+        core: &mut Core,
+        request: u64,
+        by: String,
+        goal: Goal,
+        first: Option<Change>,
+    ) {
+        let content = matches!(goal, Goal::Settle { .. } | Goal::Stage { .. } | Goal::Look { .. });
+        let limit = if content { CONTENT_LIMIT } else { VOTE_LIMIT };
+        let mut operation = Operation {
+            request,
+            by,
+            goal,
+            deadline: core.now.mono + limit,
+            intent: None,
+            capture: None,
+            captured: None,
+            epoch: self.state.epoch,
+            lost: None,
+            told: None,
+            looking: false,
+            holders: 0,
+            opened: false,
+        };
+        let clash = self
+            .operations
+            .values()
+            .any(|other| other.application().is_some() && other.application() == operation.application());
+        if clash {
+            let text = "another request for this application is under way on this member";
+            self.reply(core, request, Err(Refusal::new(Code::Busy, text)));
+            return;
+        }
+        let votes = matches!(operation.goal, Goal::Settle { .. });
+        if let Err(refusal) =
+            self.check_majority(core).or_else(|refusal| if votes { Err(refusal) } else { Ok(()) })
+        {
+            self.reply(core, request, Err(refusal));
+            return;
+        }
+        if let Some(change) = first {
+            match self.originate(core, &operation.by, change) {
+                Ok(id) => operation.intent = Some(id),
+                Err(refusal) => {
+                    self.reply(core, request, Err(refusal));
+                    return;
+                }
+            }
+        }
+        self.operations.insert(request, operation);
+    }
+
+    pub(super) fn reply(&self, core: &mut Core, request: u64, reply: Reply) {
+        core.out.push(Output::Reply { request, reply });
+    }
+
+    /// Signs and spreads an intent, if a majority can be reached and the change is valid now.
+    pub(super) fn originate(&mut self, core: &mut Core, by: &str, change: Change) -> Result<Id16, Refusal> {
+        self.check_majority(core)?;
+        let id = Id16(core.rng.bytes());
+        let intent = Intent { id, seen: self.state.epoch, at: core.now.wall, by: by.to_owned(), change };
+        let silent = || Refusal::new(Code::Mute, "this member cannot sign anything yet; it has just started");
+        let checked = core.sign(self.state.entity, Statement::Intent(Box::new(intent))).ok_or_else(silent)?;
+        if let Err(invalid) = self.state.with_changes(&[checked.signed().clone()], core.scheme()) {
+            return Err(self.explain(core, &invalid));
+        }
+        self.absorb(core, &checked, None);
+        Ok(id)
+    }
+
+    /// The same for a change that nobody asked for: not if one of its kind is pending.
+    pub(super) fn originate_once(&mut self, core: &mut Core, change: Change) {
+        let kind = std::mem::discriminant(&change);
+        let pending = self.intents().iter().any(|checked| {
+            checked.intent().is_some_and(|intent| {
+                std::mem::discriminant(&intent.change) == kind
+                    && intent.change.application() == change.application()
+            })
+        });
+        if !pending && let Err(refusal) = self.originate(core, SYSTEM, change) {
+            tracing::debug!(%refusal, "not originated");
+        }
+    }
+
+    /// The same for a change that only this member can ask for.
+    pub(super) fn originate_own(&mut self, core: &mut Core, change: Change) {
+        let kind = std::mem::discriminant(&change);
+        let pending = self.board.of(&core.me()).any(|checked| {
+            checked.intent().is_some_and(|intent| std::mem::discriminant(&intent.change) == kind)
+        });
+        if !pending && let Err(refusal) = self.originate(core, SYSTEM, change) {
+            tracing::debug!(%refusal, "not originated");
+        }
+    }
+
+    pub(super) fn check_majority(&self, core: &Core) -> Result<(), Refusal> {
+        let (reachable, quorum) = (self.reachable_voters(core), self.state.quorum());
+        if self.evidence.is_some() {
+            let text = "members signed statements that contradict each other: nothing is settled until an operator has looked";
+            return Err(Refusal::new(Code::NoMajority, text)
+                .try_("see what happened", "althing events --severity critical"));
+        }
+        if reachable >= quorum {
+            return Ok(());
+        }
+        let total = self.state.voters().count();
+        let away = self
+            .state
+            .voters()
+            .filter(|voter| voter.id != core.me() && !self.liveness.is_reachable(&voter.id, core.now.mono));
+        let away: Vec<String> = away.map(|voter| voter.name.clone()).collect();
+        let text = format!(
+            "{reachable} of {total} members can be reached and {quorum} must agree; nothing was changed"
+        );
+        Err(Refusal::new(Code::NoMajority, text)
+            .fact("missing", away.join(" "))
+            .fact("meanwhile", "serving goes on; updates and votes stop; an open window stays open")
+            .try_("see who is heard", "althing member list"))
+    }
+
+    pub(super) fn operation_captured(
+        &mut self,
+        core: &mut Core,
+        capture: u64,
+        result: Result<Captured, NotCaptured>,
+    ) {
+        let found = self.operations.values_mut().find(|operation| operation.capture == Some(capture));
+        let Some(operation) = found else { return };
+        operation.capture = None;
+        let request = operation.request;
+        match result {
+            Ok(captured) => {
+                let name = operation.application().unwrap_or_default().to_owned();
+                operation.captured = Some(captured.clone());
+                self.hold(core, &name, captured.root, captured.extent);
+            }
+            Err(NotCaptured::Changing(why)) => {
+                self.finish(core, request, Err(Refusal::new(Code::Changing, why)))
+            }
+            Err(NotCaptured::Refused(why)) => self.finish(core, request, Err(Refusal::new(Code::Input, why))),
+            Err(NotCaptured::Failed(why)) => self.finish(core, request, Err(Refusal::new(Code::Failed, why))),
+        }
+    }
+
+    /// The application was scanned: who waited for that has the answer.
+    pub(super) fn looked(&mut self, name: &str) {
+        let waiting = self.operations.values_mut().filter(
+            |operation| matches!(&operation.goal, Goal::Look { application, .. } if application == name),
+        );
+        waiting.for_each(|operation| operation.looking = false);
+    }
+
+    pub(super) fn attend_operations(&mut self, core: &mut Core) {
+        let requests: Vec<u64> = self.operations.keys().copied().collect();
+        for request in requests {
+            let Some(mut operation) = self.operations.remove(&request) else { continue };
+            let next = self.advance_operation(core, &mut operation);
+            self.operations.insert(request, operation);
+            if let Next::Done(reply) = next {
+                self.finish(core, request, reply);
+            }
+        }
+    }
+
+    fn finish(&mut self, core: &mut Core, request: u64, reply: Reply) {
+        let Some(operation) = self.operations.remove(&request) else { return };
+        if reply.is_err() {
+            if let Some(intent) = operation.intent {
+                self.withdraw(core, intent);
+            }
+            self.close_own_implicit_window(core, operation.application());
+        }
+        self.reply(core, request, reply);
+    }
+
+    fn close_own_implicit_window(&mut self, core: &mut Core, application: Option<&str>) {
+        let Some(name) = application else { return };
+        if self.own_window(core, name).is_some_and(|window| window.implicit) {
+            self.originate_once(core, Change::Abort { application: name.to_owned() });
+        }
+    }
+
+    pub(super) fn own_window(&self, core: &Core, name: &str) -> Option<&Window> {
+        let window = self.state.applications.get(name)?.window.as_ref();
+        window.filter(|window| window.author == core.me())
+    }
+
+    fn advance_operation(&mut self, core: &mut Core, operation: &mut Operation) -> Next {
+        if core.now.mono >= operation.deadline {
+            return self.overdue(operation);
+        }
+        let needs_majority = !matches!(operation.goal, Goal::Look { .. });
+        match self.check_majority(core).err().filter(|_| needs_majority) {
+            None => operation.lost = None,
+            Some(refusal) => {
+                let since = *operation.lost.get_or_insert(core.now.mono);
+                if core.now.mono >= since + PATIENCE {
+                    return refusal.into();
+                }
+            }
+        }
+        if let Some(next) = self.await_intent(core, operation) {
+            return next;
+        }
+        match &operation.goal {
+            Goal::Change { outcome, .. } => Next::Done(Ok((**outcome).clone())),
+            Goal::Open { application } => {
+                let window = self.own_window(core, application);
+                let expires = window.map(|window| window.expires).unwrap_or_default();
+                let (application, revision) = (application.clone(), self.revision_number(application));
+                Next::Done(Ok(Outcome::Window { application, expires, revision }))
+            }
+            Goal::Leave => Next::Done(Ok(Outcome::Done)),
+            Goal::Look { .. } => self.advance_look(core, operation),
+            Goal::Stage { .. } => self.advance_stage(core, operation),
+            Goal::Settle { .. } => self.advance_settle(core, operation),
+        }
+    }
+
+    fn overdue(&self, operation: &Operation) -> Next {
+        if operation.intent.is_some() {
+            let text = "the vote did not end in time; it goes on, and the outcome will show";
+            return Refusal::new(Code::Undecided, text).try_("see where it stands", "althing status").into();
+        }
+        Refusal::new(Code::NoHolders, "it took too long for enough members to hold the content").into()
+    }
+
+    /// Waits for the intent, if there is one; an intent that died is explained, or made anew by what follows.
+    fn await_intent(&mut self, core: &mut Core, operation: &mut Operation) -> Option<Next> {
+        let id = operation.intent?;
+        match self.fate(core, &id) {
+            Fate::Pending => {
+                self.progress(
+                    core,
+                    operation,
+                    "vote",
+                    self.reachable_voters(core),
+                    self.state.voters().count(),
+                );
+                return Some(Next::Wait);
+            }
+            Fate::Settled => operation.intent = None,
+            // The basis moved under the evidence: it is gathered again under the new one.
+            Fate::Dead(Invalid::Evidence { .. }) if matches!(operation.goal, Goal::Settle { .. }) => {
+                self.withdraw(core, id);
+                operation.intent = None;
+            }
+            Fate::Dead(invalid) => {
+                self.withdraw(core, id);
+                operation.intent = None;
+                return Some(self.explain(core, &invalid).into());
+            }
+            Fate::Gone if matches!(operation.goal, Goal::Leave) => operation.intent = None,
+            Fate::Gone => {
+                operation.intent = None;
+                return Some(Refusal::new(Code::Undecided, "the change was not settled in time").into());
+            }
+        }
+        None
+    }
+
+    fn revision_number(&self, name: &str) -> u64 {
+        self.state.applications.get(name).and_then(Application::settled).map_or(0, |revision| revision.number)
+    }
+
+    fn progress(&self, core: &mut Core, operation: &mut Operation, stage: &str, done: usize, of: usize) {
+        let progress = Progress { stage: stage.to_owned(), done: done as u64, of: of as u64 };
+        if operation.told.as_ref() != Some(&progress) {
+            operation.told = Some(progress.clone());
+            core.out.push(Output::Progress { request: operation.request, progress });
+        }
+    }
+
+    fn advance_look(&mut self, core: &mut Core, operation: &Operation) -> Next {
+        let Goal::Look { application, repair } = &operation.goal else { return Next::Wait };
+        let settled = self.state.applications.get(application).and_then(Application::root_hash);
+        let Some(local) = self.local(application) else { return Next::Wait };
+        if operation.looking || local.applying.is_some() || local.writing {
+            return Next::Wait;
+        }
+        if let Some(why) = &local.unreadable {
+            return Refusal::new(Code::Failed, why.clone()).into();
+        }
+        let Some(observed) = local.observed else { return Next::Wait };
+        let agrees = settled.is_some() && observed.root == settled;
+        let own_window = self.own_window(core, application).is_some();
+        if *repair && !agrees && settled.is_some() && local.error.is_none() && !own_window {
+            return Next::Wait;
+        }
+        let (application, observed) = (application.clone(), observed.root);
+        Next::Done(Ok(Outcome::Looked { application, observed, agrees }))
+    }
+
+    /// Starts the scan that a look waits for.
+    pub(super) fn start_look(&mut self, core: &mut Core, request: u64, name: &str, depth: Depth) {
+        self.look(core, name, depth);
+        if let Some(operation) = self.operations.get_mut(&request) {
+            operation.looking = true;
+        }
+    }
+
+    fn advance_stage(&mut self, core: &mut Core, operation: &mut Operation) -> Next {
+        let Goal::Stage { application, source } = &operation.goal else { return Next::Wait };
+        let (name, source) = (application.clone(), source.clone());
+        if self.own_window(core, &name).is_none() {
+            return no_window(&name).into();
+        }
+        if operation.captured.is_none() {
+            self.capture(core, operation, &name, source);
+            return Next::Wait;
+        }
+        self.staged(operation, &name).map_or(Next::Wait, |captured| {
+            let (root, extent) = (captured.root, captured.extent);
+            Next::Done(Ok(Outcome::Staged { application: name.clone(), root, extent }))
+        })
+    }
+
+    fn capture(&mut self, core: &mut Core, operation: &mut Operation, name: &str, source: Source) {
+        if operation.capture.is_none() {
+            let capture = core.id();
+            operation.capture = Some(capture);
+            core.out.push(Output::Capture { capture, application: name.to_owned(), source });
+            self.progress(core, operation, "stage", 0, 1);
+        }
+    }
+
+    /// The captured content once it is promised durably; from then on it is what this member's window stages.
+    fn staged(&mut self, operation: &Operation, name: &str) -> Option<Captured> {
+        let captured = operation.captured.clone()?;
+        let local = self.locals.get_mut(name)?;
+        local.held.contains_key(&captured.root).then(|| local.staged = Some(captured.root))?;
+        Some(captured)
+    }
+
+    fn advance_settle(&mut self, core: &mut Core, operation: &mut Operation) -> Next {
+        let Goal::Settle { application, content, reason, create, replace } = &operation.goal else {
+            return Next::Wait;
+        };
+        let (name, content, reason, replace) =
+            (application.clone(), content.clone(), reason.clone(), *replace);
+        let create = create.clone();
+        let Some(state) = self.state.applications.get(&name).cloned() else {
+            let Some((root, policy)) = create else { return no_application(&name).into() };
+            let change = Change::Create { application: name, root, policy };
+            return self.go_on(core, operation, change);
+        };
+        if let Some(next) = self.settled_by_now(core, operation, &state, &name) {
+            return next;
+        }
+        if self.own_window(core, &name).is_some() {
+            operation.opened = true;
+        } else {
+            if operation.opened {
+                return window_closed(&name).into();
+            }
+            if content == Content::Staged || state.window.is_some() {
+                return self.window_in_the_way(core, &name).into();
+            }
+            let expires = core.now.wall + IMPLICIT_WINDOW;
+            let change = Change::Open { application: name, expires, reason, implicit: true };
+            return self.go_on(core, operation, change);
+        }
+        self.choose_content(core, operation, &name, &content);
+        let Some(captured) = self.staged(operation, &name) else { return Next::Wait };
+        if state.root_hash() == Some(captured.root) {
+            self.originate_once(core, Change::Abort { application: name.clone() });
+            let revision = self.revision_number(&name);
+            return Next::Done(Ok(Outcome::Unchanged { application: name, revision }));
+        }
+        if state.revisions.is_empty()
+            && !replace
+            && let Some(refusal) = self.would_replace(&name, &captured.root)
+        {
+            return refusal.into();
+        }
+        let evidence = self.evidence(&name, &captured.root);
+        let (have, need) = (evidence.len(), self.state.content_quorum());
+        operation.holders = have;
+        self.progress(core, operation, "hold", have, self.state.voters().count());
+        if have < need {
+            return Next::Wait;
+        }
+        let (root, extent) = (captured.root, captured.extent);
+        self.go_on(core, operation, Change::Commit { application: name, root, extent, evidence })
+    }
+
+    fn choose_content(&mut self, core: &mut Core, operation: &mut Operation, name: &str, content: &Content) {
+        if operation.captured.is_some() {
+            return;
+        }
+        let staged = self.own_staged(core, name);
+        match content {
+            Content::From(source) => self.capture(core, operation, name, source.clone()),
+            Content::Earlier(root, extent) => {
+                operation.captured = Some(Captured { root: *root, extent: *extent });
+            }
+            Content::Staged => match staged {
+                Some(root) => {
+                    let held = self.local(name).and_then(|local| local.held.get(&root).copied());
+                    operation.captured = Some(Captured { root, extent: held.unwrap_or_default() });
+                }
+                None => self.capture(core, operation, name, Source::Live),
+            },
+        }
+    }
+
+    /// What this member's window stages; after a start, what it promised to hold for it.
+    fn own_staged(&self, core: &Core, name: &str) -> Option<Hash> {
+        let local = self.local(name)?;
+        let promised = || {
+            let settled = self.state.applications.get(name).and_then(Application::root_hash);
+            let holding = self.holding_of(&core.me(), name)?;
+            (Some(holding.root) != settled && local.held.contains_key(&holding.root)).then_some(holding.root)
+        };
+        local.staged.or_else(promised)
+    }
+
+    fn go_on(&mut self, core: &mut Core, operation: &mut Operation, change: Change) -> Next {
+        match self.originate(core, &operation.by.clone(), change) {
+            Ok(id) => {
+                operation.intent = Some(id);
+                Next::Wait
+            }
+            Err(refusal) if refusal.code == Code::NoMajority => Next::Wait,
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    /// Whether the chain, since this operation began, settled what it captured.
+    fn settled_by_now(
+        &self,
+        core: &Core,
+        operation: &Operation,
+        state: &Application,
+        name: &str,
+    ) -> Option<Next> {
+        let captured = operation.captured.as_ref()?;
+        // Others may have opened a window or settled something newer by the time this member looks.
+        let revision = state.revisions.iter().find(|revision| {
+            revision.epoch > operation.epoch && revision.root == captured.root && revision.from == core.me()
+        })?;
+        let of = self.state.voters().count() as u64;
+        let holders = operation.holders as u64;
+        Some(Next::Done(Ok(Outcome::Settled {
+            application: name.to_owned(),
+            revision: revision.number,
+            root: revision.root,
+            extent: revision.extent,
+            holders,
+            of,
+        })))
+    }
+
+    /// Members that show other content at the root of an application that was never settled [25].
+    fn would_replace(&self, name: &str, root: &Hash) -> Option<Refusal> {
+        let empty = crate::manifest::Manifest::empty().root;
+        let other = |id| {
+            let observed = self.list_of(id, name).and_then(|list| list.observed);
+            observed.is_some_and(|observed| observed != *root && observed != empty)
+        };
+        let names: Vec<String> =
+            self.state.voters().filter(|voter| other(&voter.id)).map(|voter| voter.name.clone()).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let text = format!(
+            "{} of the members hold other content at the root of {name}, which would go to the trash",
+            names.len()
+        );
+        let command = format!("althing deploy {name} --from DIR --replace");
+        Some(
+            Refusal::new(Code::WouldReplace, text)
+                .fact("members", names.join(" "))
+                .try_("move it to the trash", &command),
+        )
+    }
+
+    // --- windows that end by themselves ------------------------------------------------------------------------
+
+    pub(super) fn attend_windows(&mut self, core: &mut Core) {
+        if self.check_majority(core).is_err() || !self.may_vote(core) {
+            return;
+        }
+        let open = self.state.applications.iter().filter_map(|(name, application)| {
+            application.window.clone().map(|window| (name.clone(), window))
+        });
+        for (application, window) in open.collect::<Vec<_>>() {
+            if core.now.wall >= window.expires && self.is_acting(core) {
+                self.originate_once(core, Change::Expire { application });
+            } else if window.implicit && self.is_orphan(core, &application, &window) {
+                self.originate_once(core, Change::Abort { application });
+            }
+        }
+    }
+
+    /// A deployment's window whose author died, or started again and knows nothing of it.
+    fn is_orphan(&self, core: &Core, name: &str, window: &Window) -> bool {
+        if window.author == core.me() {
+            return !self.operations.values().any(|operation| operation.application() == Some(name));
+        }
+        let now = core.now.mono;
+        let away = self.liveness.age(&window.author, now).is_none_or(|age| age > AUTHOR_AWAY);
+        away && !self.liveness.is_reachable(&window.author, now)
+            && now - core.since > AUTHOR_AWAY
+            && self.is_acting(core)
+    }
+
+    /// Whether this member is the first of the failover hierarchy that can be reached.
+    pub(super) fn is_acting(&self, core: &Core) -> bool {
+        let now = core.now.mono;
+        let first = self
+            .state
+            .voters()
+            .find(|voter| voter.id == core.me() || self.liveness.is_reachable(&voter.id, now));
+        first.is_some_and(|voter| voter.id == core.me())
+    }
+
+    pub(super) fn expiry_deadline(&self, core: &Core) -> Option<Instant> {
+        let windows = self.state.applications.values().filter_map(|application| application.window.as_ref());
+        windows
+            .map(|window| core.now.mono + (window.expires - core.now.wall))
+            .filter(|at| *at > core.now.mono)
+            .min()
+    }
+
+    // --- refusals ----------------------------------------------------------------------------------------------
+
+    fn window_in_the_way(&self, core: &Core, name: &str) -> Refusal {
+        match self.state.applications.get(name).and_then(|application| application.window.as_ref()) {
+            Some(window) if window.author != core.me() => self.window_open(name, window),
+            _ => no_window(name),
+        }
+    }
+
+    fn window_open(&self, name: &str, window: &Window) -> Refusal {
+        let on = self.state.name_of(&window.author);
+        Refusal::new(Code::WindowOpen, format!("an update window for {name} is already open on {on}"))
+            .fact("application", name)
+            .fact("member", &on)
+            .fact("by", &window.by)
+            .fact("reason", &window.reason)
+            .fact("closes_at", window.expires.rfc3339())
+            .try_("see what is staged there", &format!("althing update status {name}"))
+            .try_("close it now", &format!("althing update abort {name} --on {on}"))
+    }
+
+    /// Says in an administrator's words why a change is not valid.
+    pub(super) fn explain(&self, core: &Core, invalid: &Invalid) -> Refusal {
+        let refuse = |code, text: String| Refusal::new(code, text);
+        match invalid {
+            Invalid::WindowOpen(author) => {
+                let open = self.state.applications.iter().find_map(|(name, application)| {
+                    application
+                        .window
+                        .as_ref()
+                        .filter(|window| window.author == *author)
+                        .map(|window| (name, window))
+                });
+                open.map_or_else(
+                    || refuse(Code::WindowOpen, "an update window is open".into()),
+                    |(name, window)| self.window_open(name, window),
+                )
+            }
+            Invalid::NoWindow => refuse(Code::NoWindow, "no update window is open on this member".into())
+                .try_("open one", "althing update open APP"),
+            Invalid::Taken(what) => refuse(Code::NameTaken, format!("{what} is there already")),
+            Invalid::Unknown(what) => refuse(Code::NoSuchApplication, format!("there is no {what}")),
+            Invalid::Text(_) | Invalid::Overlap(_) | Invalid::Full(_) => {
+                refuse(Code::Input, invalid.to_string())
+            }
+            Invalid::LastVoter => refuse(Code::LastVoter, "the last voter cannot leave the roster".into()),
+            Invalid::NotAMember(id) if *id == core.me() => {
+                refuse(Code::NotInEntity, "this member is not in the roster any more".into())
+            }
+            Invalid::Evidence { have, need } => refuse(
+                Code::NoHolders,
+                format!("{have} of the {need} members needed hold the content durably"),
+            ),
+            other => refuse(Code::Failed, other.to_string()),
+        }
+    }
+}
+
+pub(super) fn no_window(name: &str) -> Refusal {
+    Refusal::new(Code::NoWindow, format!("no update window for {name} is open on this member"))
+        .try_("open one", &format!("althing update open {name}"))
+}
+
+fn window_closed(name: &str) -> Refusal {
+    let text = format!("the update window for {name} was closed before the content was settled");
+    Refusal::new(Code::NoWindow, text).try_("see who closed it", &format!("althing events --app {name}"))
+}
+
+pub(super) fn no_application(name: &str) -> Refusal {
+    Refusal::new(Code::NoSuchApplication, format!("there is no application {name}"))
+        .try_("see which there are", "althing app list")
+        .try_("define it", &format!("althing app new {name} --from DIR"))
+}

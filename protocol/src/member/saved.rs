@@ -1,0 +1,216 @@
+//! What a member finds on its disk when it starts, and how it is written (STORAGE.md). Every value begins with a
+//! byte that names its format.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::ballot::Promise;
+use crate::codec;
+use crate::effect::{Family, Write};
+use crate::hash::{Hash, hex, unhex};
+use crate::manifest::Extent;
+use crate::record::Link;
+use crate::state::State;
+use crate::statement::Id16;
+
+/// Format of every value; its first byte.
+const FORMAT: u8 = 1;
+
+/// The life of the store: written before anything is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Life {
+    /// Names the store.
+    pub store: Id16,
+    /// How often it was started.
+    pub incarnation: u64,
+    /// No sequence at or beyond this was used in this life.
+    pub reserved: u64,
+    /// Peers know more of this store than it does itself: it must never vote again [3, 18].
+    pub burnt: bool,
+}
+
+/// The newest settled state, and the one before it (to judge a second certificate of the same epoch).
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Head {
+    /// The state.
+    pub state: State,
+    /// Hash of its record.
+    pub record: Hash,
+    /// The state before and its record.
+    pub previous: Option<(State, Hash)>,
+}
+
+/// How this member came into its entity.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Beginning {
+    /// The genesis, to hand on to newcomers.
+    pub genesis: crate::record::Genesis,
+    /// Who let this member in.
+    pub sponsor: Option<crate::invitation::Sponsor>,
+}
+
+/// Everything durable that the protocol starts from.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Saved {
+    /// Absent on the first start of a store.
+    pub life: Option<Life>,
+    /// Absent outside an entity.
+    pub head: Option<Head>,
+    /// Absent outside an entity.
+    pub beginning: Option<Beginning>,
+    /// What was promised for the epoch that is being decided.
+    pub promise: Option<Promise>,
+    /// Bytes of the records voted for.
+    pub records: Vec<Vec<u8>>,
+    /// By application: the basis and root applied last.
+    pub applied: BTreeMap<String, (u64, Hash)>,
+    /// By application: roots that are complete in the store.
+    pub held: BTreeMap<String, BTreeMap<Hash, Extent>>,
+    /// Contradicting signatures that were seen: settling stops until an operator resolves it.
+    pub evidence: Option<Vec<u8>>,
+}
+
+/// What is on disk cannot be read. Nothing was changed; the member must not vote with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SavedError {
+    /// Written by a newer program.
+    #[error("{key}: format {format}, and this program reads {FORMAT}")]
+    Newer {
+        /// Which value.
+        key: String,
+        /// Its format.
+        format: u8,
+    },
+    /// Not what was written.
+    #[error("{0}: damaged")]
+    Damaged(String),
+}
+
+fn value<T: Serialize>(of: &T) -> Vec<u8> {
+    let mut bytes = vec![FORMAT];
+    bytes.extend(codec::encode(of));
+    bytes
+}
+
+fn read<T: Serialize + DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, SavedError> {
+    let key = String::from_utf8_lossy(key).into_owned();
+    let (format, body) = bytes.split_first().ok_or_else(|| SavedError::Damaged(key.clone()))?;
+    if *format != FORMAT {
+        return Err(SavedError::Newer { key, format: *format });
+    }
+    codec::decode(body, usize::MAX).map_err(|_| SavedError::Damaged(key))
+}
+
+impl Saved {
+    /// Reads the entries of [`Family::Meta`] and [`Family::Votes`].
+    pub fn read(
+        meta: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+        votes: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+    ) -> Result<Self, SavedError> {
+        let mut saved = Self::default();
+        for (key, bytes) in meta {
+            saved.read_meta(&key, &bytes)?;
+        }
+        for (key, bytes) in votes {
+            if key == b"promise" {
+                saved.promise = Some(read(&key, &bytes)?);
+            } else {
+                saved.records.push(read::<serde_bytes::ByteBuf>(&key, &bytes)?.into_vec());
+            }
+        }
+        Ok(saved)
+    }
+
+    fn read_meta(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), SavedError> {
+        let text = String::from_utf8_lossy(key).into_owned();
+        let damaged = || SavedError::Damaged(text.clone());
+        let mut parts = text.split('/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some("life"), None, _) => self.life = Some(read(key, bytes)?),
+            (Some("head"), None, _) => self.head = Some(read(key, bytes)?),
+            (Some("beginning"), None, _) => self.beginning = Some(read(key, bytes)?),
+            (Some("evidence"), None, _) => {
+                self.evidence = Some(read::<serde_bytes::ByteBuf>(key, bytes)?.into_vec())
+            }
+            (Some("applied"), Some(application), None) => {
+                self.applied.insert(application.to_owned(), read(key, bytes)?);
+            }
+            (Some("held"), Some(application), Some(root)) => {
+                let root = unhex(root).and_then(|bytes| bytes.try_into().ok()).ok_or_else(damaged)?;
+                self.held.entry(application.to_owned()).or_default().insert(Hash(root), read(key, bytes)?);
+            }
+            _ => return Err(damaged()),
+        }
+        Ok(())
+    }
+}
+
+fn put<T: Serialize>(family: Family, key: impl Into<Vec<u8>>, of: &T) -> Write {
+    Write { family, key: key.into(), value: Some(value(of)) }
+}
+
+/// The life of the store.
+pub(super) fn put_life(life: &Life) -> Write {
+    put(Family::Meta, "life", life)
+}
+
+/// A settled record becomes the head; votes of its epoch are not needed any more.
+pub(super) fn put_head(head: &Head) -> Write {
+    put(Family::Meta, "head", head)
+}
+
+/// A link of the chain.
+pub(super) fn put_link(epoch: u64, link: &Link) -> Write {
+    put(Family::Chain, epoch.to_be_bytes(), link)
+}
+
+/// How this member came into its entity.
+pub(super) fn put_beginning(beginning: &Beginning) -> Write {
+    put(Family::Meta, "beginning", beginning)
+}
+
+/// The promise of an epoch.
+pub(super) fn put_promise(promise: &Promise) -> Write {
+    put(Family::Votes, "promise", promise)
+}
+
+/// A record that is voted for.
+pub(super) fn put_record(name: &Hash, bytes: &[u8]) -> Write {
+    put(Family::Votes, format!("record/{}", name.hex()), &serde_bytes::ByteBuf::from(bytes))
+}
+
+/// Forgets a record that was voted for.
+pub(super) fn drop_record(name: &Hash) -> Write {
+    Write { family: Family::Votes, key: format!("record/{}", name.hex()).into(), value: None }
+}
+
+/// What was applied.
+pub(super) fn put_applied(application: &str, applied: (u64, Hash)) -> Write {
+    put(Family::Meta, format!("applied/{application}"), &applied)
+}
+
+/// A root is complete in the store.
+pub(super) fn put_held(application: &str, root: &Hash, extent: Extent) -> Write {
+    put(Family::Meta, held_key(application, root), &extent)
+}
+
+/// A root is not promised any more.
+pub(super) fn drop_held(application: &str, root: &Hash) -> Write {
+    Write { family: Family::Meta, key: held_key(application, root).into(), value: None }
+}
+
+/// Contradicting signatures.
+pub(super) fn put_evidence(bytes: &[u8]) -> Write {
+    put(Family::Meta, "evidence", &serde_bytes::ByteBuf::from(bytes))
+}
+
+fn held_key(application: &str, root: &Hash) -> String {
+    format!("held/{application}/{}", hex(&root.0))
+}
+
+/// Reads a link that [`put_link`] wrote.
+pub fn read_link(bytes: &[u8]) -> Result<Link, SavedError> {
+    read(b"link", bytes)
+}

@@ -1,0 +1,440 @@
+//! Messages in and out: heartbeats, statements, anti-entropy, and the question that ends the silence after a start.
+
+use std::collections::BTreeMap;
+
+use super::{Core, Entity};
+use crate::effect::Output;
+use crate::event::{Event, Severity};
+use crate::gossip::Taken;
+use crate::identity::MemberId;
+use crate::limits;
+use crate::liveness::{BEAT, BUSY_BEAT};
+use crate::metrics::Report;
+use crate::statement::{Checked, Signed, Slot, Statement, Step};
+use crate::time::{Instant, Millis};
+use crate::wire::{Beat, Highest, Message, Place};
+
+/// A report is refreshed at least this often.
+const REPORT: Millis = Millis(5_000);
+/// A peer is not asked again for what it was asked for, before this long.
+const ASK_AGAIN: Millis = Millis(400);
+/// Intents older than this by this member's clock are dropped.
+const INTENT_LIFE: Millis = Millis(10 * 60 * 1000);
+/// Bytes of statements in one message.
+const PUSH_BYTES: usize = 1 << 20;
+
+/// When what was sent last.
+#[derive(Default)]
+pub(super) struct Spread {
+    pub(super) next_beat: Instant,
+    next_report: Instant,
+    last_report: Option<Report>,
+    compared: BTreeMap<MemberId, Instant>,
+    pub(super) chain_asked: BTreeMap<MemberId, Instant>,
+    to_announce: Vec<Place>,
+}
+
+impl Entity {
+    pub(super) fn send(&self, core: &mut Core, to: MemberId, message: &Message) {
+        core.out.push(Output::Send { to, bytes: message.encode() });
+    }
+
+    pub(super) fn connected(&mut self, core: &mut Core, peer: MemberId) {
+        if self.state.member(&peer).is_none() {
+            return;
+        }
+        self.overlay.connected(peer);
+        self.overlay.refresh(&mut core.rng);
+        self.liveness.heard(peer, core.now.mono);
+        self.spread.compared.remove(&peer);
+        let beat = self.beat();
+        self.send(core, peer, &Message::Beat(beat));
+        self.ask_highest(core, peer);
+    }
+
+    pub(super) fn disconnected(&mut self, core: &mut Core, peer: MemberId) {
+        self.overlay.disconnected(&peer);
+        self.overlay.refresh(&mut core.rng);
+        self.liveness.lost(peer, core.now.mono);
+    }
+
+    fn beat(&self) -> Beat {
+        let (epoch, head) = (self.state.epoch, self.head.low());
+        Beat { epoch, head, knowledge: self.board.knowledge(), round: self.ballot.round() }
+    }
+
+    pub(super) fn received(&mut self, core: &mut Core, from: MemberId, bytes: &[u8]) {
+        let message = match Message::decode(bytes) {
+            Ok(message) => message,
+            Err(fault) => {
+                tracing::debug!(?from, %fault, "a message was not understood");
+                return;
+            }
+        };
+        let known = self.state.member(&from).is_some();
+        if known {
+            self.liveness.heard(from, core.now.mono);
+            self.overlay.connected(from);
+        } else if !matches!(message, Message::GetChain(_) | Message::Beat(_) | Message::Chain(_)) {
+            // Past members, and members of a roster we have not caught up with, speak of the chain only [14].
+            return;
+        }
+        match message {
+            Message::Beat(beat) => self.on_beat(core, from, beat, known),
+            Message::Push(statements) => self.on_push(core, from, statements),
+            Message::Announce(places) => self.on_announce(core, from, &places),
+            Message::Graft(places) => {
+                self.overlay.graft(&from);
+                self.push(core, from, self.board.at(&places));
+            }
+            Message::Prune => self.overlay.prune(&from),
+            Message::Summary(theirs) => {
+                let have = self.board.differing(&theirs);
+                self.send(core, from, &Message::Have(have));
+            }
+            Message::Have(theirs) => {
+                let (push, want) = self.board.compare(&theirs);
+                self.push(core, from, push);
+                if !want.is_empty() {
+                    self.send(core, from, &Message::Want(want));
+                }
+            }
+            Message::Want(places) => self.push(core, from, self.board.at(&places)),
+            Message::GetChain(after) => {
+                if after < self.state.epoch {
+                    core.out.push(Output::SendChain { to: from, after });
+                }
+            }
+            Message::Chain(links) => self.on_chain(core, &links),
+            Message::GetRecord(name) => {
+                if let Some(bytes) = self.ballot.record(&name) {
+                    let message = Message::Record(serde_bytes::ByteBuf::from(bytes));
+                    self.send(core, from, &message);
+                }
+            }
+            Message::Record(bytes) => self.on_record(core, bytes.into_vec()),
+            Message::AskHighest(incarnation) => {
+                let (position, vote) = self.board.highest(&from);
+                self.send(core, from, &Message::Highest(Highest { incarnation, position, vote }));
+            }
+            Message::Highest(highest) => self.on_highest(core, from, highest),
+        }
+    }
+
+    fn on_beat(&mut self, core: &mut Core, from: MemberId, beat: Beat, known: bool) {
+        if beat.epoch > self.state.epoch {
+            self.ask_chain(core, from, self.state.epoch);
+            return;
+        }
+        if beat.epoch < self.state.epoch {
+            // It finds out from my next heartbeat; at once, if it is deciding what is decided.
+            if beat.round > 0 || !known {
+                let mine = self.beat();
+                self.send(core, from, &Message::Beat(mine));
+            }
+            return;
+        }
+        if beat.head != self.head.low() {
+            // Two records of one epoch: see its certificate [8].
+            self.ask_chain(core, from, self.state.epoch.saturating_sub(1));
+            return;
+        }
+        if !known || beat.knowledge == self.board.knowledge() {
+            return;
+        }
+        let now = core.now.mono;
+        if self.spread.compared.get(&from).is_none_or(|at| now - *at >= ASK_AGAIN) {
+            self.spread.compared.insert(from, now);
+            let summary = Message::Summary(self.board.summary());
+            self.send(core, from, &summary);
+        }
+    }
+
+    fn ask_chain(&mut self, core: &mut Core, from: MemberId, after: u64) {
+        let now = core.now.mono;
+        let due = self.spread.chain_asked.get(&from).is_none_or(|at| now - *at >= ASK_AGAIN);
+        if due && !self.installing {
+            self.spread.chain_asked.insert(from, now);
+            self.send(core, from, &Message::GetChain(after));
+        }
+    }
+
+    fn push(&self, core: &mut Core, to: MemberId, statements: Vec<Signed>) {
+        let (mut batch, mut size) = (Vec::new(), 0);
+        for signed in statements {
+            size += signed.bytes.len() + 110;
+            if size > PUSH_BYTES && !batch.is_empty() {
+                self.send(core, to, &Message::Push(std::mem::take(&mut batch)));
+                size = signed.bytes.len() + 110;
+            }
+            batch.push(signed);
+        }
+        if !batch.is_empty() {
+            self.send(core, to, &Message::Push(batch));
+        }
+    }
+
+    fn on_push(&mut self, core: &mut Core, from: MemberId, statements: Vec<Signed>) {
+        let mut duplicates = 0;
+        for signed in statements {
+            let author = signed.author;
+            match Checked::check(signed, &self.state.entity, core.scheme()) {
+                Ok(checked) => {
+                    if self.absorb(core, &checked, Some(&from)) == Taken::Known {
+                        duplicates += 1;
+                    }
+                }
+                Err(fault) => tracing::debug!(?from, ?author, %fault, "a statement was refused"),
+            }
+        }
+        if duplicates > 0 && !self.overlay.is_full_mesh() {
+            self.overlay.prune(&from);
+            self.send(core, from, &Message::Prune);
+        }
+    }
+
+    fn on_announce(&mut self, core: &mut Core, from: MemberId, places: &[Place]) {
+        let lacking = |place: &&Place| self.board.highest(&place.author).0 < place.position;
+        let want: Vec<Place> = places.iter().filter(lacking).copied().collect();
+        if !want.is_empty() {
+            self.overlay.graft(&from);
+            self.send(core, from, &Message::Graft(want));
+        }
+    }
+
+    /// Takes a checked statement, from a peer or our own, and passes on what is new.
+    pub(super) fn absorb(&mut self, core: &mut Core, checked: &Checked, from: Option<&MemberId>) -> Taken {
+        if !self.is_wanted(core, checked) {
+            return Taken::Known;
+        }
+        let taken = self.board.insert(checked);
+        match &taken {
+            Taken::Known => return taken,
+            Taken::Conflict(held) => {
+                self.equivocation(core, held.clone(), checked.clone());
+                return taken;
+            }
+            Taken::New => {}
+        }
+        for peer in self.overlay.push_to(from) {
+            self.push(core, peer, vec![checked.signed().clone()]);
+        }
+        if !self.overlay.is_full_mesh() {
+            self.spread.to_announce.push(Place { author: checked.author(), position: checked.position() });
+        }
+        match checked.statement() {
+            Statement::Vote(_) => self.on_vote(core, checked),
+            Statement::Proposal(proposal) => self.on_proposal(core, checked, proposal),
+            Statement::Report(_) if checked.author() != core.me() => {
+                self.liveness.heard(checked.author(), core.now.mono);
+            }
+            Statement::Report(_)
+            | Statement::Intent(_)
+            | Statement::Withdrawn(..)
+            | Statement::List(_)
+            | Statement::Holding(_)
+            | Statement::Holds(_) => {}
+        }
+        taken
+    }
+
+    /// Whether a statement is of use now. What is not is neither kept nor passed on; all members at one epoch say
+    /// the same of it, but for intents, which are also dropped by age.
+    fn is_wanted(&self, core: &Core, checked: &Checked) -> bool {
+        if self.state.author(checked).is_err() {
+            return false;
+        }
+        let deciding = self.state.epoch + 1;
+        match checked.statement() {
+            Statement::Vote(vote) => {
+                vote.epoch == deciding
+                    && vote.round <= self.ballot.round().saturating_add(limits::ROUNDS_AHEAD)
+            }
+            Statement::Proposal(proposal) => {
+                proposal.epoch == deciding
+                    && proposal.round <= self.ballot.round().saturating_add(limits::ROUNDS_AHEAD)
+            }
+            Statement::Intent(intent) => {
+                let settled = self.state.recent.contains_key(&intent.id);
+                let old =
+                    intent.seen + limits::INTENT_EPOCHS < deciding || core.now.wall - intent.at > INTENT_LIFE;
+                !settled && !old
+            }
+            Statement::Withdrawn(id, at) => {
+                !self.state.recent.contains_key(id) && core.now.wall - *at <= INTENT_LIFE
+            }
+            Statement::List(list) => self.state.applications.contains_key(&list.application),
+            Statement::Holding(holding) => {
+                let application = self.state.applications.get(&holding.application);
+                application.is_some_and(|application| application.basis == holding.basis)
+            }
+            Statement::Holds(_) => !self.state.is_voter(&checked.author()),
+            Statement::Report(_) => true,
+        }
+    }
+
+    /// Drops what the new head made useless.
+    pub(super) fn prune_board(&mut self, core: &Core) {
+        let mut board = std::mem::take(&mut self.board);
+        board.retain(|checked| self.is_wanted(core, checked));
+        self.board = board;
+    }
+
+    /// Signs and spreads a statement of our own.
+    pub(super) fn publish(&mut self, core: &mut Core, statement: Statement) -> Option<Checked> {
+        let checked = core.sign(self.state.entity, statement)?;
+        self.absorb(core, &checked, None);
+        Some(checked)
+    }
+
+    pub(super) fn attend_spreading(&mut self, core: &mut Core) {
+        let now = core.now.mono;
+        if !self.silence.over {
+            self.attend_silence(core);
+        }
+        if now < self.spread.next_beat {
+            return;
+        }
+        let busy = self.ballot.is_running() || !self.operations.is_empty() || !self.silence.over;
+        self.spread.next_beat = now + if busy { BUSY_BEAT } else { BEAT };
+        self.prune_board(core);
+        self.overlay.refresh(&mut core.rng);
+        self.attend_report(core);
+        self.flush_announcements(core);
+        let beat = Message::Beat(self.beat());
+        for peer in self.overlay.beat_to() {
+            self.send(core, peer, &beat);
+        }
+    }
+
+    /// Whoever lags learns of the new head at once.
+    pub(super) fn beat_now(&mut self, core: &mut Core) {
+        self.spread.next_beat = core.now.mono;
+    }
+
+    fn flush_announcements(&mut self, core: &mut Core) {
+        let places = std::mem::take(&mut self.spread.to_announce);
+        if !places.is_empty() {
+            let message = Message::Announce(places);
+            for peer in self.overlay.announce_to(None) {
+                self.send(core, peer, &message);
+            }
+        }
+    }
+
+    fn attend_report(&mut self, core: &mut Core) {
+        let report = self.report(core);
+        let due = core.now.mono >= self.spread.next_report;
+        if !due && self.spread.last_report.as_ref().is_some_and(|last| is_alike(last, &report)) {
+            return;
+        }
+        self.spread.next_report = core.now.mono + REPORT;
+        self.spread.last_report = Some(report.clone());
+        self.publish(core, Statement::Report(Box::new(report)));
+    }
+
+    fn report(&self, core: &Core) -> Report {
+        let now = core.now.mono;
+        let others = self.state.members.iter().map(|member| member.id).filter(|id| *id != core.me());
+        let readings = &core.readings;
+        Report {
+            version: core.config.version.clone(),
+            protocol: crate::state::PROTOCOL,
+            addresses: core.config.address.into_iter().collect(),
+            cpu: core.cpu_sketch(),
+            cpu_now: readings.cpu,
+            memory_used: readings.memory_used,
+            memory_total: readings.memory_total,
+            disk_used: readings.disk_used,
+            disk_total: readings.disk_total,
+            capacity: readings.capacity,
+            unheard: others.filter(|id| !self.liveness.is_reachable(id, now)).collect(),
+            epoch: self.state.epoch,
+            votes: self.may_vote(core),
+        }
+    }
+
+    /// The newest report of a member.
+    pub(super) fn report_of(&self, id: &MemberId) -> Option<&Report> {
+        match self.board.get(id, &Slot::Report)?.statement() {
+            Statement::Report(report) => Some(report),
+            _ => None,
+        }
+    }
+
+    // --- the silence after a start -----------------------------------------------------------------------------
+
+    fn attend_silence(&mut self, core: &mut Core) {
+        let now = core.now.mono;
+        if !self.state.is_voter(&core.me()) {
+            return;
+        }
+        if self.silence.answers.len() + 1 >= self.state.quorum() && !core.life.burnt {
+            self.silence.over = true;
+            self.cast_again(core);
+            return;
+        }
+        if self.silence.asked.is_none_or(|at| now - at >= BEAT) {
+            self.silence.asked = Some(now);
+            for peer in self.overlay.peers().clone() {
+                self.ask_highest(core, peer);
+            }
+        }
+    }
+
+    fn ask_highest(&self, core: &mut Core, peer: MemberId) {
+        if !self.silence.over && self.state.is_voter(&peer) && !self.silence.answers.contains(&peer) {
+            self.send(core, peer, &Message::AskHighest(core.life.incarnation));
+        }
+    }
+
+    fn on_highest(&mut self, core: &mut Core, from: MemberId, highest: Highest) {
+        if highest.incarnation != core.life.incarnation || self.silence.over || !self.state.is_voter(&from) {
+            return;
+        }
+        if self.knows_more_than_i(core, &highest) {
+            self.burn(core, from, &highest);
+            return;
+        }
+        self.silence.answers.insert(from);
+    }
+
+    /// Whether a peer holds something of this store that this store does not know it said.
+    fn knows_more_than_i(&self, core: &Core, highest: &Highest) -> bool {
+        let earlier = core.earlier;
+        let of_this_life = highest.position.incarnation == core.life.incarnation;
+        let ahead = highest.position.incarnation > core.life.incarnation
+            || (highest.position.incarnation == earlier.incarnation
+                && highest.position.sequence >= earlier.reserved.max(1));
+        let promise = self.ballot.promise();
+        let unknown_vote = highest.vote.is_some_and(|(epoch, round, step)| {
+            let mine = if step == Step::Prevote {
+                promise.prevotes.contains_key(&round)
+            } else {
+                promise.precommits.contains_key(&round)
+            };
+            epoch > promise.epoch || (epoch == promise.epoch && !mine)
+        });
+        (ahead && !of_this_life) || unknown_vote
+    }
+
+    fn burn(&mut self, core: &mut Core, from: MemberId, highest: &Highest) {
+        if core.life.burnt {
+            return;
+        }
+        core.life.burnt = true;
+        let life = core.life;
+        core.persist(vec![super::saved::put_life(&life)], super::Durable::Nothing);
+        let name = self.state.name_of(&from);
+        let text = format!(
+            "{name} holds more of this member than its own disk does (life {}, vote {:?}): the disk was restored or copied, and this member does not vote any more",
+            highest.position.incarnation, highest.vote
+        );
+        core.event(Event::new(Severity::Critical, "store.burnt", text));
+    }
+}
+
+/// Whether two reports say the same but for small movements.
+fn is_alike(a: &Report, b: &Report) -> bool {
+    a.unheard == b.unheard && a.epoch == b.epoch && a.votes == b.votes && a.addresses == b.addresses
+}

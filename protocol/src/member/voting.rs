@@ -1,0 +1,483 @@
+//! The ballot's acts carried out, and the chain: promises made durable before votes leave, proposals, settled
+//! records, catch-up, and what happens when signatures contradict each other.
+
+use std::collections::BTreeSet;
+
+use serde_bytes::ByteBuf;
+
+use super::saved::{self, Head};
+use super::{Core, Durable, Entity, Installed};
+use crate::ballot::{Act, Ballot, Outlook, Pol, Turn};
+use crate::codec;
+use crate::event::{Event, Severity};
+use crate::hash::Hash;
+use crate::identity::{MemberId, Scheme};
+use crate::limits;
+use crate::record::{Certificate, Change, FORMAT, Link, Record};
+use crate::state::State;
+use crate::statement::{Checked, Intent, Proposal, Signed, Slot, Statement, Vote};
+use crate::time::{Instant, Millis};
+use crate::wire::Message;
+
+/// The record that this member would propose now, remembered until the intents or the head change.
+#[derive(Default)]
+pub(super) struct Candidate {
+    /// What it was made from.
+    of: Option<(u64, u64)>,
+    value: Option<(Hash, Turn)>,
+    /// When an intent that is not agreeable yet may become so.
+    recheck: Option<Instant>,
+}
+
+/// Not sooner than this is an intent that was not agreeable looked at again.
+const RECHECK: Millis = Millis(1000);
+
+/// The state that a record's bytes lead to, if they are a valid child of `state` at `head`.
+pub(super) fn judge(state: &State, head: &Hash, bytes: &[u8], scheme: Scheme) -> Option<State> {
+    let record = Record::decode(bytes).ok()?;
+    match state.after(head, &record, scheme) {
+        Ok(next) => Some(next),
+        Err(invalid) => {
+            tracing::debug!(%invalid, "a record is not valid");
+            None
+        }
+    }
+}
+
+impl Entity {
+    pub(super) fn outlook(&self, core: &Core) -> Outlook {
+        Outlook { candidate: self.candidate.value, may_vote: self.may_vote(core) && !self.installing }
+    }
+
+    pub(super) fn attend_ballot(&mut self, core: &mut Core) {
+        if self.installing || self.evidence.is_some() {
+            return;
+        }
+        self.refresh_candidate(core);
+        let mut acts = Vec::new();
+        let outlook = self.outlook(core);
+        self.ballot.advance(core.now.mono, &outlook, &mut acts);
+        for act in acts {
+            self.carry_out(core, act);
+        }
+    }
+
+    fn carry_out(&mut self, core: &mut Core, act: Act) {
+        match act {
+            Act::Promise { votes, records } => self.promise(core, votes, &records),
+            Act::Propose { value, pol } => self.propose(core, value, pol),
+            Act::Settled(certificate) => self.settled(core, certificate),
+            Act::Lacking(value) => {
+                for peer in self.overlay.beat_to() {
+                    self.send(core, peer, &Message::GetRecord(value));
+                }
+            }
+            Act::Equivocation(pair) => self.equivocation(core, pair.0, pair.1),
+        }
+    }
+
+    // --- proposals ---------------------------------------------------------------------------------------------
+
+    /// Pending intents, oldest first, in an order that all members share.
+    pub(super) fn intents(&self) -> Vec<Checked> {
+        let mut intents: Vec<Checked> =
+            self.board.iter().filter(|checked| checked.intent().is_some()).cloned().collect();
+        intents.sort_by_key(|checked| checked.intent().map(|intent| (intent.at, intent.id)));
+        intents.truncate(limits::INTENTS);
+        intents
+    }
+
+    fn refresh_candidate(&mut self, core: &Core) {
+        let sum = self.board.iter().filter(|checked| checked.intent().is_some());
+        let of = (self.state.epoch, sum.fold(0, |sum: u64, checked| sum.wrapping_add(checked.sum())));
+        let due = self.candidate.recheck.is_some_and(|at| core.now.mono >= at);
+        if self.candidate.of == Some(of) && !due {
+            return;
+        }
+        self.candidate = Candidate { of: Some(of), ..Candidate::default() };
+        let (mut changes, mut own): (Vec<Signed>, bool) = (Vec::new(), false);
+        let mut next = None;
+        for checked in self.intents() {
+            let Some(intent) = checked.intent() else { continue };
+            if !self.is_agreeable(core, checked.author(), intent) {
+                self.candidate.recheck = Some(core.now.mono + RECHECK);
+                continue;
+            }
+            changes.push(checked.signed().clone());
+            match self.state.with_changes(&changes, core.scheme()) {
+                Ok(state) => {
+                    own |= checked.author() == core.me();
+                    next = Some(state);
+                }
+                Err(_) => {
+                    changes.pop();
+                }
+            }
+            if changes.len() == limits::INTENTS_PER_RECORD {
+                break;
+            }
+        }
+        let Some(next) = next else { return };
+        let (entity, epoch) = (self.state.entity, next.epoch);
+        let record = Record { format: FORMAT, entity, epoch, parent: self.head, changes, state: next.hash() };
+        let bytes = record.encode();
+        if bytes.len() > limits::RECORD_BYTES {
+            return;
+        }
+        let value = self.ballot.learn(bytes, Some(next), true);
+        self.candidate.value = Some((value, if own { Turn::Own } else { Turn::Others }));
+    }
+
+    /// Whether this member's clock, lists and disk agree with a fresh change [9].
+    fn is_agreeable(&self, core: &Core, author: MemberId, intent: &Intent) -> bool {
+        let wall = core.now.wall;
+        match &intent.change {
+            Change::Expire { application } => {
+                let window = self.state.applications.get(application).and_then(|app| app.window.as_ref());
+                window.is_some_and(|window| wall >= window.expires)
+            }
+            Change::Admit(request) => self
+                .state
+                .invitations
+                .get(&request.invitation)
+                .is_some_and(|invitation| wall < invitation.expires),
+            Change::Adopt { application, root, .. } => {
+                self.holders_of_drift(application, root) * 2 > self.state.voters().count()
+            }
+            Change::Abort { application } => {
+                // A window that ends with its author: only while the author is really not heard.
+                let window = self.state.applications.get(application).and_then(|app| app.window.as_ref());
+                intent.by != super::operation::SYSTEM
+                    || window.is_some_and(|window| {
+                        window.author == author || !self.liveness.is_reachable(&window.author, core.now.mono)
+                    })
+            }
+            Change::Invite { .. }
+            | Change::Revoke { .. }
+            | Change::Promote { .. }
+            | Change::Remove { .. }
+            | Change::Move { .. }
+            | Change::Create { .. }
+            | Change::Open { .. }
+            | Change::Commit { .. }
+            | Change::Pause { .. } => true,
+        }
+    }
+
+    fn propose(&mut self, core: &mut Core, value: Hash, pol: Option<Pol>) {
+        let Some(bytes) = self.ballot.record(&value) else { return };
+        let proposal = Proposal {
+            epoch: self.ballot.epoch(),
+            round: self.ballot.round(),
+            parent: self.head,
+            record: ByteBuf::from(bytes),
+            pol: pol.map(|pol| pol.votes).unwrap_or_default(),
+        };
+        self.publish(core, Statement::Proposal(proposal));
+    }
+
+    pub(super) fn on_proposal(&mut self, core: &mut Core, checked: &Checked, proposal: &Proposal) {
+        if proposal.parent != self.head {
+            return;
+        }
+        let value = self.learn_record(core, proposal.record.to_vec());
+        let (entity, scheme) = (self.state.entity, core.scheme());
+        let votes = proposal.pol.iter().take(self.state.members.len());
+        let pol: Vec<Checked> =
+            votes.filter_map(|vote| Checked::check(vote.clone(), &entity, scheme).ok()).collect();
+        let pol: Vec<Checked> = pol.into_iter().filter(|vote| self.state.author(vote).is_ok()).collect();
+        self.ballot.propose(checked.author(), proposal.round, value, &pol);
+    }
+
+    fn learn_record(&mut self, core: &Core, bytes: Vec<u8>) -> Hash {
+        let value = Record::hash_of(&bytes);
+        let next = match self.ballot.next_state(&value) {
+            Some(next) => Some(next.clone()),
+            None if self.ballot.record(&value).is_some() => None,
+            None => judge(&self.state, &self.head, &bytes, core.scheme()),
+        };
+        let agreeable = next.is_some() && self.agrees_with(core, &bytes);
+        self.ballot.learn(bytes, next, agreeable)
+    }
+
+    fn agrees_with(&self, core: &Core, bytes: &[u8]) -> bool {
+        let Ok(record) = Record::decode(bytes) else { return false };
+        record.changes.iter().all(|signed| {
+            let checked = Checked::check(signed.clone(), &self.state.entity, core.scheme());
+            checked.is_ok_and(|checked| {
+                checked.intent().is_some_and(|intent| self.is_agreeable(core, checked.author(), intent))
+            })
+        })
+    }
+
+    pub(super) fn on_record(&mut self, core: &Core, bytes: Vec<u8>) {
+        if bytes.len() <= limits::RECORD_BYTES {
+            self.learn_record(core, bytes);
+        }
+    }
+
+    // --- votes -------------------------------------------------------------------------------------------------
+
+    fn promise(&mut self, core: &mut Core, votes: Vec<Vote>, records: &[Hash]) {
+        let mut writes = vec![saved::put_promise(self.ballot.promise())];
+        for name in records {
+            if let Some(bytes) = self.ballot.record(name).filter(|_| !self.records.contains(name)) {
+                writes.push(saved::put_record(name, bytes));
+                self.records.insert(*name);
+            }
+        }
+        core.persist(writes, Durable::Cast(votes));
+    }
+
+    /// The promise behind these votes is on disk: they may leave.
+    pub(super) fn cast(&mut self, core: &mut Core, votes: Vec<Vote>) {
+        for vote in votes {
+            if vote.epoch == self.ballot.epoch() && vote.parent == self.head && self.may_vote(core) {
+                self.publish(core, Statement::Vote(vote));
+            }
+        }
+    }
+
+    /// After a start: the same votes again, in fresh envelopes.
+    pub(super) fn cast_again(&mut self, core: &mut Core) {
+        let promise = self.ballot.promise().clone();
+        let (epoch, parent) = (promise.epoch, self.head);
+        let prevotes = promise.prevotes.iter().map(|(round, (value, relied))| Vote {
+            epoch,
+            round: *round,
+            parent,
+            step: crate::statement::Step::Prevote,
+            value: *value,
+            relied: *relied,
+        });
+        let precommits = promise.precommits.iter().map(|(round, value)| Vote {
+            epoch,
+            round: *round,
+            parent,
+            step: crate::statement::Step::Precommit,
+            value: *value,
+            relied: None,
+        });
+        let votes = prevotes.chain(precommits).collect();
+        self.cast(core, votes);
+    }
+
+    pub(super) fn on_vote(&mut self, core: &mut Core, checked: &Checked) {
+        let mut acts = Vec::new();
+        self.ballot.vote(checked, &mut acts);
+        for act in acts {
+            self.carry_out(core, act);
+        }
+    }
+
+    /// Rule 11: keep both, tell it, stop settling; content and traffic go on.
+    pub(super) fn equivocation(&mut self, core: &mut Core, a: Checked, b: Checked) {
+        if self.evidence.is_some() {
+            return;
+        }
+        let name = self.state.name_of(&a.author());
+        let bytes = codec::encode(&(a.signed(), b.signed()));
+        core.persist(vec![saved::put_evidence(&bytes)], Durable::Nothing);
+        self.evidence = Some(bytes);
+        let text = format!(
+            "{name} signed two statements that contradict each other: nothing is settled until an operator has looked"
+        );
+        core.event(Event::new(Severity::Critical, "vote.equivocation", text).of(a.author()));
+    }
+
+    // --- settled records ---------------------------------------------------------------------------------------
+
+    fn settled(&mut self, core: &mut Core, certificate: Certificate) {
+        let value = certificate.value;
+        let Some(bytes) = self.ballot.record(&value).map(<[u8]>::to_vec) else { return };
+        let Some(next) = self.ballot.next_state(&value).cloned() else {
+            // A quorum settled what this program calls invalid: it must not guess [19].
+            self.tell(core, "unknown-record", true, || {
+                let text = "the entity settled a record that this program does not understand: upgrade it";
+                Event::new(Severity::Critical, "record.unknown", text)
+            });
+            return;
+        };
+        let link = Link { record: ByteBuf::from(bytes), certificate };
+        self.install(core, vec![(link, next)]);
+    }
+
+    /// Makes settled records durable; they count when that is done.
+    fn install(&mut self, core: &mut Core, links: Vec<(Link, State)>) {
+        let (mut writes, mut records) = (Vec::new(), Vec::new());
+        let mut previous = (self.state.clone(), self.head);
+        for (link, state) in links {
+            let record = link.certificate.value;
+            let changes = Record::decode(&link.record).map(|record| record.changes).unwrap_or_default();
+            writes.push(saved::put_link(state.epoch, &link));
+            let head = Head { state: state.clone(), record, previous: Some(previous) };
+            previous = (state, record);
+            records.push(Installed { head, certificate: link.certificate, changes });
+        }
+        let Some(last) = records.last() else { return };
+        writes.push(saved::put_head(&last.head));
+        writes.extend(std::mem::take(&mut self.records).iter().map(saved::drop_record));
+        self.installing = true;
+        core.persist(writes, Durable::Installed(records));
+    }
+
+    pub(super) fn installed(&mut self, core: &mut Core, records: Vec<Installed>) {
+        self.installing = false;
+        for installed in records {
+            let before = std::mem::replace(&mut self.state, installed.head.state);
+            self.head = installed.head.record;
+            self.previous = installed.head.previous;
+            self.certificate = Some(installed.certificate);
+            self.tell_changes(core, &before, &installed.changes);
+            self.roots_changed(core, &before);
+        }
+        self.ballot = Ballot::new(core.me(), &self.state, self.head, None);
+        self.candidate = Candidate::default();
+        self.told.remove("unknown-record");
+        let present: BTreeSet<MemberId> = self.state.members.iter().map(|member| member.id).collect();
+        self.liveness.forget(&present);
+        self.prune_board(core);
+        let gone: Vec<MemberId> = self.overlay.peers().difference(&present).copied().collect();
+        gone.iter().for_each(|peer| self.overlay.disconnected(peer));
+        self.announce(core);
+        self.beat_now(core);
+    }
+
+    pub(super) fn on_chain(&mut self, core: &mut Core, links: &[Link]) {
+        self.spread.chain_asked.clear();
+        if self.installing || self.evidence.is_some() {
+            return;
+        }
+        let (mut state, mut head) = (self.state.clone(), self.head);
+        let mut good = Vec::new();
+        for link in links.iter().take(limits::CHAIN_RECORDS) {
+            let certificate = &link.certificate;
+            if certificate.epoch <= self.state.epoch {
+                self.compare_link(core, link);
+                continue;
+            }
+            if Record::hash_of(&link.record) != certificate.value
+                || state.check_certificate(&head, certificate, core.scheme()).is_err()
+            {
+                break;
+            }
+            let Some(next) = judge(&state, &head, &link.record, core.scheme()) else { break };
+            head = certificate.value;
+            state = next.clone();
+            good.push((link.clone(), next));
+        }
+        if !good.is_empty() && self.evidence.is_none() {
+            self.install(core, good);
+        }
+    }
+
+    /// A second certificate for the epoch of the head is a fork [8].
+    fn compare_link(&mut self, core: &mut Core, link: &Link) {
+        let certificate = &link.certificate;
+        let Some((before, parent)) = self.previous.clone() else { return };
+        let other = certificate.epoch == self.state.epoch && certificate.value != self.head;
+        if !other || before.check_certificate(&parent, certificate, core.scheme()).is_err() {
+            return;
+        }
+        let bytes = codec::encode(&(link, &self.certificate));
+        core.persist(vec![saved::put_evidence(&bytes)], Durable::Nothing);
+        self.evidence = Some(bytes);
+        let text = format!(
+            "two certificates settle epoch {}: nothing is settled until an operator has looked",
+            certificate.epoch
+        );
+        core.event(Event::new(Severity::Critical, "chain.forked", text));
+    }
+
+    fn tell_changes(&mut self, core: &mut Core, before: &State, changes: &[Signed]) {
+        for signed in changes {
+            let Ok(checked) = Checked::check(signed.clone(), &self.state.entity, core.scheme()) else {
+                continue;
+            };
+            let Some(intent) = checked.intent() else { continue };
+            let origin = self.state.name_of(&checked.author());
+            if let Some(event) = self.describe(before, &origin, intent) {
+                core.event(event.settled(self.state.epoch));
+            }
+        }
+    }
+
+    fn describe(&self, before: &State, origin: &str, intent: &Intent) -> Option<Event> {
+        let by = &intent.by;
+        let info = |kind: &str, text: String| Event::new(Severity::Info, kind, text);
+        Some(match &intent.change {
+            Change::Admit(request) => {
+                let name = &request.newcomer.name;
+                info("member.admitted", format!("{name} joins, invited through {origin}"))
+                    .of(request.newcomer.member)
+            }
+            Change::Promote { member, .. } => {
+                info("member.joined", format!("{} counts in the majority now", self.state.name_of(member)))
+                    .of(*member)
+            }
+            Change::Remove { member } => info(
+                "member.removed",
+                format!("{} left the roster, by {by} on {origin}", before.name_of(member)),
+            )
+            .of(*member),
+            Change::Create { application, root, .. } => {
+                info("application.created", format!("root {root}, by {by} on {origin}")).about(application)
+            }
+            Change::Open { application, reason, .. } => {
+                info("window.opened", format!("by {by} on {origin}: {reason}")).about(application)
+            }
+            Change::Commit { application, .. } | Change::Adopt { application, .. } => {
+                let revision = self.state.applications.get(application)?.settled()?;
+                let text =
+                    format!("revision {} {} by {by} on {origin}", revision.number, revision.root.short());
+                info("revision.settled", text).about(application)
+            }
+            Change::Abort { application } => {
+                info("window.aborted", format!("by {by} on {origin}")).about(application)
+            }
+            Change::Expire { application } => {
+                info("window.expired", "its time was over".into()).about(application)
+            }
+            Change::Pause { application, until } => {
+                let kind = if until.is_some() { "repair.paused" } else { "repair.resumed" };
+                info(kind, format!("by {by} on {origin}")).about(application)
+            }
+            Change::Invite { .. } | Change::Revoke { .. } | Change::Move { .. } => return None,
+        })
+    }
+
+    // --- intents of our own ------------------------------------------------------------------------------------
+
+    /// Where an intent of ours stands.
+    pub(super) fn fate(&self, core: &Core, id: &crate::statement::Id16) -> Fate {
+        if self.state.recent.contains_key(id) {
+            return Fate::Settled;
+        }
+        let Some(checked) = self.board.get(&core.me(), &Slot::Intent(*id)) else { return Fate::Gone };
+        match self.state.with_changes(&[checked.signed().clone()], core.scheme()) {
+            Ok(_) => Fate::Pending,
+            Err(invalid) => Fate::Dead(invalid),
+        }
+    }
+
+    /// Takes an intent of ours back; it may still be settled if others have begun to vote for it.
+    pub(super) fn withdraw(&mut self, core: &mut Core, id: crate::statement::Id16) {
+        let held = self.board.get(&core.me(), &Slot::Intent(id));
+        if let Some(at) = held.and_then(Checked::intent).map(|intent| intent.at) {
+            self.publish(core, Statement::Withdrawn(id, at));
+        }
+    }
+}
+
+/// Where an intent stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    /// Settled.
+    Settled,
+    /// Waiting for its turn or for votes.
+    Pending,
+    /// Not valid any more.
+    Dead(crate::validity::Invalid),
+    /// Too old, or never published.
+    Gone,
+}

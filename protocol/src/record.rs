@@ -1,0 +1,272 @@
+//! Records, the changes they carry, and the certificates that settle them (design §5.1, §5.2.6).
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
+
+use crate::codec::{self, DecodeError};
+use crate::hash::Hash;
+use crate::identity::{Identity, MemberId, Scheme, SignatureBytes, verify};
+use crate::limits;
+use crate::manifest::Extent;
+use crate::statement::{Address, Id16, Signed};
+use crate::time::WallTime;
+
+/// Format of a record and of the genesis; their first field.
+pub const FORMAT: u8 = 1;
+
+/// How an entity begins: epoch 0, decided by its founder alone. Its hash is the entity's id.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Genesis {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// The entity's name.
+    pub name: String,
+    /// The first member.
+    pub founder: Newcomer,
+    /// The founder's clock.
+    pub at: WallTime,
+    /// Makes two entities of one name and founder differ.
+    pub nonce: Id16,
+}
+
+impl Genesis {
+    /// The entity's id, and the hash that the first record names as its parent.
+    pub fn id(&self) -> Hash {
+        Hash::in_domain("althing genesis 1", &codec::encode(self))
+    }
+}
+
+/// Who wants to become a member, from where.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Newcomer {
+    /// Its key.
+    pub member: MemberId,
+    /// Its store.
+    pub store: Id16,
+    /// The name it would like.
+    pub name: String,
+    /// Where it listens.
+    pub address: Address,
+}
+
+/// A newcomer's request, signed by the invitation's key and by its own: nobody else can use either [37].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct JoinRequest {
+    /// Which entity it wants to join.
+    pub entity: Hash,
+    /// Who.
+    pub newcomer: Newcomer,
+    /// The public key of the invitation.
+    pub invitation: MemberId,
+    /// By the invitation's key, over entity and newcomer.
+    pub invited: SignatureBytes,
+    /// By the newcomer's key, over the same.
+    pub agreed: SignatureBytes,
+}
+
+const JOIN_DOMAIN: &str = "althing join 1";
+
+impl JoinRequest {
+    /// Signs with both keys.
+    pub fn sign(entity: Hash, newcomer: Newcomer, invitation: &Identity, own: &Identity) -> Self {
+        let bytes = codec::encode(&(entity, &newcomer));
+        let invited = invitation.sign(JOIN_DOMAIN, &bytes);
+        let agreed = own.sign(JOIN_DOMAIN, &bytes);
+        Self { entity, newcomer, invitation: invitation.id(), invited, agreed }
+    }
+
+    /// Whether both signatures hold.
+    pub fn holds(&self, scheme: Scheme) -> bool {
+        let bytes = codec::encode(&(self.entity, &self.newcomer));
+        verify(scheme, self.invitation, JOIN_DOMAIN, &bytes, &self.invited)
+            && verify(scheme, self.newcomer.member, JOIN_DOMAIN, &bytes, &self.agreed)
+    }
+}
+
+/// What a majority of the same drift means (design §5.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// More than half with the same content become the settled content.
+    Majority,
+    /// Only a commit changes the settled content.
+    Certified,
+}
+
+/// One change of the entity's state. Each is complete in itself; whether it is valid depends on the state and
+/// these bytes only.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// Makes an invitation: its public key, uses, expiry and a note.
+    Invite {
+        /// Public key of the invitation.
+        key: MemberId,
+        /// How many machines may join with it.
+        uses: u32,
+        /// After that no fresh proposal admits anybody with it.
+        expires: WallTime,
+        /// Free text.
+        note: String,
+    },
+    /// Ends an invitation.
+    Revoke {
+        /// Public key of the invitation.
+        key: MemberId,
+    },
+    /// A newcomer becomes a learner.
+    Admit(JoinRequest),
+    /// A learner becomes a voter.
+    Promote {
+        /// Who.
+        member: MemberId,
+        /// Its signed [`crate::statement::Holds`].
+        holds: Signed,
+    },
+    /// A member leaves or is removed; its windows close.
+    Remove {
+        /// Who.
+        member: MemberId,
+    },
+    /// The originator listens elsewhere.
+    Move {
+        /// Its addresses, best first.
+        addresses: Vec<Address>,
+    },
+    /// A new application, without content yet.
+    Create {
+        /// Its name.
+        application: String,
+        /// Absolute path of its root on every member.
+        root: String,
+        /// What drift on a majority means.
+        policy: Policy,
+    },
+    /// Opens an update window for the originator.
+    Open {
+        /// Of which application.
+        application: String,
+        /// After that, members may propose [`Change::Expire`].
+        expires: WallTime,
+        /// Why.
+        reason: String,
+        /// Opened by `deploy` or `rollback`: it ends with its author.
+        implicit: bool,
+    },
+    /// Settles a root and closes the originator's window.
+    Commit {
+        /// Of which application.
+        application: String,
+        /// The new root.
+        root: Hash,
+        /// Its size.
+        extent: Extent,
+        /// Signed [`crate::statement::Holding`]s of a content quorum.
+        evidence: Vec<Signed>,
+    },
+    /// Closes a window without a change; anybody may.
+    Abort {
+        /// Of which application.
+        application: String,
+    },
+    /// Closes a window whose time is over by the originator's clock.
+    Expire {
+        /// Of which application.
+        application: String,
+    },
+    /// The same drift on more than half becomes the settled content (policy `majority`).
+    Adopt {
+        /// Of which application.
+        application: String,
+        /// The new root.
+        root: Hash,
+        /// Its size.
+        extent: Extent,
+        /// Signed [`crate::statement::Holding`]s of a content quorum.
+        evidence: Vec<Signed>,
+    },
+    /// Stops or resumes repair of an application.
+    Pause {
+        /// Of which application.
+        application: String,
+        /// Until this time, or not any more.
+        until: Option<WallTime>,
+    },
+}
+
+impl Change {
+    /// The application it concerns, if one.
+    pub fn application(&self) -> Option<&str> {
+        match self {
+            Self::Create { application, .. }
+            | Self::Open { application, .. }
+            | Self::Commit { application, .. }
+            | Self::Abort { application }
+            | Self::Expire { application }
+            | Self::Adopt { application, .. }
+            | Self::Pause { application, .. } => Some(application),
+            Self::Invite { .. }
+            | Self::Revoke { .. }
+            | Self::Admit(_)
+            | Self::Promote { .. }
+            | Self::Remove { .. }
+            | Self::Move { .. } => None,
+        }
+    }
+}
+
+/// A block of the chain: the changes of one epoch.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Record {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// Which entity.
+    pub entity: Hash,
+    /// One more than the parent's.
+    pub epoch: u64,
+    /// Hash of the record before (of the genesis, for epoch 1).
+    pub parent: Hash,
+    /// Signed intents, in the order in which they are applied.
+    pub changes: Vec<Signed>,
+    /// Hash of the state that results.
+    pub state: Hash,
+}
+
+impl Record {
+    /// Its canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Decodes; does not judge.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        codec::decode(bytes, limits::RECORD_BYTES)
+    }
+
+    /// Its name: what votes are cast for.
+    pub fn hash_of(bytes: &[u8]) -> Hash {
+        Hash::in_domain("althing record 1", bytes)
+    }
+}
+
+/// The precommits of one round that settled a record.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Certificate {
+    /// Which epoch.
+    pub epoch: u64,
+    /// Which round: all votes are of this one [4].
+    pub round: u32,
+    /// Which record.
+    pub value: Hash,
+    /// Signed precommits of a quorum of the voters of the epoch before, by author.
+    pub votes: Vec<Signed>,
+}
+
+/// A settled record as it is stored and handed on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Link {
+    /// Canonical bytes of the [`Record`].
+    pub record: ByteBuf,
+    /// What settled it.
+    pub certificate: Certificate,
+}

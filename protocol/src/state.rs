@@ -1,0 +1,266 @@
+//! The entity's state: a value that every settled record turns into the next (design §5.1).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
+
+use crate::codec;
+use crate::hash::Hash;
+use crate::identity::MemberId;
+use crate::limits;
+use crate::manifest::Extent;
+use crate::record::{Genesis, Policy};
+use crate::statement::{Address, Id16};
+use crate::time::WallTime;
+
+/// Format of the encoded state; its first field.
+pub const FORMAT: u8 = 1;
+
+/// The protocol version this program speaks.
+pub const PROTOCOL: u32 = 1;
+
+/// What a member is to the roster. In or out of service is another matter and never changes a quorum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Counts: votes, and content is placed on it.
+    Voter,
+    /// Joining: holds nothing that counts yet.
+    Learner,
+}
+
+/// A member of the roster.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Member {
+    /// Its key.
+    pub id: MemberId,
+    /// The store it votes from; statements from another store do not count.
+    pub store: Id16,
+    /// Its name, unique in the entity.
+    pub name: String,
+    /// Whether it votes.
+    pub role: Role,
+    /// Where it listens, best first.
+    pub addresses: Vec<Address>,
+    /// The epoch that admitted it.
+    pub since: u64,
+}
+
+/// Somebody who was a member: it may still ask for the chain, so that it learns that it was removed [14].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct PastMember {
+    /// Its key, never admitted again.
+    pub id: MemberId,
+    /// Its last name.
+    pub name: String,
+    /// The epoch that removed it.
+    pub until: u64,
+}
+
+/// An invitation that still has uses.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Invitation {
+    /// Machines that may still join with it.
+    pub uses: u32,
+    /// When it ends.
+    pub expires: WallTime,
+    /// Free text.
+    pub note: String,
+    /// Who made it.
+    pub by: MemberId,
+}
+
+/// An update window: the settled flag that one member may change one application until some time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Window {
+    /// The member that may.
+    pub author: MemberId,
+    /// Who asked for it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// By the author's clock.
+    pub opened: WallTime,
+    /// When others may propose to close it.
+    pub expires: WallTime,
+    /// Opened by `deploy` or `rollback`: it ends with its author.
+    pub implicit: bool,
+}
+
+/// A settled content of an application.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Revision {
+    /// 1 for the first.
+    pub number: u64,
+    /// The manifest's root.
+    pub root: Hash,
+    /// How much it is.
+    pub extent: Extent,
+    /// The epoch that settled it.
+    pub epoch: u64,
+    /// By the committer's clock.
+    pub at: WallTime,
+    /// Who asked for it.
+    pub by: String,
+    /// From which member.
+    pub from: MemberId,
+    /// Why.
+    pub reason: String,
+}
+
+/// An application.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Application {
+    /// Absolute path of its root on every member.
+    pub root: String,
+    /// What drift on a majority means.
+    pub policy: Policy,
+    /// Epoch of the last record that concerned this application or its placed voters [16].
+    pub basis: u64,
+    /// The settled revisions that are kept, oldest first; the last one is in force.
+    pub revisions: Vec<Revision>,
+    /// The open window, if any.
+    pub window: Option<Window>,
+    /// No repair before this time.
+    pub paused: Option<WallTime>,
+}
+
+impl Application {
+    /// The revision in force.
+    pub fn settled(&self) -> Option<&Revision> {
+        self.revisions.last()
+    }
+
+    /// The root in force.
+    pub fn root_hash(&self) -> Option<Hash> {
+        self.settled().map(|revision| revision.root)
+    }
+
+    /// Whether this root was settled before or is in force.
+    pub fn knows(&self, root: &Hash) -> bool {
+        self.revisions.iter().any(|revision| revision.root == *root)
+    }
+}
+
+/// The entity, as of one epoch.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct State {
+    /// [`FORMAT`].
+    pub format: u8,
+    /// Which entity: hash of its genesis.
+    pub entity: Hash,
+    /// Its name.
+    pub name: String,
+    /// How many records were settled.
+    pub epoch: u64,
+    /// The roster; the order is the failover hierarchy.
+    pub members: Vec<Member>,
+    /// Who was in it.
+    pub past: Vec<PastMember>,
+    /// Open invitations by public key.
+    pub invitations: BTreeMap<MemberId, Invitation>,
+    /// Applications by name.
+    pub applications: BTreeMap<String, Application>,
+    /// Intents settled in the last [`limits::INTENT_EPOCHS`] epochs: none is settled twice.
+    pub recent: BTreeMap<Id16, u64>,
+    /// The protocol version in force.
+    pub protocol: u32,
+    /// Epoch of the last change of the roster.
+    pub roster_epoch: u64,
+}
+
+impl State {
+    /// Epoch 0.
+    pub fn genesis(genesis: &Genesis) -> Self {
+        let founder = &genesis.founder;
+        let first = Member {
+            id: founder.member,
+            store: founder.store,
+            name: founder.name.clone(),
+            role: Role::Voter,
+            addresses: vec![founder.address],
+            since: 0,
+        };
+        Self {
+            format: FORMAT,
+            entity: genesis.id(),
+            name: genesis.name.clone(),
+            epoch: 0,
+            members: vec![first],
+            past: Vec::new(),
+            invitations: BTreeMap::new(),
+            applications: BTreeMap::new(),
+            recent: BTreeMap::new(),
+            protocol: PROTOCOL,
+            roster_epoch: 0,
+        }
+    }
+
+    /// Hash of the canonical bytes: what a record says must result.
+    pub fn hash(&self) -> Hash {
+        Hash::in_domain("althing state 1", &codec::encode(self))
+    }
+
+    /// A member of the roster.
+    pub fn member(&self, id: &MemberId) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == *id)
+    }
+
+    /// A member of the roster by name.
+    pub fn member_named(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
+    /// Name of a member, past members and the id itself included.
+    pub fn name_of(&self, id: &MemberId) -> String {
+        let past = || self.past.iter().find(|past| past.id == *id).map(|past| past.name.clone());
+        self.member(id).map(|member| member.name.clone()).or_else(past).unwrap_or_else(|| id.to_string())
+    }
+
+    /// The members that vote, in the order of the hierarchy.
+    pub fn voters(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.role == Role::Voter)
+    }
+
+    /// Whether this member votes.
+    pub fn is_voter(&self, id: &MemberId) -> bool {
+        self.member(id).is_some_and(|member| member.role == Role::Voter)
+    }
+
+    /// How many votes settle: the strict majority of the roster's voters, reachable or not. The only place where
+    /// a quorum is computed.
+    pub fn quorum(&self) -> usize {
+        quorum_of(self.voters().count())
+    }
+
+    /// How many Holdings a content needs: more than half of the placed voters, and at least three where there are
+    /// three (design §5.3).
+    pub fn content_quorum(&self) -> usize {
+        let placed = self.voters().count();
+        (placed / 2 + 1).max(placed.min(3))
+    }
+
+    /// Forgets intents too old to be replayed.
+    pub(crate) fn forget_old_intents(&mut self) {
+        let epoch = self.epoch;
+        self.recent.retain(|_, settled| *settled + limits::INTENT_EPOCHS >= epoch);
+    }
+}
+
+/// floor(n/2) + 1.
+pub fn quorum_of(voters: usize) -> usize {
+    voters / 2 + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quorum_is_a_strict_majority() {
+        let quorums: Vec<usize> = (1..=9).map(quorum_of).collect();
+        assert_eq!(quorums, [1, 2, 2, 3, 3, 4, 4, 5, 5]);
+        assert!((1..1000).all(|n| 2 * quorum_of(n) > n));
+    }
+}

@@ -1,0 +1,450 @@
+//! Whether a record is valid: a pure function of the parent state and the record's bytes [9], which is at the same
+//! time the function that computes the next state (design §5.1).
+
+use std::collections::BTreeSet;
+
+use crate::hash::Hash;
+use crate::identity::{MemberId, Scheme};
+use crate::limits;
+use crate::manifest::Extent;
+use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Record};
+use crate::state::{Application, Invitation, Member, PastMember, Revision, Role, State, Window};
+use crate::statement::{Checked, Intent, Signed, Statement, StatementFault, Step};
+use crate::time::WallTime;
+
+/// Why a record, a change or a certificate is not valid. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Not the child of this state.
+    #[error("not a child of the head")]
+    NotAChild,
+    /// The state it names does not result.
+    #[error("the state that results is not the one it names")]
+    WrongState,
+    /// No change, or too many.
+    #[error("{0} changes, and 1 to {max} are allowed", max = limits::INTENTS_PER_RECORD)]
+    Count(usize),
+    /// A signature or encoding.
+    #[error(transparent)]
+    Statement(#[from] StatementFault),
+    /// A statement of another kind was expected.
+    #[error("a statement of another kind was expected")]
+    Kind,
+    /// The author is not in the roster, or speaks from another store.
+    #[error("the author is not a member, or speaks from a store that is not its own")]
+    NotAMember(MemberId),
+    /// Older than it may be, or settled already.
+    #[error("the intent is too old or was settled already")]
+    Stale,
+    /// A name or text is empty, too long or has letters it may not have.
+    #[error("{0} is not allowed here")]
+    Text(String),
+    /// More than the entity may have.
+    #[error("there are already as many {0} as there may be")]
+    Full(&'static str),
+    /// There is none of this name.
+    #[error("there is no {0}")]
+    Unknown(String),
+    /// There is one already.
+    #[error("{0} is there already")]
+    Taken(String),
+    /// The roots of two applications would lie in each other.
+    #[error("the root lies in or around the root of {0}")]
+    Overlap(String),
+    /// A window of this application is open on the named member.
+    #[error("an update window is open on {0:?}")]
+    WindowOpen(MemberId),
+    /// No window, or another member's.
+    #[error("the originator has no open window")]
+    NoWindow,
+    /// Not enough Holdings for this root and basis.
+    #[error("{have} of {need} members hold the content durably")]
+    Evidence {
+        /// Valid Holdings.
+        have: usize,
+        /// What a content quorum is.
+        need: usize,
+    },
+    /// This root was settled before; only a rollback may settle it again [2].
+    #[error("this content was settled before")]
+    KnownRoot,
+    /// The policy, or too few placed voters, forbids adoption.
+    #[error("the policy of the application does not adopt drift")]
+    NotAdoptable,
+    /// The last voter cannot go.
+    #[error("the last voter cannot be removed")]
+    LastVoter,
+    /// Too few valid precommits of one round.
+    #[error("{have} of {need} valid precommits")]
+    Certificate {
+        /// Valid votes.
+        have: usize,
+        /// What a quorum is.
+        need: usize,
+    },
+}
+
+impl State {
+    /// The state after `record`, whose parent record is `head`; or why there is none.
+    pub fn after(&self, head: &Hash, record: &Record, scheme: Scheme) -> Result<Self, Invalid> {
+        let child = record.format == FORMAT && record.entity == self.entity && record.parent == *head;
+        if !child || record.epoch != self.epoch + 1 {
+            return Err(Invalid::NotAChild);
+        }
+        let next = self.with_changes(&record.changes, scheme)?;
+        if next.hash() == record.state { Ok(next) } else { Err(Invalid::WrongState) }
+    }
+
+    /// The state after these signed intents.
+    pub fn with_changes(&self, changes: &[Signed], scheme: Scheme) -> Result<Self, Invalid> {
+        if changes.is_empty() || changes.len() > limits::INTENTS_PER_RECORD {
+            return Err(Invalid::Count(changes.len()));
+        }
+        let mut next = self.clone();
+        next.epoch += 1;
+        next.forget_old_intents();
+        for signed in changes {
+            let checked = Checked::check(signed.clone(), &self.entity, scheme)?;
+            next.apply(self, &checked, scheme)?;
+        }
+        Ok(next)
+    }
+
+    fn apply(&mut self, before: &Self, checked: &Checked, scheme: Scheme) -> Result<(), Invalid> {
+        let intent = checked.intent().ok_or(Invalid::Kind)?;
+        let author = self.author(checked)?;
+        let fresh = intent.seen < self.epoch && intent.seen + limits::INTENT_EPOCHS >= self.epoch;
+        if !fresh || self.recent.contains_key(&intent.id) {
+            return Err(Invalid::Stale);
+        }
+        check_text(&intent.by)?;
+        self.recent.insert(intent.id, self.epoch);
+        Draft { next: self, before, intent, author, scheme }.change()
+    }
+
+    /// The member that a statement counts for: in the roster, from the store it was admitted with.
+    pub fn author(&self, checked: &Checked) -> Result<MemberId, Invalid> {
+        let author = checked.author();
+        let admitted = self.member(&author).is_some_and(|member| member.store == checked.store());
+        if admitted { Ok(author) } else { Err(Invalid::NotAMember(author)) }
+    }
+
+    /// Counts the Holdings of distinct placed voters for this application's present basis and `root`.
+    pub fn check_evidence(
+        &self,
+        application: &str,
+        root: &Hash,
+        evidence: &[Signed],
+        scheme: Scheme,
+    ) -> Result<(), Invalid> {
+        let need = self.content_quorum();
+        let basis = self.application(application)?.basis;
+        let mut holders = BTreeSet::new();
+        for signed in evidence.iter().take(self.members.len()) {
+            let checked = Checked::check(signed.clone(), &self.entity, scheme)?;
+            let Statement::Holding(holding) = checked.statement() else { return Err(Invalid::Kind) };
+            let about = holding.application == application && holding.basis == basis && holding.root == *root;
+            if about && self.author(&checked).is_ok_and(|author| self.is_voter(&author)) {
+                holders.insert(checked.author());
+            }
+        }
+        let have = holders.len();
+        if have >= need { Ok(()) } else { Err(Invalid::Evidence { have, need }) }
+    }
+
+    fn application(&self, name: &str) -> Result<&Application, Invalid> {
+        self.applications.get(name).ok_or_else(|| Invalid::Unknown(name.to_owned()))
+    }
+
+    /// Checks that a quorum of this state's voters precommitted `certificate.value` as the child of `head`.
+    pub fn check_certificate(
+        &self,
+        head: &Hash,
+        certificate: &Certificate,
+        scheme: Scheme,
+    ) -> Result<(), Invalid> {
+        let need = self.quorum();
+        let mut voters = BTreeSet::new();
+        if certificate.epoch != self.epoch + 1 {
+            return Err(Invalid::NotAChild);
+        }
+        for signed in certificate.votes.iter().take(self.members.len()) {
+            let checked = Checked::check(signed.clone(), &self.entity, scheme)?;
+            let vote = checked.vote().ok_or(Invalid::Kind)?;
+            let same = vote.epoch == certificate.epoch
+                && vote.round == certificate.round
+                && vote.parent == *head
+                && vote.step == Step::Precommit
+                && vote.value == Some(certificate.value);
+            if same && self.author(&checked).is_ok_and(|author| self.is_voter(&author)) {
+                voters.insert(checked.author());
+            }
+        }
+        let have = voters.len();
+        if have >= need { Ok(()) } else { Err(Invalid::Certificate { have, need }) }
+    }
+}
+
+/// One change on its way into the next state.
+struct Draft<'a> {
+    next: &'a mut State,
+    before: &'a State,
+    intent: &'a Intent,
+    author: MemberId,
+    scheme: Scheme,
+}
+
+impl Draft<'_> {
+    fn change(self) -> Result<(), Invalid> {
+        match &self.intent.change {
+            Change::Invite { key, uses, expires, note } => self.invite(*key, *uses, *expires, note),
+            Change::Revoke { key } => {
+                let gone = self.next.invitations.remove(key);
+                gone.map(|_| ()).ok_or_else(|| Invalid::Unknown("such invitation".into()))
+            }
+            Change::Admit(request) => self.admit(request),
+            Change::Promote { member, holds } => self.promote(member, holds),
+            Change::Remove { member } => self.remove(member),
+            Change::Move { addresses } => self.relocate(addresses),
+            Change::Create { application, root, policy } => self.create(application, root, *policy),
+            Change::Open { application, expires, reason, implicit } => {
+                self.open(application, *expires, reason, *implicit)
+            }
+            Change::Commit { application, root, extent, evidence } => {
+                self.commit(application, *root, *extent, evidence)
+            }
+            Change::Abort { application } | Change::Expire { application } => self.close(application),
+            Change::Adopt { application, root, extent, evidence } => {
+                self.adopt(application, *root, *extent, evidence)
+            }
+            Change::Pause { application, until } => {
+                concerned(self.next, application).map(|application| application.paused = *until)
+            }
+        }
+    }
+
+    fn invite(self, key: MemberId, uses: u32, expires: WallTime, note: &str) -> Result<(), Invalid> {
+        check_text(note)?;
+        if self.next.invitations.len() >= limits::INVITATIONS {
+            return Err(Invalid::Full("invitations"));
+        }
+        if self.next.invitations.contains_key(&key) {
+            return Err(Invalid::Taken("this invitation".into()));
+        }
+        let reach = self.intent.at + limits::INVITATION_MAX;
+        if uses == 0 || uses as usize > limits::MEMBERS || expires > reach {
+            return Err(Invalid::Text("this number of uses or expiry".into()));
+        }
+        let invitation = Invitation { uses, expires, note: note.to_owned(), by: self.author };
+        self.next.invitations.insert(key, invitation);
+        Ok(())
+    }
+
+    fn admit(self, request: &JoinRequest) -> Result<(), Invalid> {
+        let newcomer = &request.newcomer;
+        check_label(&newcomer.name)?;
+        let known = self.next.invitations.get_mut(&request.invitation);
+        let invitation = known.ok_or_else(|| Invalid::Unknown("such invitation".into()))?;
+        if request.entity != self.before.entity || !request.holds(self.scheme) {
+            return Err(StatementFault::Signature(newcomer.member).into());
+        }
+        invitation.uses -= 1;
+        if invitation.uses == 0 {
+            self.next.invitations.remove(&request.invitation);
+        }
+        let past = self.next.past.iter().any(|past| past.id == newcomer.member);
+        if past || self.next.member(&newcomer.member).is_some() {
+            return Err(Invalid::Taken("this member".into()));
+        }
+        if self.next.member_named(&newcomer.name).is_some() {
+            return Err(Invalid::Taken(newcomer.name.clone()));
+        }
+        if self.next.members.len() >= limits::MEMBERS {
+            return Err(Invalid::Full("members"));
+        }
+        self.next.members.push(Member {
+            id: newcomer.member,
+            store: newcomer.store,
+            name: newcomer.name.clone(),
+            role: Role::Learner,
+            addresses: vec![newcomer.address],
+            since: self.next.epoch,
+        });
+        self.next.roster_epoch = self.next.epoch;
+        Ok(())
+    }
+
+    fn promote(self, id: &MemberId, holds: &Signed) -> Result<(), Invalid> {
+        let checked = Checked::check(holds.clone(), &self.before.entity, self.scheme)?;
+        let Statement::Holds(word) = checked.statement() else { return Err(Invalid::Kind) };
+        let recent = word.epoch < self.next.epoch && word.epoch + limits::INTENT_EPOCHS >= self.next.epoch;
+        if self.next.author(&checked)? != *id || !recent {
+            return Err(Invalid::Stale);
+        }
+        let member = self.next.members.iter_mut().find(|member| member.id == *id);
+        let member = member.ok_or(Invalid::NotAMember(*id))?;
+        if member.role == Role::Voter || word.epoch < member.since {
+            return Err(Invalid::Stale);
+        }
+        member.role = Role::Voter;
+        self.placed_voters_changed();
+        Ok(())
+    }
+
+    fn remove(self, id: &MemberId) -> Result<(), Invalid> {
+        let member = self.next.member(id).ok_or(Invalid::NotAMember(*id))?.clone();
+        let voters = self.next.voters().count();
+        if member.role == Role::Voter && voters == 1 {
+            return Err(Invalid::LastVoter);
+        }
+        if self.next.past.len() >= limits::PAST_MEMBERS {
+            self.next.past.remove(0);
+        }
+        self.next.past.push(PastMember { id: *id, name: member.name, until: self.next.epoch });
+        self.next.members.retain(|member| member.id != *id);
+        for application in self.next.applications.values_mut() {
+            if application.window.as_ref().is_some_and(|window| window.author == *id) {
+                application.window = None;
+            }
+        }
+        self.placed_voters_changed();
+        Ok(())
+    }
+
+    /// Every Holding gathered so far counted under another denominator: they are asked for anew [16, 42].
+    fn placed_voters_changed(self) {
+        let epoch = self.next.epoch;
+        self.next.roster_epoch = epoch;
+        self.next.applications.values_mut().for_each(|application| application.basis = epoch);
+    }
+
+    fn relocate(self, addresses: &[crate::statement::Address]) -> Result<(), Invalid> {
+        if addresses.is_empty() || addresses.len() > limits::ADDRESSES {
+            return Err(Invalid::Text("this number of addresses".into()));
+        }
+        let author = self.author;
+        let member = self.next.members.iter_mut().find(|member| member.id == author);
+        member.ok_or(Invalid::NotAMember(author))?.addresses = addresses.to_vec();
+        Ok(())
+    }
+
+    fn create(self, name: &str, root: &str, policy: Policy) -> Result<(), Invalid> {
+        check_label(name)?;
+        check_root(root)?;
+        if self.next.applications.len() >= limits::APPLICATIONS {
+            return Err(Invalid::Full("applications"));
+        }
+        if self.next.applications.contains_key(name) {
+            return Err(Invalid::Taken(name.to_owned()));
+        }
+        let overlaps = |other: &Application| lies_in(root, &other.root) || lies_in(&other.root, root);
+        if let Some((other, _)) = self.next.applications.iter().find(|(_, other)| overlaps(other)) {
+            return Err(Invalid::Overlap(other.clone()));
+        }
+        let application = Application {
+            root: root.to_owned(),
+            policy,
+            basis: self.next.epoch,
+            revisions: Vec::new(),
+            window: None,
+            paused: None,
+        };
+        self.next.applications.insert(name.to_owned(), application);
+        Ok(())
+    }
+
+    fn open(self, name: &str, expires: WallTime, reason: &str, implicit: bool) -> Result<(), Invalid> {
+        check_text(reason)?;
+        let (intent, author) = (self.intent, self.author);
+        let application = concerned(self.next, name)?;
+        if let Some(window) = &application.window {
+            return Err(Invalid::WindowOpen(window.author));
+        }
+        if expires > intent.at + limits::WINDOW_MAX {
+            return Err(Invalid::Text("so long a window".into()));
+        }
+        let (by, reason) = (intent.by.clone(), reason.to_owned());
+        application.window = Some(Window { author, by, reason, opened: intent.at, expires, implicit });
+        Ok(())
+    }
+
+    fn close(self, name: &str) -> Result<(), Invalid> {
+        let window = concerned(self.next, name)?.window.take();
+        window.map(|_| ()).ok_or(Invalid::NoWindow)
+    }
+
+    fn commit(self, name: &str, root: Hash, extent: Extent, evidence: &[Signed]) -> Result<(), Invalid> {
+        self.before.check_evidence(name, &root, evidence, self.scheme)?;
+        let author = self.author;
+        let window = self.next.application(name)?.window.clone();
+        let window = window.filter(|window| window.author == author).ok_or(Invalid::NoWindow)?;
+        concerned(self.next, name)?.window = None;
+        self.settle(name, root, extent, window.reason)
+    }
+
+    fn adopt(self, name: &str, root: Hash, extent: Extent, evidence: &[Signed]) -> Result<(), Invalid> {
+        self.before.check_evidence(name, &root, evidence, self.scheme)?;
+        let placed = self.before.voters().count();
+        let application = self.next.application(name)?;
+        if application.policy != Policy::Majority || placed < 3 {
+            return Err(Invalid::NotAdoptable);
+        }
+        if let Some(window) = &application.window {
+            return Err(Invalid::WindowOpen(window.author));
+        }
+        if application.knows(&root) {
+            return Err(Invalid::KnownRoot);
+        }
+        self.settle(name, root, extent, "the majority had it".to_owned())
+    }
+
+    fn settle(self, name: &str, root: Hash, extent: Extent, reason: String) -> Result<(), Invalid> {
+        let epoch = self.next.epoch;
+        let application = concerned(self.next, name)?;
+        let number = application.settled().map_or(1, |revision| revision.number + 1);
+        let (at, by, from) = (self.intent.at, self.intent.by.clone(), self.author);
+        application.revisions.push(Revision { number, root, extent, epoch, at, by, from, reason });
+        let surplus = application.revisions.len().saturating_sub(limits::REVISIONS_KEPT + 1);
+        application.revisions.drain(..surplus);
+        Ok(())
+    }
+}
+
+/// The application; the record that changes it moves its basis.
+fn concerned<'a>(next: &'a mut State, name: &str) -> Result<&'a mut Application, Invalid> {
+    let epoch = next.epoch;
+    let application = next.applications.get_mut(name).ok_or_else(|| Invalid::Unknown(name.to_owned()))?;
+    application.basis = epoch;
+    Ok(application)
+}
+
+/// A name of an entity, member or application: letters, digits, `-`, `_`, `.`; not starting with a sign.
+pub fn check_label(name: &str) -> Result<(), Invalid> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    let starts = name.starts_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '_');
+    if starts && name.len() <= limits::LABEL_BYTES && name.chars().all(plain) {
+        return Ok(());
+    }
+    Err(Invalid::Text(format!("the name {name:?}")))
+}
+
+fn check_text(text: &str) -> Result<(), Invalid> {
+    if text.len() <= limits::TEXT_BYTES && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Invalid::Text("a text that is too long or has control characters".into()))
+}
+
+/// An absolute path without empty, `.` or `..` components; not `/` itself.
+pub fn check_root(root: &str) -> Result<(), Invalid> {
+    let below = root.strip_prefix('/').unwrap_or_default();
+    let path = crate::path::ItemPath::new(below.as_bytes());
+    if path.is_ok_and(|path| !path.is_root()) && !root.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Invalid::Text(format!("the root {root:?}")))
+}
+
+fn lies_in(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

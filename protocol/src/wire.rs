@@ -1,0 +1,100 @@
+//! Messages between members (PROTOCOL.md §6). The connection says who sends; what others may need as evidence is a
+//! signed statement inside.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
+
+use crate::codec::{self, DecodeError};
+use crate::hash::Hash;
+use crate::identity::MemberId;
+use crate::limits;
+use crate::record::Link;
+use crate::statement::{Position, Signed, Step};
+
+/// "I live, and this is what I know": sent regularly, and all that is sent while nothing changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Beat {
+    /// Epoch of the sender's head.
+    pub epoch: u64,
+    /// First eight bytes of the head.
+    pub head: u64,
+    /// Order-independent sum of the statements it holds.
+    pub knowledge: u64,
+    /// Its round of the epoch that is being decided.
+    pub round: u32,
+}
+
+/// A statement by its place: author, incarnation, sequence.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Place {
+    /// Who said it.
+    pub author: MemberId,
+    /// Where in its life.
+    pub position: Position,
+}
+
+/// What a peer holds of one author.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Have {
+    /// The author.
+    pub author: MemberId,
+    /// Every statement held of it.
+    pub positions: Vec<Position>,
+}
+
+/// The answer to "what is the highest you hold from me?" [3].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Highest {
+    /// Echo of the question.
+    pub incarnation: u64,
+    /// The highest position seen in any statement of the asker.
+    pub position: Position,
+    /// The highest vote seen of it: epoch, round, step.
+    pub vote: Option<(u64, u32, Step)>,
+}
+
+/// One message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Message {
+    /// Heartbeat.
+    Beat(Beat),
+    /// Statements, new to the receiver as far as the sender knows.
+    Push(Vec<Signed>),
+    /// "I hold these; ask if you lack them."
+    Announce(Vec<Place>),
+    /// "Send me these, and from now on push to me."
+    Graft(Vec<Place>),
+    /// "You pushed what I had; announce only, from now on."
+    Prune,
+    /// Anti-entropy, first step: one sum an author.
+    Summary(Vec<(MemberId, u64)>),
+    /// Second step: everything held of the authors whose sums differ.
+    Have(Vec<Have>),
+    /// Third step: what is lacking.
+    Want(Vec<Place>),
+    /// "Send me the records after this epoch."
+    GetChain(u64),
+    /// Settled records with their certificates, in order.
+    Chain(Vec<Link>),
+    /// "Send me the bytes of this record."
+    GetRecord(Hash),
+    /// Bytes of a record.
+    Record(ByteBuf),
+    /// "What is the highest you hold from me?", with my incarnation.
+    AskHighest(u64),
+    /// The answer.
+    Highest(Highest),
+}
+
+impl Message {
+    /// Canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// Decodes what a peer sent.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        codec::decode(bytes, limits::MESSAGE_BYTES)
+    }
+}

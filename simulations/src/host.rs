@@ -1,0 +1,108 @@
+//! A simulated server: a [`Member`], its disk, its live trees, and what is under way on it.
+
+pub(crate) mod content;
+pub(crate) mod disk;
+pub(crate) mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use althing_protocol::hash::Hash;
+use althing_protocol::identity::{Identity, MemberId};
+use althing_protocol::member::Member;
+use althing_protocol::statement::Address;
+use althing_protocol::time::{Instant, Now, WallTime};
+
+use content::Content;
+use disk::Disk;
+use tree::Live;
+
+/// The civil time at which every world begins: 2026-11-23T14:00:00Z.
+const BEGINNING: u64 = 1_795_442_400_000;
+
+/// One server.
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) identity: Identity,
+    pub(crate) id: MemberId,
+    pub(crate) address: Address,
+    /// The running process, if it runs.
+    pub(crate) member: Option<Member>,
+    /// Counts processes: completions of an earlier one do not arrive.
+    pub(crate) life: u64,
+    /// Microseconds of the world at which this process' monotonic clock stood at zero, as an addition.
+    pub(crate) mono: u64,
+    /// How far the civil clock is off, in milliseconds.
+    pub(crate) skew: i64,
+    pub(crate) disk: Disk,
+    pub(crate) content: Content,
+    /// Live trees by application.
+    pub(crate) live: BTreeMap<String, Live>,
+    /// Directories of administrators, by path.
+    pub(crate) directories: BTreeMap<String, tree::Tree>,
+    /// Whom this process accepts and dials.
+    pub(crate) peers: BTreeSet<MemberId>,
+    /// Applications to watch.
+    pub(crate) places: BTreeSet<String>,
+    /// When the process is to be woken, in microseconds of the world.
+    pub(crate) wake: Option<u64>,
+    /// It crashes after so many outputs more.
+    pub(crate) doomed: Option<u64>,
+    /// Its disk was put back to an earlier state by an administrator.
+    pub(crate) restored: bool,
+    /// Roots that the protocol wants kept.
+    pub(crate) keep: BTreeSet<Hash>,
+}
+
+impl Host {
+    pub(crate) fn new(index: usize, identity: Identity) -> Self {
+        let ip = IpAddr::V4(Ipv4Addr::new(10, 0, (index / 250) as u8, (index % 250) as u8 + 1));
+        let address = Address { control: SocketAddr::new(ip, 7800), bulk: SocketAddr::new(ip, 7801) };
+        Self {
+            name: format!("m{}", index + 1),
+            id: identity.id(),
+            identity,
+            address,
+            member: None,
+            life: 0,
+            mono: 0,
+            skew: 0,
+            disk: Disk::default(),
+            content: Content::default(),
+            live: BTreeMap::new(),
+            directories: BTreeMap::new(),
+            peers: BTreeSet::new(),
+            places: BTreeSet::new(),
+            wake: None,
+            doomed: None,
+            restored: false,
+            keep: BTreeSet::new(),
+        }
+    }
+
+    /// Both clocks of this host.
+    pub(crate) fn now(&self, world: u64) -> Now {
+        let wall = BEGINNING.saturating_add(world / 1000).saturating_add_signed(self.skew);
+        Now { mono: Instant((world + self.mono) / 1000), wall: WallTime(wall) }
+    }
+
+    /// When this host's monotonic clock shows `at`, in microseconds of the world.
+    pub(crate) fn when(&self, at: Instant) -> u64 {
+        at.0.saturating_mul(1000).saturating_sub(self.mono)
+    }
+
+    /// The process runs.
+    pub(crate) fn is_up(&self) -> bool {
+        self.member.is_some()
+    }
+
+    /// The process runs and is in an entity.
+    pub(crate) fn is_member(&self) -> bool {
+        self.member.as_ref().is_some_and(|member| member.state().is_some())
+    }
+
+    /// The live tree of an application, made when it is asked for.
+    pub(crate) fn live(&mut self, application: &str) -> &mut Live {
+        self.live.entry(application.to_owned()).or_default()
+    }
+}

@@ -1,0 +1,164 @@
+//! What must always hold (design §5.5), looked at after every step: one property a file.
+//!
+//! What the checks remember is kept apart from the members, so that no mistake of theirs can hide itself.
+
+mod agreement;
+mod applied;
+mod holdings;
+mod kept;
+mod undone;
+mod votes;
+mod windows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use althing_protocol::control::Command;
+use althing_protocol::effect::{Family, Write};
+use althing_protocol::event::{Event, Severity};
+use althing_protocol::hash::Hash;
+use althing_protocol::member::saved::read_link;
+use althing_protocol::statement::{Envelope, Statement};
+use althing_protocol::wire::Message;
+use althing_protocol::{codec, limits};
+
+use crate::host::tree::Tree;
+use crate::world::World;
+
+/// What the checks remember.
+#[derive(Default)]
+pub(crate) struct Invariants {
+    /// By host: votes it ever sent.
+    sent: BTreeMap<usize, votes::Sent>,
+    /// By host: the epoch looked at last.
+    epochs: BTreeMap<usize, u64>,
+    /// By host and application: the tree before the apply under way.
+    before: BTreeMap<(usize, String), Tree>,
+    /// Roots that an administrator had captured, by host and application.
+    captured: BTreeSet<(usize, String, Hash)>,
+    /// Hosts whose live tree was made this root by an administrator.
+    edited: BTreeMap<(String, Hash), BTreeSet<usize>>,
+    /// The last pushed bytes that were looked at.
+    last_push: Vec<u8>,
+}
+
+/// Everything that can be asked after any step of a member.
+pub(crate) fn after_step(world: &mut World, at: usize) {
+    agreement::after_step(world, at);
+}
+
+/// A member wants these writes durable.
+pub(crate) fn written(world: &mut World, at: usize, writes: &[Write]) {
+    for write in writes.iter().filter(|write| write.family == Family::Chain) {
+        let Some(bytes) = &write.value else { continue };
+        match read_link(bytes) {
+            Ok(link) => agreement::settled(world, at, &link),
+            Err(error) => world.violate("saved", format!("a link that cannot be read: {error}")),
+        }
+    }
+    votes::written(world, at, writes);
+}
+
+/// These writes are durable.
+pub(crate) fn synced(world: &mut World, at: usize, writes: &[Write]) {
+    if writes.iter().any(|write| write.family == Family::Votes) {
+        votes::synced(world, at);
+    }
+}
+
+/// A member sends this.
+pub(crate) fn sent(world: &mut World, at: usize, bytes: &[u8]) {
+    // {"Push": …}: the only message with statements.
+    if !bytes.starts_with(b"\xa1\x64Push") || world.invariants.last_push == bytes {
+        return;
+    }
+    world.invariants.last_push = bytes.to_vec();
+    let Ok(Message::Push(statements)) = Message::decode(bytes) else {
+        return world.violate("wire", "a member sends what cannot be decoded");
+    };
+    let me = world.hosts[at].id;
+    for signed in statements.iter().filter(|signed| signed.author == me) {
+        let Ok(envelope) = codec::decode::<Envelope>(&signed.bytes, limits::RECORD_BYTES * 2) else {
+            return world.violate("wire", "a member signs what cannot be decoded");
+        };
+        match &envelope.statement {
+            Statement::Vote(vote) => votes::sent(world, at, vote),
+            Statement::Holding(holding) => holdings::sent(world, at, holding),
+            _ => {}
+        }
+    }
+}
+
+/// A process died.
+pub(crate) fn crashed(world: &mut World, at: usize) {
+    votes::crashed(world, at);
+    world.invariants.epochs.remove(&at);
+}
+
+/// A disk was put back: what it said before does not bind what it says now, but it may say nothing that counts.
+pub(crate) fn put_back(world: &mut World, at: usize) {
+    world.invariants.epochs.remove(&at);
+}
+
+/// A member wants this root applied.
+pub(crate) fn applies(world: &mut World, at: usize, application: &str, root: &Hash, epoch: u64) {
+    applied::applies(world, at, application, root, epoch);
+    kept::applies(world, at, application);
+}
+
+/// An apply ended.
+pub(crate) fn applied(world: &mut World, at: usize, application: &str, root: &Hash) {
+    kept::applied(world, at, application, root);
+}
+
+/// A host threw content away.
+pub(crate) fn swept(world: &mut World, at: usize) {
+    holdings::swept(world, at);
+}
+
+/// An administrator had a root captured.
+pub(crate) fn captured(world: &mut World, at: usize, application: &str, root: Hash) {
+    world.invariants.captured.insert((at, application.to_owned(), root));
+}
+
+/// An administrator asks; one line for the timeline.
+pub(crate) fn admin_asks(_world: &mut World, _at: usize, command: &Command) -> String {
+    let text = format!("{command:?}");
+    text.chars().take(200).collect()
+}
+
+/// An administrator changed a live tree.
+pub(crate) fn meddled(world: &mut World, at: usize, application: &str) {
+    kept::meddled(world, at, application);
+    if let Some(root) = world.hosts[at].live(application).root() {
+        world.invariants.edited.entry((application.to_owned(), root)).or_default().insert(at);
+    }
+}
+
+/// A member logs something.
+pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
+    let about = event.application.as_ref().map(|name| format!(" {name}:")).unwrap_or_default();
+    if event.kind != "member.unreachable" {
+        world.note(Some(at), format!("{}:{about} {}", event.kind, event.text));
+    }
+    if event.severity == Severity::Critical {
+        world.count("something critical was told");
+    }
+    match event.kind.as_str() {
+        "repair.done" => world.count("drift was repaired"),
+        "revision.applied" => world.count("a revision was applied"),
+        "content.differs" => world.count("drift was noticed"),
+        "majority.lost" => world.count("the majority was lost"),
+        "window.expired" => world.count("a window expired"),
+        "window.aborted" => world.count("a window was aborted"),
+        "apply.failed" => world.count("an apply failed"),
+        "vote.equivocation" | "chain.forked" => {
+            world.violate("§5.5.9", format!("an honest member is accused: {}", event.text));
+        }
+        "record.unknown" => world.violate("§5.5.2", event.text.clone()),
+        "store.burnt" if !world.hosts[at].restored => {
+            world.violate("§5.5.3", format!("an honest store is burnt: {}", event.text));
+        }
+        "store.burnt" => world.count("a restored store was found out"),
+        _ => {}
+    }
+}

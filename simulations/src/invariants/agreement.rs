@@ -1,0 +1,120 @@
+//! §5.5.1 Agreement: no two certificates of one epoch name different records. §5.5.2 Chain: a settled record's
+//! parent is the settled record before it, and it was valid. §5.5.11: no mute member and no non-voter has a vote in
+//! any certificate. All of it is counted here anew, without the protocol's own check of certificates.
+
+use std::collections::BTreeSet;
+
+use althing_protocol::hash::Hash;
+use althing_protocol::identity::MemberId;
+use althing_protocol::record::{Link, Record};
+use althing_protocol::statement::{Checked, Step};
+
+use super::{holdings, undone, windows};
+use crate::reference::Settled;
+use crate::world::World;
+
+/// A member says that this link is settled.
+pub(super) fn settled(world: &mut World, at: usize, link: &Link) {
+    let (epoch, value) = (link.certificate.epoch, link.certificate.value);
+    let name = world.hosts[at].name.clone();
+    if Record::hash_of(&link.record) != value {
+        return world.violate("§5.5.2", format!("{name} settles a record under another's name"));
+    }
+    let Some(parent) = world.reference.chain.get(&epoch.wrapping_sub(1)).cloned() else {
+        return world
+            .violate("§5.5.2", format!("{name} settles epoch {epoch} and nobody settled the one before"));
+    };
+    if let Err(why) = count(world, at, link, &parent) {
+        return world.violate("§5.5.11", format!("{name} settles epoch {epoch}: {why}"));
+    }
+    if let Some(known) = world.reference.chain.get(&epoch) {
+        if known.record != value {
+            let (one, other) = (known.record.short(), value.short());
+            world.violate("§5.5.1", format!("epoch {epoch} is {one}, and {other} on {name}"));
+        }
+        return;
+    }
+    grow(world, &name, link, &parent);
+}
+
+/// A new epoch of the reference entity.
+fn grow(world: &mut World, name: &str, link: &Link, parent: &Settled) {
+    let (epoch, value) = (link.certificate.epoch, link.certificate.value);
+    let scheme = world.hosts[0].identity.scheme();
+    let Ok(record) = Record::decode(&link.record) else {
+        return world.violate("§5.5.2", format!("{name} settles a record that cannot be read"));
+    };
+    let state = match parent.state.after(&parent.record, &record, scheme) {
+        Ok(state) => state,
+        Err(invalid) => {
+            return world
+                .violate("§5.5.2", format!("{name} settles an invalid record of epoch {epoch}: {invalid}"));
+        }
+    };
+    if link.certificate.round > 0 {
+        world.count("an epoch took more than one round");
+    }
+    if record.changes.len() > 1 {
+        world.count("a record with several changes");
+    }
+    world.count("a record was settled");
+    let before = parent.state.clone();
+    world.reference.chain.insert(epoch, Settled { record: value, state });
+    windows::settled(world, &before, &record);
+    undone::settled(world, &before, &record);
+    holdings::settled(world, &before, &record);
+}
+
+/// Counts the votes of a certificate.
+fn count(world: &World, at: usize, link: &Link, parent: &Settled) -> Result<(), String> {
+    let state = &parent.state;
+    let mut voters: BTreeSet<MemberId> = BTreeSet::new();
+    for signed in &link.certificate.votes {
+        let scheme = world.hosts[at].identity.scheme();
+        let checked =
+            Checked::check(signed.clone(), &state.entity, scheme).map_err(|fault| fault.to_string())?;
+        let vote = checked.vote().ok_or("something else than a vote in a certificate")?;
+        let about = vote.epoch == link.certificate.epoch
+            && vote.round == link.certificate.round
+            && vote.step == Step::Precommit
+            && vote.parent == parent.record
+            && vote.value == Some(link.certificate.value);
+        if !about {
+            return Err("a vote of another decision in a certificate".into());
+        }
+        let member = state.member(&checked.author()).ok_or("a vote of nobody in the roster")?;
+        if !state.is_voter(&checked.author()) || member.store != checked.store() {
+            return Err(format!("{} has no vote, and it counts", member.name));
+        }
+        voters.insert(checked.author());
+    }
+    let all = state.members.iter().filter(|member| state.is_voter(&member.id)).count();
+    if voters.len() * 2 <= all {
+        return Err(format!("{} of {all} votes are no majority", voters.len()));
+    }
+    Ok(())
+}
+
+/// What a member takes for the head is what was settled.
+pub(super) fn after_step(world: &mut World, at: usize) {
+    let Some(member) = &world.hosts[at].member else { return };
+    let (Some(state), Some(head)) = (member.state(), member.head()) else { return };
+    let epoch = state.epoch;
+    if world.invariants.epochs.get(&at) == Some(&epoch) {
+        return;
+    }
+    if world.reference.chain.is_empty() && epoch == 0 {
+        world.reference.chain.insert(0, Settled { record: head, state: state.clone() });
+    }
+    let same = |settled: &Settled| settled.record == head && settled.state == *state;
+    let agrees = world.reference.chain.get(&epoch).is_some_and(same);
+    let earlier = world.invariants.epochs.insert(at, epoch);
+    let name = world.hosts[at].name.clone();
+    if !agrees {
+        let head: Hash = head;
+        world.violate("§5.5.1", format!("{name} has {} at epoch {epoch}", head.short()));
+    }
+    if earlier.is_some_and(|earlier| earlier > epoch) {
+        world.violate("§5.5.2", format!("{name} went back to epoch {epoch}"));
+    }
+}

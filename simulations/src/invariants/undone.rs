@@ -1,0 +1,45 @@
+//! §5.5.10: a settled root is undone only by an administrator's record, or by real edits on more than half of the
+//! placed voters.
+
+use althing_protocol::record::{Change, Record};
+use althing_protocol::state::State;
+use althing_protocol::statement::Checked;
+
+use crate::world::World;
+
+/// Looks why a record changes a root.
+pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
+    let scheme = world.hosts[0].identity.scheme();
+    for signed in &record.changes {
+        let Ok(checked) = Checked::check(signed.clone(), &before.entity, scheme) else { continue };
+        let Some(intent) = checked.intent() else { continue };
+        match &intent.change {
+            Change::Commit { application, root, .. } => {
+                let author = world.by_id.get(&checked.author()).copied().unwrap_or(usize::MAX);
+                let captured = world.invariants.captured.contains(&(author, application.clone(), *root));
+                let earlier = before.applications.get(application).is_some_and(|known| known.knows(root));
+                if intent.by != "admin" || !(captured || earlier) {
+                    world.violate("§5.5.10", format!("nobody asked for {} of {application}", root.short()));
+                }
+                world.count(if captured { "a commit" } else { "a rollback" });
+            }
+            Change::Adopt { application, root, .. } => {
+                let edited = world.invariants.edited.get(&(application.clone(), *root));
+                let on = |id| {
+                    edited.is_some_and(|edited| world.by_id.get(id).is_some_and(|at| edited.contains(at)))
+                };
+                let count = before.voters().filter(|voter| on(&voter.id)).count();
+                let voters = before.voters().count();
+                if count * 2 <= voters {
+                    let text = format!(
+                        "{} of {application} was adopted, and {count} of {voters} had it",
+                        root.short()
+                    );
+                    world.violate("§5.5.10", text);
+                }
+                world.count("the drift of a majority was adopted");
+            }
+            _ => {}
+        }
+    }
+}

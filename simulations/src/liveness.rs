@@ -1,0 +1,78 @@
+//! §5.5.8: after faults stop, every request is answered, every member reaches the head and its content, in bounded
+//! time; and if not, who is stuck and why.
+
+use crate::world::{SECOND, World};
+
+/// So long after the last fault everything must be at rest.
+pub(crate) const BOUND: u64 = 240 * SECOND;
+
+/// Everything that keeps the entity from rest.
+pub(crate) fn stuck(world: &World) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let Some(head) = world.reference.head() else { return vec!["there is no entity".into()] };
+    for (at, host) in world.hosts.iter().enumerate() {
+        let Some(member) = &host.member else {
+            reasons.push(format!("{} does not run", host.name));
+            continue;
+        };
+        let Some(state) = member.state() else { continue };
+        if head.state.member(&host.id).is_none() {
+            continue;
+        }
+        if member.head() != Some(head.record) {
+            let text = format!("{} is at epoch {} of {}", host.name, state.epoch, head.state.epoch);
+            reasons.push(text);
+            continue;
+        }
+        if !member.may_vote() && !host.restored {
+            reasons.push(format!("{} does not vote", host.name));
+        }
+        content(world, at, &mut reasons);
+    }
+    for (request, asked) in &world.asked {
+        let host = &world.hosts[asked.host];
+        let age = (world.now - asked.at) / SECOND;
+        reasons.push(format!("{} has not answered ({request}) for {age} s: {}", host.name, asked.what));
+    }
+    reasons
+}
+
+/// Content that is not what was settled.
+fn content(world: &World, at: usize, reasons: &mut Vec<String>) {
+    let host = &world.hosts[at];
+    let (Some(member), Some(state)) = (&host.member, world.reference.state()) else { return };
+    for (name, application) in &state.applications {
+        if let Some(window) = &application.window {
+            let author = state.name_of(&window.author);
+            reasons.push(format!("a window of {name} is open on {author}, implicit: {}", window.implicit));
+        }
+        let Some(settled) = application.settled() else { continue };
+        let live = host.live.get(name).and_then(|live| live.root());
+        let observed = member.observed(name);
+        let applied = member.applied(name);
+        if live != Some(settled.root)
+            || observed != Some(settled.root)
+            || applied.map(|a| a.1) != Some(settled.root)
+        {
+            let lacking = host.content.lacking(&world.library, &settled.root).len();
+            reasons.push(format!(
+                "{}: {name} should be {}, is {}, observed {}, applied {:?}, {lacking} pieces lacking",
+                host.name,
+                settled.root.short(),
+                live.map_or("absent".into(), |root| root.short()),
+                observed.map_or("nothing".into(), |root| root.short()),
+                applied,
+            ));
+        }
+    }
+}
+
+/// Demands rest.
+pub(crate) fn demand(world: &mut World) {
+    let rest = world.run_until(BOUND, |world| stuck(world).is_empty());
+    if !rest && world.violations.is_empty() {
+        let reasons = stuck(world);
+        let text = format!("after {} s: {}", BOUND / SECOND, reasons.join("; "));
+        world.violate("§5.5.8", text);
+    }
+}

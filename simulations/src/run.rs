@@ -1,0 +1,134 @@
+//! One seed from beginning to end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use althing_protocol::control::{Command, Outcome as Answer};
+use althing_protocol::record::Policy;
+use althing_protocol::time::Millis;
+
+use crate::options::Options;
+use crate::timeline::{Outcome, Violation};
+use crate::world::{SECOND, World};
+use crate::{faults, liveness, workload};
+
+/// Runs one seed: an entity comes together, lives through faults, and must come to rest when they end.
+pub fn simulate(options: &Options) -> Outcome {
+    let mut world = World::new(*options);
+    let result = catch_unwind(AssertUnwindSafe(|| live(&mut world)));
+    if let Err(panic) = result {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        world.violate("panic", text);
+    }
+    outcome(world)
+}
+
+fn live(world: &mut World) {
+    found(world);
+    create(world, "web");
+    if !world.violations.is_empty() {
+        return;
+    }
+    faults::begin(world);
+    workload::begin(world);
+    world.run((world.options.hours * 3600.0) as u64 * SECOND);
+    world.workload.on = false;
+    faults::end(world);
+    if world.violations.is_empty() {
+        liveness::demand(world);
+    }
+}
+
+/// The first host founds an entity, and all others join it.
+pub(crate) fn found(world: &mut World) {
+    let address = world.hosts[0].address;
+    let init = Command::Init { name: "test".into(), member: "m1".into(), address };
+    ask(world, 0, init);
+    let others = world.hosts.len() as u32 - 1;
+    if others == 0 {
+        return;
+    }
+    let invite = Command::Invite { uses: others, lasts: Millis::seconds(24 * 3600), note: String::new() };
+    let Some(Answer::Invitation { invitation, .. }) = ask(world, 0, invite) else {
+        return world.violate("§5.5.8", "no invitation was made");
+    };
+    let requests: Vec<u64> = (1..world.hosts.len())
+        .map(|at| {
+            let (member, address) = (world.hosts[at].name.clone(), world.hosts[at].address);
+            let join = Command::Join { invitation: invitation.clone(), member, address };
+            world.request(at, join)
+        })
+        .collect();
+    let count = world.hosts.len();
+    let joined = |world: &World| {
+        let voters = |at: usize| world.hosts[at].member.as_ref().and_then(|member| member.state());
+        requests.iter().all(|request| world.replies.contains_key(request))
+            && (0..count).all(|at| voters(at).is_some_and(|state| state.voters().count() == count))
+            && liveness::stuck(world).is_empty()
+    };
+    if !world.run_until(120 * SECOND, joined) && world.violations.is_empty() {
+        let reasons = liveness::stuck(world).join("; ");
+        world.violate("§5.5.8", format!("not all joined: {reasons}"));
+    }
+}
+
+/// Defines an application with random content from the second host, or the only one.
+pub(crate) fn create(world: &mut World, name: &str) {
+    let at = 1.min(world.hosts.len() - 1);
+    let source = Some(workload::source(world, at));
+    let root = format!("/srv/{name}");
+    let policy = Policy::Majority;
+    let create = Command::Create { application: name.into(), root, policy, source, replace: false };
+    ask(world, at, create);
+    if !world.run_until(60 * SECOND, |world| liveness::stuck(world).is_empty()) && world.violations.is_empty()
+    {
+        let reasons = liveness::stuck(world).join("; ");
+        world.violate("§5.5.8", format!("the first content did not arrive: {reasons}"));
+    }
+}
+
+/// Asks, and waits for the answer; a refusal here is a violation, since nothing is wrong yet.
+pub(crate) fn ask(world: &mut World, at: usize, command: Command) -> Option<Answer> {
+    if !world.violations.is_empty() {
+        return None;
+    }
+    let what = format!("{command:?}");
+    let request = world.request(at, command);
+    world.run_until(60 * SECOND, |world| world.replies.contains_key(&request));
+    match world.replies.get(&request).cloned() {
+        Some(Ok(answer)) => Some(answer),
+        Some(Err(refusal)) => {
+            world.violate("requests", format!("{what} was refused: {refusal}"));
+            None
+        }
+        None => {
+            world.violate("§5.5.8", format!("{what} was not answered"));
+            None
+        }
+    }
+}
+
+fn outcome(world: World) -> Outcome {
+    let get = |name: &str| world.sometimes.get(name).copied().unwrap_or(0);
+    let violations: Vec<Violation> = world.violations.clone();
+    Outcome {
+        seed: world.options.seed,
+        members: world.options.members,
+        seconds: world.seconds(),
+        events: world.steps,
+        messages: world.network.messages,
+        bytes: world.network.bytes,
+        epochs: world.reference.head().map_or(0, |head| head.state.epoch),
+        deployments: world.reference.revisions,
+        repairs: get("drift was repaired"),
+        crashes: get("a crash"),
+        partitions: world.faults.partitioned,
+        trace: world.trace(),
+        violations,
+        timeline: world.timeline,
+        sometimes: world.sometimes,
+    }
+}

@@ -1,0 +1,125 @@
+//! What administrators do: deployments from anywhere, windows, rollbacks, and edits behind everybody's back.
+
+use althing_protocol::control::Command;
+use althing_protocol::effect::Source;
+use althing_protocol::rng::Rng;
+use althing_protocol::time::Millis;
+
+use crate::host::tree;
+use crate::world::{Event, SECOND, World};
+
+/// The administrators.
+pub(crate) struct Workload {
+    pub(crate) rng: Rng,
+    /// They work.
+    pub(crate) on: bool,
+    /// Files are changed behind everybody's back.
+    pub(crate) drift: bool,
+    pace: u64,
+    deployed: u64,
+}
+
+impl Workload {
+    pub(crate) fn new(mut rng: Rng) -> Self {
+        let (drift, pace) = (rng.chance(800), SECOND + rng.below(15 * SECOND));
+        Self { rng, on: false, drift, pace, deployed: 0 }
+    }
+}
+
+/// They begin.
+pub(crate) fn begin(world: &mut World) {
+    world.workload.on = true;
+    world.schedule(SECOND, Event::Work);
+}
+
+/// One thing that an administrator does.
+pub(crate) fn work(world: &mut World) {
+    if !world.workload.on {
+        return;
+    }
+    let pace = world.workload.pace;
+    let after = pace / 4 + world.workload.rng.below(2 * pace);
+    world.schedule(after, Event::Work);
+    if world.workload.drift && world.workload.rng.chance(400) {
+        return meddle(world);
+    }
+    let up: Vec<usize> = (0..world.hosts.len()).filter(|at| world.hosts[*at].is_member()).collect();
+    let Some(at) = world.workload.rng.pick(&up).copied() else { return };
+    if let Some(command) = choose(world, at) {
+        world.request(at, command);
+    }
+}
+
+/// What is asked of this member next.
+fn choose(world: &mut World, at: usize) -> Option<Command> {
+    let id = world.hosts[at].id;
+    let state = world.hosts[at].member.as_ref()?.state()?;
+    let names: Vec<String> = state.applications.keys().cloned().collect();
+    let application = world.workload.rng.pick(&names)?.clone();
+    let known = state.applications.get(&application)?;
+    let own = known.window.as_ref().is_some_and(|window| window.author == id && !window.implicit);
+    let numbers: Vec<u64> = known.revisions.iter().map(|revision| revision.number).collect();
+    if own {
+        return Some(match world.workload.rng.below(5) {
+            0 | 1 => Command::Stage { application, source: source(world, at) },
+            2 | 3 => Command::Commit { application, expect: None },
+            _ => Command::Abort { application },
+        });
+    }
+    Some(match world.workload.rng.below(12) {
+        0..=4 => Command::Deploy {
+            application,
+            source: source(world, at),
+            reason: "better".into(),
+            replace: false,
+        },
+        5 | 6 => Command::Rollback { application, to: world.workload.rng.pick(&numbers).copied()? },
+        7 | 8 => {
+            let lasts = Millis(5_000 + world.workload.rng.below(60_000));
+            Command::Open { application, lasts, reason: "by hand".into() }
+        }
+        9 => Command::Verify { application },
+        10 => Command::Repair { application },
+        _ => Command::Abort { application },
+    })
+}
+
+/// A directory of the administrator with something new.
+pub(crate) fn source(world: &mut World, at: usize) -> Source {
+    world.workload.deployed += 1;
+    let path = format!("/home/admin/{}", world.workload.deployed);
+    let tree = tree::random(&mut world.workload.rng);
+    world.hosts[at].directories.insert(path.clone(), tree);
+    Source::Directory(path)
+}
+
+/// Somebody changes files on one member, or the same on several.
+fn meddle(world: &mut World) {
+    let at = world.workload.rng.below(world.hosts.len() as u64) as usize;
+    let names: Vec<String> = world.hosts[at].live.keys().cloned().collect();
+    let Some(application) = world.workload.rng.pick(&names).cloned() else { return };
+    let Some(tree) = world.hosts[at].live(&application).tree.clone() else { return };
+    let edited = tree::meddle(&tree, &mut world.workload.rng);
+    let count = match world.workload.rng.below(10) {
+        0 => world.hosts.len(),
+        1 => world.hosts.len() / 2 + 1,
+        2 => world.hosts.len() / 2,
+        _ => 1,
+    };
+    let mut all: Vec<usize> = (0..world.hosts.len()).filter(|other| *other != at).collect();
+    world.workload.rng.shuffle(&mut all);
+    let some: Vec<usize> = std::iter::once(at).chain(all).take(count).collect();
+    edit(world, &some, &application, edited);
+}
+
+/// Puts this tree at the application's root on these hosts, behind everybody's back.
+pub(crate) fn edit(world: &mut World, on: &[usize], application: &str, tree: Option<tree::Tree>) {
+    let names: Vec<&str> = on.iter().map(|at| world.hosts[*at].name.as_str()).collect();
+    world.note(None, format!("somebody edits {application} on {}", names.join(" ")));
+    for at in on {
+        world.hosts[*at].live(application).set(tree.clone());
+        crate::invariants::meddled(world, *at, application);
+        world.changed(*at, application);
+    }
+    world.count(if on.len() == 1 { "drift on one member" } else { "the same drift on several members" });
+}

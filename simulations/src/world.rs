@@ -1,0 +1,375 @@
+//! The world: virtual time, everything that is under way, and the hosts it happens to.
+
+mod carry;
+mod content;
+mod links;
+mod lives;
+mod requests;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
+
+use althing_protocol::effect::{Input, Output};
+use althing_protocol::hash::Hash;
+use althing_protocol::identity::{Identity, MemberId};
+use althing_protocol::rng::Rng;
+
+use crate::faults::Faults;
+use crate::host::Host;
+use crate::host::content::Library;
+use crate::invariants::Invariants;
+use crate::network::Network;
+use crate::options::Options;
+use crate::reference::Reference;
+use crate::timeline::{Entry, Violation};
+use crate::workload::Workload;
+
+pub(crate) use requests::Asked;
+
+/// A millisecond in the world's microseconds.
+pub(crate) const MS: u64 = 1_000;
+/// A second.
+pub(crate) const SECOND: u64 = 1_000_000;
+/// Notable events that are kept.
+const TIMELINE: usize = 20_000;
+
+/// Something that will happen.
+pub(crate) enum Event {
+    /// A message arrives, if the connection it was sent on still stands.
+    Deliver { from: usize, to: usize, generation: u64, bytes: Rc<[u8]> },
+    /// A pair of hosts looks at its connection.
+    Look { a: usize, b: usize },
+    /// A member wanted to be woken.
+    Wake { host: usize, life: u64 },
+    /// Something under way on a host ended.
+    Give { host: usize, life: u64, input: Box<Input> },
+    /// A batch is durable.
+    Synced { host: usize, life: u64 },
+    /// A scan ends; the version of the tree when it began.
+    Scanned { host: usize, life: u64, application: String, version: u64 },
+    /// A host looks at a tree by itself.
+    Notice { host: usize, life: u64, application: String },
+    /// A capture ends.
+    Capture {
+        host: usize,
+        life: u64,
+        capture: u64,
+        application: String,
+        tree: Option<crate::host::tree::Tree>,
+        version: Option<u64>,
+    },
+    /// A fetch ends.
+    Fetch {
+        host: usize,
+        life: u64,
+        fetch: u64,
+        application: String,
+        from: Option<usize>,
+        wants: Vec<althing_protocol::effect::Want>,
+    },
+    /// An apply does its next step, also of an earlier life.
+    Apply { host: usize, application: String },
+    /// What no root needs is thrown away.
+    Sweep { host: usize, life: u64 },
+    /// A stranger's question arrives at a member.
+    JoinAsk { newcomer: usize, life: u64, at: usize, bytes: Vec<u8> },
+    /// A stranger's question was answered, or was not.
+    JoinAnswer { newcomer: usize, life: u64, answer: Result<Vec<u8>, String> },
+    /// A crashed host starts again.
+    Start { host: usize },
+    /// Something goes wrong.
+    Disaster,
+    /// Every cut is healed.
+    Heal { number: u64 },
+    /// An administrator does something.
+    Work,
+    /// Trees are looked at without any notification.
+    Patrol { host: usize },
+}
+
+struct Due {
+    at: u64,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.number) == (other.at, other.number)
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// Everything there is.
+pub(crate) struct World {
+    pub(crate) options: Options,
+    pub(crate) now: u64,
+    pub(crate) steps: u64,
+    queue: BinaryHeap<Reverse<Due>>,
+    numbers: u64,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) by_id: BTreeMap<MemberId, usize>,
+    pub(crate) network: Network,
+    pub(crate) library: Library,
+    pub(crate) reference: Reference,
+    pub(crate) invariants: Invariants,
+    pub(crate) faults: Faults,
+    pub(crate) workload: Workload,
+    pub(crate) rng: Rng,
+    trace: blake3::Hasher,
+    /// Requests without an answer, and answers.
+    pub(crate) asked: BTreeMap<u64, Asked>,
+    pub(crate) replies: BTreeMap<u64, althing_protocol::control::Reply>,
+    requests: u64,
+    tickets: BTreeMap<u64, (usize, u64)>,
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) timeline: Vec<Entry>,
+    pub(crate) sometimes: BTreeMap<&'static str, u64>,
+    out: Vec<Output>,
+}
+
+/// A random stream of its own for each part of the world, so that more use of one does not change the others.
+pub(crate) fn stream(seed: u64, part: &str) -> Rng {
+    let bytes = [&seed.to_le_bytes()[..], part.as_bytes()].concat();
+    Rng::new(Hash::in_domain("althing simulation 1", &bytes).0)
+}
+
+impl World {
+    /// Servers that run and are in no entity yet.
+    pub(crate) fn new(options: Options) -> Self {
+        let seed = options.seed;
+        let real = seed % 50 == 49;
+        let host = |index: usize| {
+            let key: [u8; 32] = stream(seed, &format!("key {index}")).bytes();
+            let identity = Identity::from_seed(key);
+            Host::new(index, if real { identity } else { identity.simulated() })
+        };
+        let hosts: Vec<Host> = (0..options.members).map(host).collect();
+        let by_id = hosts.iter().enumerate().map(|(index, host)| (host.id, index)).collect();
+        let mut world = Self {
+            options,
+            now: SECOND,
+            steps: 0,
+            queue: BinaryHeap::new(),
+            numbers: 0,
+            network: Network::new(hosts.len(), stream(seed, "network")),
+            by_id,
+            hosts,
+            library: Library::default(),
+            reference: Reference::default(),
+            invariants: Invariants::default(),
+            faults: Faults::new(options.members, stream(seed, "faults")),
+            workload: Workload::new(stream(seed, "workload")),
+            rng: stream(seed, "world"),
+            trace: blake3::Hasher::new(),
+            asked: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            requests: 0,
+            tickets: BTreeMap::new(),
+            violations: Vec::new(),
+            timeline: Vec::new(),
+            sometimes: BTreeMap::new(),
+            out: Vec::new(),
+        };
+        for host in 0..world.hosts.len() {
+            let reach = world.rng.below(10_000);
+            world.hosts[host].mono = reach * SECOND;
+            world.start(host);
+            let at = world.rng.below(30 * SECOND);
+            world.schedule(at, Event::Patrol { host });
+        }
+        world
+    }
+
+    /// Something will happen after `after` microseconds.
+    pub(crate) fn schedule(&mut self, after: u64, event: Event) {
+        self.numbers += 1;
+        self.queue.push(Reverse(Due { at: self.now + after, number: self.numbers, event }));
+    }
+
+    /// Lets the next thing happen, if it does so before `until`; false when nothing does.
+    pub(crate) fn step(&mut self, until: u64) -> bool {
+        if self.queue.peek().is_none_or(|due| due.0.at > until) || !self.violations.is_empty() {
+            return false;
+        }
+        let Some(Reverse(due)) = self.queue.pop() else { return false };
+        self.now = due.at;
+        self.steps += 1;
+        self.trace.update(&due.at.to_le_bytes());
+        self.happen(due.event);
+        true
+    }
+
+    /// Lets so many microseconds pass.
+    pub(crate) fn run(&mut self, span: u64) {
+        let until = self.now + span;
+        while self.step(until) {}
+        if self.violations.is_empty() {
+            self.now = until;
+        }
+    }
+
+    /// Lets time pass until something is so, at most `span`; whether it became so.
+    pub(crate) fn run_until(&mut self, span: u64, is_so: impl Fn(&Self) -> bool) -> bool {
+        let until = self.now + span;
+        while self.now < until && self.violations.is_empty() {
+            if is_so(self) {
+                return true;
+            }
+            self.run(100 * MS);
+        }
+        is_so(self)
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Deliver { from, to, generation, bytes } => self.deliver(from, to, generation, &bytes),
+            Event::Look { a, b } => self.look(a, b),
+            Event::Wake { host, life } => self.wake(host, life),
+            Event::Give { host, life, input } => {
+                if self.is_alive(host, life) {
+                    self.give(host, *input);
+                }
+            }
+            Event::Synced { host, life } => self.synced(host, life),
+            Event::Scanned { host, life, application, version } => {
+                self.scanned(host, life, &application, version);
+            }
+            Event::Notice { host, life, application } => self.scan(host, life, &application),
+            Event::Capture { host, life, capture, application, tree, version } => {
+                self.captured(host, life, capture, &application, tree, version);
+            }
+            Event::Fetch { host, life, fetch, application, from, wants } => {
+                self.fetched(host, life, fetch, &application, from, wants);
+            }
+            Event::Apply { host, application } => self.apply_step(host, &application),
+            Event::Sweep { host, life } => self.sweep(host, life),
+            Event::JoinAsk { newcomer, life, at, bytes } => self.join_ask(newcomer, life, at, bytes),
+            Event::JoinAnswer { newcomer, life, answer } => self.join_answer(newcomer, life, answer),
+            Event::Start { host } => self.start(host),
+            Event::Disaster => crate::faults::strike(self),
+            Event::Heal { number } => crate::faults::heal(self, number),
+            Event::Work => crate::workload::work(self),
+            Event::Patrol { host } => self.patrol(host),
+        }
+    }
+
+    pub(crate) fn is_alive(&self, host: usize, life: u64) -> bool {
+        self.hosts[host].is_up() && self.hosts[host].life == life
+    }
+
+    /// Steps a member and does what comes out.
+    pub(crate) fn give(&mut self, at: usize, input: Input) {
+        self.note_input(at, &input);
+        let mut out = std::mem::take(&mut self.out);
+        let host = &mut self.hosts[at];
+        let now = host.now(self.now);
+        let Some(member) = &mut host.member else { return };
+        member.step(now, input, &mut out);
+        let life = host.life;
+        for output in out.drain(..) {
+            if !self.is_alive(at, life) {
+                break;
+            }
+            if self.is_doomed(at) {
+                self.crash(at, "in the middle of a step");
+                break;
+            }
+            self.carry_out(at, output);
+        }
+        out.clear();
+        self.out = out;
+        crate::invariants::after_step(self, at);
+        self.arm(at);
+    }
+
+    /// Counts down to a crash between two outputs.
+    fn is_doomed(&mut self, at: usize) -> bool {
+        let Some(left) = self.hosts[at].doomed.as_mut() else { return false };
+        *left = left.saturating_sub(1);
+        *left == 0
+    }
+
+    /// Has the member woken when it wants to be.
+    fn arm(&mut self, at: usize) {
+        let host = &self.hosts[at];
+        let Some(deadline) = host.member.as_ref().and_then(|member| member.deadline()) else { return };
+        let when = host.when(deadline).max(self.now);
+        if host.wake.is_none_or(|wake| when < wake) {
+            let life = host.life;
+            self.hosts[at].wake = Some(when);
+            self.schedule(when - self.now, Event::Wake { host: at, life });
+        }
+    }
+
+    fn wake(&mut self, at: usize, life: u64) {
+        if !self.is_alive(at, life) || self.hosts[at].wake != Some(self.now) {
+            return;
+        }
+        self.hosts[at].wake = None;
+        let host = &self.hosts[at];
+        let deadline = host.member.as_ref().and_then(|member| member.deadline());
+        // The deadline may have moved on since.
+        if deadline.is_some_and(|deadline| host.when(deadline) > self.now) {
+            self.arm(at);
+        } else {
+            self.give(at, Input::Tick);
+        }
+    }
+
+    fn note_input(&mut self, at: usize, input: &Input) {
+        self.trace.update(&(at as u64).to_le_bytes());
+        let text: &[u8] = match input {
+            Input::Received { bytes, .. } => bytes,
+            Input::Persisted(_) => b"persisted",
+            Input::Scanned { .. } => b"scanned",
+            Input::Tick => b"tick",
+            _ => b"other",
+        };
+        self.trace.update(text);
+    }
+
+    /// Hash of everything that happened.
+    pub(crate) fn trace(&self) -> String {
+        self.trace.finalize().to_hex().to_string()
+    }
+
+    /// Something must never happen, and did. The world ends.
+    pub(crate) fn violate(&mut self, clause: &'static str, text: impl Into<String>) {
+        let (step, seconds, text) = (self.steps, self.seconds(), text.into());
+        self.note(None, format!("VIOLATION of {clause}: {text}"));
+        self.violations.push(Violation { clause, step, seconds, text });
+    }
+
+    /// Seconds since the beginning.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.now as f64 / SECOND as f64
+    }
+
+    /// Writes something into the timeline.
+    pub(crate) fn note(&mut self, host: Option<usize>, text: impl Into<String>) {
+        if self.timeline.len() < TIMELINE {
+            let host = host.map(|host| self.hosts[host].name.clone()).unwrap_or_default();
+            self.timeline.push(Entry { seconds: self.seconds(), host, text: text.into() });
+        }
+    }
+
+    /// Counts that something interesting happened.
+    pub(crate) fn count(&mut self, what: &'static str) {
+        *self.sometimes.entry(what).or_default() += 1;
+    }
+}

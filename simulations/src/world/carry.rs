@@ -1,0 +1,123 @@
+//! Carrying out what members want done.
+
+use std::rc::Rc;
+
+use althing_protocol::effect::{Depth, Input, Output, Write};
+use althing_protocol::identity::MemberId;
+use althing_protocol::limits;
+use althing_protocol::wire::Message;
+
+use super::{Event, MS, World};
+use crate::invariants;
+use crate::options::Mutation;
+
+impl World {
+    pub(super) fn carry_out(&mut self, at: usize, output: Output) {
+        match output {
+            Output::Send { to, bytes } => self.send(at, to, bytes),
+            Output::SendChain { to, after } => self.send_chain(at, to, after),
+            Output::Persist { batch, writes } => self.persist(at, batch, writes),
+            Output::Peers(peers) => self.set_peers(at, &peers),
+            Output::Places(places) => self.set_places(at, places),
+            Output::Scan { application, depth } => {
+                let _: Depth = depth;
+                let life = self.hosts[at].life;
+                self.scan(at, life, &application);
+            }
+            Output::Capture { capture, application, source } => {
+                self.capture(at, capture, application, &source);
+            }
+            Output::Fetch { fetch, application, from, wants } => {
+                self.fetch(at, fetch, application, from, wants);
+            }
+            Output::Apply { apply, application, root, epoch } => {
+                self.apply(at, apply, application, root, epoch);
+            }
+            Output::Keep(roots) => self.keep(at, roots),
+            Output::Event(event) => invariants::told(self, at, &event),
+            Output::Progress { .. } => {}
+            Output::Reply { request, reply } => self.replied(at, request, reply),
+            Output::Join { addresses, bytes } => self.join(at, &addresses, &bytes),
+            Output::JoinAnswer { ticket, bytes } => self.answer_stranger(ticket, bytes),
+        }
+    }
+
+    fn send(&mut self, at: usize, to: MemberId, bytes: Vec<u8>) {
+        invariants::sent(self, at, &bytes);
+        if bytes.len() > limits::MESSAGE_BYTES {
+            self.violate("limits", format!("a message of {} bytes", bytes.len()));
+        }
+        let Some(to) = self.by_id.get(&to).copied() else { return };
+        let Some(generation) = self.network.is_usable(at, to) else { return };
+        let bytes: Rc<[u8]> = bytes.into();
+        for after in self.network.send(bytes.len()) {
+            self.schedule(after, Event::Deliver { from: at, to, generation, bytes: bytes.clone() });
+        }
+    }
+
+    pub(super) fn deliver(&mut self, from: usize, to: usize, generation: u64, bytes: &[u8]) {
+        if self.network.is_usable(from, to) != Some(generation) || self.network.is_blocked(from, to) {
+            return;
+        }
+        if !self.hosts[to].is_up() {
+            return;
+        }
+        let mut bytes = bytes.to_vec();
+        if self.options.mutation == Some(Mutation::ForgottenPromise)
+            && let Ok(Message::Highest(mut highest)) = Message::decode(&bytes)
+        {
+            highest.vote = None;
+            bytes = Message::Highest(highest).encode();
+        }
+        let from = self.hosts[from].id;
+        self.give(to, Input::Received { from, bytes });
+    }
+
+    /// What a host does to hand on settled records: from its disk, within the limits.
+    fn send_chain(&mut self, at: usize, to: MemberId, after: u64) {
+        let (mut links, mut size) = (Vec::new(), 0);
+        for link in self.hosts[at].disk.chain(after).take(limits::CHAIN_RECORDS) {
+            let votes: usize = link.certificate.votes.iter().map(|vote| vote.bytes.len() + 110).sum();
+            size += link.record.len() + votes + 200;
+            if size > limits::MESSAGE_BYTES && !links.is_empty() {
+                break;
+            }
+            links.push(link);
+        }
+        if !links.is_empty() {
+            self.count("a chain was sent");
+            self.send(at, to, Message::Chain(links).encode());
+        }
+    }
+
+    fn persist(&mut self, at: usize, batch: u64, writes: Vec<Write>) {
+        invariants::written(self, at, &writes);
+        let delay = self.disk_delay(at);
+        let (now, host) = (self.now, &mut self.hosts[at]);
+        let life = host.life;
+        let when = host.disk.enqueue(batch, writes, now, delay);
+        self.schedule(when - now, Event::Synced { host: at, life });
+        if self.options.mutation == Some(Mutation::EarlyAcknowledgement) {
+            let input = Box::new(Input::Persisted(batch));
+            self.schedule(0, Event::Give { host: at, life, input });
+        }
+    }
+
+    fn disk_delay(&mut self, at: usize) -> u64 {
+        let slow = self.faults.slow_disks && self.rng.chance(50);
+        let base =
+            MS / 5 + self.rng.below(4 * MS) + if at % 4 == 3 && self.faults.slow_disks { 20 * MS } else { 0 };
+        base + if slow { self.rng.below(800 * MS) } else { 0 }
+    }
+
+    pub(super) fn synced(&mut self, at: usize, life: u64) {
+        if !self.is_alive(at, life) {
+            return;
+        }
+        let Some(batch) = self.hosts[at].disk.sync() else { return };
+        invariants::synced(self, at, &batch.writes);
+        if self.options.mutation != Some(Mutation::EarlyAcknowledgement) {
+            self.give(at, Input::Persisted(batch.name));
+        }
+    }
+}

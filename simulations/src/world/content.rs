@@ -1,0 +1,292 @@
+//! Scans, captures, fetches and applies.
+
+use std::collections::BTreeSet;
+
+use althing_protocol::effect::{Applied, Captured, Fetched, Input, NotCaptured, Place, Scan, Source, Want};
+use althing_protocol::hash::Hash;
+use althing_protocol::identity::MemberId;
+use althing_protocol::manifest::Manifest;
+use althing_protocol::repair;
+
+use super::{Event, MS, SECOND, World};
+use crate::host::content::name_of;
+use crate::host::tree::{Journal, Tree};
+use crate::invariants;
+use crate::options::Mutation;
+
+/// Pieces younger than this are never thrown away: they may be part of something that is not complete yet.
+const GRACE: u64 = 60 * SECOND;
+
+impl World {
+    // --- scans -------------------------------------------------------------------------------------------------
+
+    pub(super) fn set_places(&mut self, at: usize, places: Vec<Place>) {
+        let names: BTreeSet<String> = places.into_iter().map(|place| place.application).collect();
+        let before = std::mem::replace(&mut self.hosts[at].places, names.clone());
+        let life = self.hosts[at].life;
+        for application in names.difference(&before) {
+            self.scan(at, life, application);
+        }
+    }
+
+    /// Begins a scan, unless one is under way or the tree is being changed by an apply.
+    pub(super) fn scan(&mut self, at: usize, life: u64, application: &str) {
+        if !self.is_alive(at, life) {
+            return;
+        }
+        let after = 5 * MS + self.rng.below(60 * MS);
+        let live = self.hosts[at].live(application);
+        if live.scanning || live.journal.is_some() {
+            live.again = true;
+            return;
+        }
+        live.scanning = true;
+        live.again = false;
+        let version = live.version;
+        let application = application.to_owned();
+        self.schedule(after, Event::Scanned { host: at, life, application, version });
+    }
+
+    pub(super) fn scanned(&mut self, at: usize, life: u64, application: &str, version: u64) {
+        if !self.is_alive(at, life) {
+            return;
+        }
+        let live = self.hosts[at].live(application);
+        live.scanning = false;
+        if live.journal.is_some() {
+            live.again = true;
+            return;
+        }
+        let unstable = live.version != version;
+        let again = std::mem::take(&mut live.again) || unstable;
+        let scan = if unstable {
+            Scan::Unstable("it changed".into())
+        } else {
+            match live.manifest() {
+                None => Scan::Absent,
+                Some(manifest) => {
+                    let extent = manifest.extent().unwrap_or_default();
+                    Scan::Tree { root: manifest.root, extent }
+                }
+            }
+        };
+        if again {
+            self.scan(at, life, application);
+        }
+        self.give(at, Input::Scanned { application: application.to_owned(), scan });
+    }
+
+    /// An administrator (or a failing disk) changed a tree: the host notices it soon, or at the next patrol.
+    pub(crate) fn changed(&mut self, at: usize, application: &str) {
+        if self.hosts[at].places.contains(application) && !(self.faults.deaf && self.rng.chance(300)) {
+            let after = 5 * MS + self.rng.below(500 * MS);
+            let (life, application) = (self.hosts[at].life, application.to_owned());
+            self.schedule(after, Event::Notice { host: at, life, application });
+        }
+    }
+
+    pub(super) fn patrol(&mut self, at: usize) {
+        let (life, places) = (self.hosts[at].life, self.hosts[at].places.clone());
+        places.iter().for_each(|application| self.scan(at, life, application));
+        let after = 20 * SECOND + self.rng.below(20 * SECOND);
+        self.schedule(after, Event::Patrol { host: at });
+    }
+
+    // --- captures ----------------------------------------------------------------------------------------------
+
+    pub(super) fn capture(&mut self, at: usize, capture: u64, application: String, source: &Source) {
+        let after = 20 * MS + self.rng.below(400 * MS);
+        let host = &mut self.hosts[at];
+        let (tree, version) = match source {
+            Source::Live => {
+                let live = host.live(&application);
+                (live.tree.clone(), Some(live.version))
+            }
+            Source::Directory(path) => (host.directories.get(path).cloned(), None),
+        };
+        let life = host.life;
+        self.schedule(after, Event::Capture { host: at, life, capture, application, tree, version });
+    }
+
+    pub(super) fn captured(
+        &mut self,
+        at: usize,
+        life: u64,
+        capture: u64,
+        application: &str,
+        tree: Option<Tree>,
+        version: Option<u64>,
+    ) {
+        if !self.is_alive(at, life) {
+            return;
+        }
+        let moved = version.is_some_and(|version| self.hosts[at].live(application).version != version);
+        let manifest = tree.and_then(|tree| Manifest::from_items(&tree).ok());
+        let result = match manifest {
+            None => Err(NotCaptured::Refused("there is nothing to capture".to_owned())),
+            Some(_) if moved => Err(NotCaptured::Changing("the tree changes while it is read".to_owned())),
+            Some(manifest) => {
+                self.library.learn(&manifest);
+                for piece in self.library.pieces(&manifest.root) {
+                    self.hosts[at].content.put(piece, self.now);
+                }
+                invariants::captured(self, at, application, manifest.root);
+                Ok(Captured { root: manifest.root, extent: manifest.extent().unwrap_or_default() })
+            }
+        };
+        self.give(at, Input::Captured { capture, result });
+    }
+
+    // --- fetches -----------------------------------------------------------------------------------------------
+
+    pub(super) fn fetch(
+        &mut self,
+        at: usize,
+        fetch: u64,
+        application: String,
+        from: Option<MemberId>,
+        wants: Vec<Want>,
+    ) {
+        let life = self.hosts[at].life;
+        let from = from.and_then(|id| self.by_id.get(&id).copied());
+        let bytes: u64 =
+            wants.iter().map(|want| if let Want::File(_, size) = want { *size } else { 500 }).sum();
+        let after = match from {
+            None => MS + self.rng.below(20 * MS),
+            Some(from) if self.network.is_usable(at, from).is_some() => {
+                2 * self.network.delay() + bytes / 20 + self.rng.below(30 * MS)
+            }
+            Some(_) => 50 * MS + self.rng.below(3 * SECOND),
+        };
+        self.schedule(after, Event::Fetch { host: at, life, fetch, application, from, wants });
+    }
+
+    pub(super) fn fetched(
+        &mut self,
+        at: usize,
+        life: u64,
+        fetch: u64,
+        application: &str,
+        from: Option<usize>,
+        wants: Vec<Want>,
+    ) {
+        if !self.is_alive(at, life) {
+            return;
+        }
+        let mut result = Fetched::default();
+        let reachable = from.is_none_or(|from| {
+            self.hosts[from].is_up()
+                && self.network.is_usable(at, from).is_some()
+                && self.network.is_open(at, from)
+        });
+        let here = if from.is_none() { self.live_pieces(at, application) } else { BTreeSet::new() };
+        for want in wants {
+            let name = name_of(&want);
+            let lost = from.is_some() && self.faults.lossy_fetches && self.rng.chance(100);
+            let held = self.hosts[from.unwrap_or(at)].content.has(&name) || here.contains(&name);
+            if !reachable || lost || !held {
+                result.missing.push(want);
+                continue;
+            }
+            self.hosts[at].content.put(name, self.now);
+            if let (Want::Directory(name), Some(directory)) = (want, self.library.directory(&name)) {
+                result.directories.push((name, directory.clone()));
+            }
+            if let (Want::File(_, size), true) = (want, from.is_some()) {
+                result.bytes += size;
+            }
+            result.done.push(want);
+        }
+        if !result.missing.is_empty() && from.is_some() {
+            result.error = Some("the holder did not give it".into());
+            self.count("a holder did not give what it was asked for");
+        }
+        self.give(at, Input::Fetched { fetch, result });
+    }
+
+    /// What the live tree of an application holds.
+    fn live_pieces(&mut self, at: usize, application: &str) -> BTreeSet<Hash> {
+        let Some(manifest) = self.hosts[at].live(application).manifest() else { return BTreeSet::new() };
+        self.library.learn(&manifest);
+        self.library.pieces(&manifest.root)
+    }
+
+    // --- applies -----------------------------------------------------------------------------------------------
+
+    pub(super) fn apply(&mut self, at: usize, apply: u64, application: String, root: Hash, epoch: u64) {
+        invariants::applies(self, at, &application, &root, epoch);
+        let life = self.hosts[at].life;
+        let have = self.hosts[at].live(&application).manifest().unwrap_or_else(Manifest::empty);
+        let want = self.library.manifest(&root);
+        let differences = want.and_then(|want| repair::diff(&have, &want).ok());
+        let Some(differences) = differences.filter(|_| self.hosts[at].live(&application).journal.is_none())
+        else {
+            let result = Err("an apply is under way, or the content is not complete".to_owned());
+            return self.schedule(
+                MS,
+                Event::Give { host: at, life, input: Box::new(Input::Applied { apply, result }) },
+            );
+        };
+        let actions = repair::actions(&differences).actions.into();
+        let journal = Journal { apply, life, root, actions, changed: 0, trashed: 0 };
+        self.hosts[at].live(&application).journal = Some(journal);
+        let after = 2 * MS + self.rng.below(20 * MS);
+        self.schedule(after, Event::Apply { host: at, application });
+    }
+
+    pub(super) fn apply_step(&mut self, at: usize, application: &str) {
+        if !self.hosts[at].is_up() {
+            return;
+        }
+        let step = MS + self.rng.below(30 * MS);
+        let live = self.hosts[at].live(application);
+        let Some(mut journal) = live.journal.take() else { return };
+        if let Some(action) = journal.actions.pop_front() {
+            let (changed, trashed) = live.act(&action);
+            journal.changed += changed;
+            journal.trashed += trashed;
+            live.journal = Some(journal);
+            let application = application.to_owned();
+            return self.schedule(step, Event::Apply { host: at, application });
+        }
+        // An empty root is a root.
+        if live.tree.is_none() {
+            live.set(Some(Tree::new()));
+        }
+        invariants::applied(self, at, application, &journal.root);
+        let life = self.hosts[at].life;
+        if journal.life == life {
+            let detail = String::new();
+            let result = Ok(Applied { changed: journal.changed, trashed: journal.trashed, detail });
+            self.give(at, Input::Applied { apply: journal.apply, result });
+        } else {
+            self.count("an apply went forward after a crash");
+        }
+        if self.hosts[at].places.contains(application) {
+            self.scan(at, life, application);
+        }
+    }
+
+    // --- keeping -----------------------------------------------------------------------------------------------
+
+    pub(super) fn keep(&mut self, at: usize, roots: Vec<Hash>) {
+        self.hosts[at].keep = roots.into_iter().collect();
+        let life = self.hosts[at].life;
+        let after = SECOND + self.rng.below(20 * SECOND);
+        self.schedule(after, Event::Sweep { host: at, life });
+    }
+
+    pub(super) fn sweep(&mut self, at: usize, life: u64) {
+        if !self.is_alive(at, life) {
+            return;
+        }
+        let mutant = self.options.mutation == Some(Mutation::LostContent);
+        let before = if mutant { self.now } else { self.now.saturating_sub(GRACE) };
+        let keep = if mutant { BTreeSet::new() } else { self.hosts[at].keep.clone() };
+        let gone = self.hosts[at].content.sweep(&self.library, &keep, before);
+        if gone > 0 {
+            self.count("content was thrown away");
+            invariants::swept(self, at);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What administrators ask, what they are answered, and strangers that want to be let in.
+
+use althing_protocol::control::{Command, Reply};
+use althing_protocol::effect::Input;
+use althing_protocol::statement::Address;
+
+use super::{Event, SECOND, World};
+
+/// How long a stranger waits for an answer.
+const JOIN_WAIT: u64 = 40 * SECOND;
+
+/// A request without an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) host: usize,
+    pub(crate) life: u64,
+    pub(crate) at: u64,
+    pub(crate) what: String,
+}
+
+impl World {
+    /// An administrator asks a host; its process must run.
+    pub(crate) fn request(&mut self, at: usize, command: Command) -> u64 {
+        self.requests += 1;
+        let request = self.requests;
+        let what = crate::invariants::admin_asks(self, at, &command);
+        self.note(Some(at), format!("is asked ({request}): {what}"));
+        let life = self.hosts[at].life;
+        self.asked.insert(request, Asked { host: at, life, at: self.now, what });
+        let by = "admin".to_owned();
+        self.give(at, Input::Requested { request, by, command });
+        request
+    }
+
+    pub(super) fn replied(&mut self, at: usize, request: u64, reply: Reply) {
+        let text = match &reply {
+            Ok(outcome) => format!("{outcome:?}"),
+            Err(refusal) => format!("refused, {}: {}", refusal.code.name(), refusal.message),
+        };
+        let short: String = text.chars().take(220).collect();
+        self.note(Some(at), format!("answers ({request}): {short}"));
+        match &reply {
+            Ok(_) => self.count("a request was done"),
+            Err(refusal) => self.count(refusal.code.name()),
+        }
+        if self.asked.remove(&request).is_none() {
+            self.violate("requests", format!("request {request} was answered twice or never asked"));
+        }
+        self.replies.insert(request, reply);
+    }
+
+    pub(super) fn join(&mut self, newcomer: usize, addresses: &[Address], bytes: &[u8]) {
+        let life = self.hosts[newcomer].life;
+        let at =
+            |address: &Address| self.hosts.iter().position(|host| host.address.control == address.control);
+        let reachable = |host: &usize| self.hosts[*host].is_up() && self.network.is_open(newcomer, *host);
+        match addresses.iter().filter_map(at).find(reachable) {
+            Some(at) => {
+                let after = self.network.delay();
+                self.schedule(after, Event::JoinAsk { newcomer, life, at, bytes: bytes.to_vec() });
+                let answer = Err("no answer in time".to_owned());
+                self.schedule(JOIN_WAIT, Event::JoinAnswer { newcomer, life, answer });
+            }
+            None => {
+                let answer = Err("none of the addresses answers".to_owned());
+                self.schedule(SECOND, Event::JoinAnswer { newcomer, life, answer });
+            }
+        }
+    }
+
+    pub(super) fn join_ask(&mut self, newcomer: usize, life: u64, at: usize, bytes: Vec<u8>) {
+        if self.hosts[at].is_up() {
+            self.requests += 1;
+            let ticket = self.requests;
+            self.tickets.insert(ticket, (newcomer, life));
+            self.give(at, Input::JoinAsked { ticket, bytes });
+        }
+    }
+
+    pub(super) fn answer_stranger(&mut self, ticket: u64, bytes: Vec<u8>) {
+        if let Some((newcomer, life)) = self.tickets.remove(&ticket) {
+            let after = self.network.delay();
+            self.schedule(after, Event::JoinAnswer { newcomer, life, answer: Ok(bytes) });
+        }
+    }
+
+    pub(super) fn join_answer(&mut self, newcomer: usize, life: u64, answer: Result<Vec<u8>, String>) {
+        if self.is_alive(newcomer, life) && !self.hosts[newcomer].is_member() {
+            self.give(newcomer, Input::JoinAnswered(answer));
+        }
+    }
+}
