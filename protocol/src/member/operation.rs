@@ -4,7 +4,7 @@
 use super::voting::Fate;
 use super::{Core, Entity};
 use crate::control::{Code, Outcome, Progress, Refusal, Reply};
-use crate::effect::{Captured, Depth, Output, Source};
+use crate::effect::{Captured, Depth, NotCaptured, Output, Source};
 use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::record::{Change, Policy};
@@ -81,6 +81,8 @@ pub(super) struct Operation {
     looking: bool,
     /// Members whose Holdings were the evidence.
     holders: usize,
+    /// The window was open here: if it is not any more, somebody closed it.
+    opened: bool,
 }
 
 impl Operation {
@@ -132,6 +134,7 @@ impl Entity {
             told: None,
             looking: false,
             holders: 0,
+            opened: false,
         };
         let clash = self
             .operations
@@ -233,7 +236,7 @@ impl Entity {
         &mut self,
         core: &mut Core,
         capture: u64,
-        result: Result<Captured, String>,
+        result: Result<Captured, NotCaptured>,
     ) {
         let found = self.operations.values_mut().find(|operation| operation.capture == Some(capture));
         let Some(operation) = found else { return };
@@ -245,7 +248,11 @@ impl Entity {
                 operation.captured = Some(captured.clone());
                 self.hold(core, &name, captured.root, captured.extent);
             }
-            Err(why) => self.finish(core, request, Err(Refusal::new(Code::Changing, why))),
+            Err(NotCaptured::Changing(why)) => {
+                self.finish(core, request, Err(Refusal::new(Code::Changing, why)))
+            }
+            Err(NotCaptured::Refused(why)) => self.finish(core, request, Err(Refusal::new(Code::Input, why))),
+            Err(NotCaptured::Failed(why)) => self.finish(core, request, Err(Refusal::new(Code::Failed, why))),
         }
     }
 
@@ -451,10 +458,15 @@ impl Entity {
             let change = Change::Create { application: name, root, policy };
             return self.go_on(core, operation, change);
         };
-        if let Some(next) = self.settled_by_now(operation, &state, &name) {
+        if let Some(next) = self.settled_by_now(core, operation, &state, &name) {
             return next;
         }
-        if self.own_window(core, &name).is_none() {
+        if self.own_window(core, &name).is_some() {
+            operation.opened = true;
+        } else {
+            if operation.opened {
+                return window_closed(&name).into();
+            }
             if content == Content::Staged || state.window.is_some() {
                 return self.window_in_the_way(core, &name).into();
             }
@@ -529,12 +541,18 @@ impl Entity {
     }
 
     /// Whether the chain, since this operation began, settled what it captured.
-    fn settled_by_now(&self, operation: &Operation, state: &Application, name: &str) -> Option<Next> {
+    fn settled_by_now(
+        &self,
+        core: &Core,
+        operation: &Operation,
+        state: &Application,
+        name: &str,
+    ) -> Option<Next> {
         let captured = operation.captured.as_ref()?;
-        let revision = state.settled()?;
-        if revision.epoch <= operation.epoch || revision.root != captured.root || state.window.is_some() {
-            return None;
-        }
+        // Others may have opened a window or settled something newer by the time this member looks.
+        let revision = state.revisions.iter().find(|revision| {
+            revision.epoch > operation.epoch && revision.root == captured.root && revision.from == core.me()
+        })?;
         let of = self.state.voters().count() as u64;
         let holders = operation.holders as u64;
         Some(Next::Done(Ok(Outcome::Settled {
@@ -680,6 +698,11 @@ impl Entity {
 pub(super) fn no_window(name: &str) -> Refusal {
     Refusal::new(Code::NoWindow, format!("no update window for {name} is open on this member"))
         .try_("open one", &format!("althing update open {name}"))
+}
+
+fn window_closed(name: &str) -> Refusal {
+    let text = format!("the update window for {name} was closed before the content was settled");
+    Refusal::new(Code::NoWindow, text).try_("see who closed it", &format!("althing events --app {name}"))
 }
 
 pub(super) fn no_application(name: &str) -> Refusal {

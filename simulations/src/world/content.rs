@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use althing_protocol::effect::{Applied, Captured, Fetched, Input, Place, Scan, Source, Want};
+use althing_protocol::effect::{Applied, Captured, Fetched, Input, NotCaptured, Place, Scan, Source, Want};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::manifest::Manifest;
@@ -123,8 +123,8 @@ impl World {
         let moved = version.is_some_and(|version| self.hosts[at].live(application).version != version);
         let manifest = tree.and_then(|tree| Manifest::from_items(&tree).ok());
         let result = match manifest {
-            None => Err("there is nothing to capture".to_owned()),
-            Some(_) if moved => Err("the tree changes while it is read".to_owned()),
+            None => Err(NotCaptured::Refused("there is nothing to capture".to_owned())),
+            Some(_) if moved => Err(NotCaptured::Changing("the tree changes while it is read".to_owned())),
             Some(manifest) => {
                 self.library.learn(&manifest);
                 for piece in self.library.pieces(&manifest.root) {
