@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) mod app;
 pub(crate) mod entity;
 pub(crate) mod look;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tools;
 pub(crate) mod update;
 
@@ -171,7 +173,7 @@ pub(crate) enum Verb {
 #[command(after_help = "\
 Examples:
   althing run --listen 10.0.0.11:7800
-  althing run --dir /tmp/a --listen 127.0.0.1:7801 --prefix /tmp/a/root")]
+  althing run --dir /tmp/a --listen 127.0.0.1:7810 --prefix /tmp/a-files")]
 pub(crate) struct Run {
     /// Where to listen; by default port 7800 of the address that the default route uses
     #[arg(long, value_name = "IP:PORT")]
@@ -179,7 +181,7 @@ pub(crate) struct Run {
     /// Where to listen for content; by default the port after --listen
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) bulk_listen: Option<SocketAddr>,
-    /// Put all applications below this directory (to try several members on one machine)
+    /// Put all applications below this directory, outside of --dir (to try several members on one machine)
     #[arg(long, value_name = "PATH")]
     pub(crate) prefix: Option<PathBuf>,
     /// What to log, such as info, debug, althing_node=trace
@@ -188,91 +190,4 @@ pub(crate) struct Run {
     /// Let tests cut this node's connections
     #[arg(long, hide = true)]
     pub(crate) allow_faults: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn clap_accepts_the_tree() {
-        Cli::command().debug_assert();
-    }
-
-    /// Names in the root help: what stands alone between two runs of two or more spaces.
-    fn names_in_root_help() -> BTreeMap<String, usize> {
-        let mut names = BTreeMap::new();
-        let commands = ROOT_HELP.lines().skip(2).take_while(|line| !line.is_empty());
-        for line in commands {
-            let columns = line[11..].split("  ").map(str::trim).filter(|column| !column.is_empty());
-            for name in columns.filter(|column| !column.contains(' ')) {
-                *names.entry(name.to_owned()).or_insert(0) += 1;
-            }
-        }
-        names
-    }
-
-    #[test]
-    fn root_help_has_each_command_exactly_once() {
-        let visible: BTreeMap<String, usize> = Cli::command()
-            .get_subcommands()
-            .filter(|command| !command.is_hide_set())
-            .map(|command| (command.get_name().to_owned(), 1))
-            .collect();
-        assert_eq!(names_in_root_help(), visible);
-        assert!(ROOT_HELP.lines().count() <= 50);
-        assert!(ROOT_HELP.lines().all(|line| line.chars().count() <= 100));
-    }
-
-    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
-        for sub in command.get_subcommands() {
-            let path = format!("{path} {}", sub.get_name());
-            found.push((path.clone(), sub.clone()));
-            leaves(sub, &path, found);
-        }
-    }
-
-    #[test]
-    fn every_command_has_help_and_examples_that_parse() {
-        let mut found = Vec::new();
-        leaves(&Cli::command(), "althing", &mut found);
-        assert!(found.len() > 40);
-        for (path, command) in found {
-            assert!(command.get_about().is_some(), "{path} has no help");
-            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let examples: Vec<&str> =
-                after.lines().map(str::trim).filter(|line| line.starts_with("althing ")).collect();
-            assert!(!examples.is_empty(), "{path} has no example");
-            for example in examples {
-                let words = crate::span::words(example.split(" | ").next().unwrap_or_default());
-                let parsed = Cli::command().try_get_matches_from(words);
-                assert!(parsed.is_ok(), "{path}: {example}: {:?}", parsed.err());
-            }
-        }
-    }
-
-    #[test]
-    fn flags_may_stand_before_and_after_verbs() {
-        for line in [
-            "althing --json app diff shop --member web7",
-            "althing app --json diff shop --member web7",
-            "althing app diff shop --member web7 --json",
-            "althing invite --json list",
-            "althing --on web4 update abort shop -y",
-            "althing members",
-            "althing apps",
-            "althing votes shop",
-            "althing invite --uses 3 --for 1h",
-        ] {
-            let parsed = Cli::try_parse_from(line.split(' '));
-            assert!(parsed.is_ok(), "{line}: {:?}", parsed.err());
-        }
-        for line in ["althing statsu", "althing stat", "althing app new"] {
-            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
-        }
-    }
 }

@@ -4,12 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use althing_protocol::control::{Code, Outcome, Progress};
+use althing_protocol::control::{Code, Progress};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, header};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
@@ -55,12 +56,12 @@ impl Client {
     }
 
     /// Asks for a change and reports how far it is until it is done.
-    pub(crate) async fn post(
+    pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &Value,
         mut progress: impl FnMut(&Progress),
-    ) -> Result<Done> {
+    ) -> Result<Done<T>> {
         let work = async {
             let query = Query::new(path);
             let response = self.send(Method::POST, &query, Bytes::from(body.to_string())).await?;
@@ -71,7 +72,7 @@ impl Client {
                 match serde_json::from_str::<Line>(&line) {
                     Ok(Line { progress: Some(at), .. }) => progress(&at),
                     Ok(Line { outcome: Some(outcome), at, answered_by, .. }) => {
-                        return Ok(Done { at, answered_by, outcome });
+                        return done(at, answered_by, outcome);
                     }
                     _ => last = line,
                 }
@@ -157,7 +158,16 @@ struct Line {
     #[serde(default)]
     progress: Option<Progress>,
     #[serde(default)]
-    outcome: Option<Outcome>,
+    outcome: Option<Value>,
+}
+
+fn done<T: DeserializeOwned>(at: String, answered_by: String, outcome: Value) -> Result<Done<T>> {
+    let outcome = serde_json::from_value(outcome).map_err(|error| {
+        bug(format!("it was done, but what came of it is not understood: {error}"))
+            .fact("likely", "the node is of another version")
+            .remedy("see what is so", &["althing", "status"])
+    })?;
+    Ok(Done { at, answered_by, outcome })
 }
 
 /// The lines of a body as they come.

@@ -133,7 +133,12 @@ impl Context {
     }
 
     /// Sends a request that changes something.
-    pub(crate) async fn post(&self, path: &str, body: &serde_json::Value, hint: &[&str]) -> Result<Done> {
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        hint: &[&str],
+    ) -> Result<Done<T>> {
         let mut bar = Bar::new(!self.quiet);
         let work = self.client.post(path, body, |progress| bar.show(progress));
         let done = tokio::select! {

@@ -105,7 +105,8 @@ impl Failure {
         }
         let width = self.facts.0.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, value) in &self.facts.0 {
-            let _ = writeln!(text, "  {name:<width$}  {value}");
+            let line = format!("  {name:<width$}  {value}");
+            let _ = writeln!(text, "{}", line.trim_end());
         }
         let commands: Vec<String> = self.remedies.iter().map(|remedy| shown(&remedy.command)).collect();
         let width = commands.iter().map(|command| command.chars().count()).max().unwrap_or(0);

@@ -24,7 +24,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use http::listen;
 
-use crate::Config;
 use crate::daemon::{Happening, Live, ending};
 use crate::net::{Net, PeerKey};
 
@@ -54,28 +53,22 @@ pub(crate) struct Api {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    store: Arc<Store>,
-    net: Net,
-    to: mpsc::Sender<Happening>,
-    events: watch::Receiver<u64>,
-    address: Address,
-    faults: bool,
-    key: PeerKey,
+/// What every call may need.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) net: Net,
+    pub(crate) to: mpsc::Sender<Happening>,
+    /// Number of the newest event.
+    pub(crate) events: watch::Receiver<u64>,
+    /// Where this member listens.
+    pub(crate) address: Address,
+    /// Whether calls may cut this member off.
+    pub(crate) faults: bool,
 }
 
 impl Api {
-    pub(crate) fn new(
-        config: &Config,
-        address: Address,
-        store: Arc<Store>,
-        net: Net,
-        to: mpsc::Sender<Happening>,
-        events: watch::Receiver<u64>,
-        key: PeerKey,
-    ) -> Self {
-        let faults = config.faults;
-        Self { shared: Arc::new(Shared { store, net, to, events, address, faults, key }) }
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
     }
 
     /// Asks the loop something about the member.
@@ -137,7 +130,7 @@ impl Api {
             member.state().map(|state| state.member_named(&wanted).map(|found| found.id))
         });
         let id = found.await?.ok_or_else(|| no_member(&name))?;
-        Ok((id.0 != self.shared.key).then_some(id.0))
+        Ok((id.0 != self.shared.net.key()).then_some(id.0))
     }
 
     async fn relay(&self, peer: PeerKey, mut call: Call) -> Result<Value, Value> {

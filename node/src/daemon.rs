@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use althing_protocol::control::{Code, Command, Progress, Refusal, Reply};
-use althing_protocol::effect::{Fetched, Input, Output};
+use althing_protocol::effect::{Fetched, Input, NotCaptured, Output, Scan};
 use althing_protocol::event::{Event, Severity};
 use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::limits;
@@ -44,10 +44,13 @@ pub(crate) enum Happening {
     /// A request, and where to its progress and answer go.
     Request { by: String, command: Command, to: mpsc::UnboundedSender<Answer> },
     /// A question about the member.
-    Query(Box<dyn FnOnce(&Member, &Live) + Send>),
+    Query(Question),
     /// Cut this member off from others.
     Block(BTreeSet<[u8; 32]>),
 }
+
+/// A question, which carries the way its answer goes.
+pub(crate) type Question = Box<dyn FnOnce(&Member, &Live) + Send>;
 
 /// What a request is answered with: any number of progresses, one reply.
 pub(crate) enum Answer {
@@ -122,7 +125,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (last_event, events) = watch::channel(store.last_event());
     let writer = Writer::start(Arc::clone(&store), to.clone(), last_event)?;
     let stop = CancellationToken::new();
-    let api = api::Api::new(&config, address, Arc::clone(&store), net.clone(), to.clone(), events, net.key());
+    let api = api::Api::new(api::Shared {
+        store: Arc::clone(&store),
+        net: net.clone(),
+        to: to.clone(),
+        events,
+        address,
+        faults: config.faults,
+    });
     let socket = api::listen(api.clone(), &config.dir, stop.clone())?;
     tokio::spawn(sample(config.dir.clone(), to.clone(), stop.clone()));
     let daemon = Daemon {
@@ -269,10 +279,9 @@ impl Daemon {
             }
             Output::Capture { capture, application, source } => {
                 if !self.submit(&application, PlaceWork::Capture { capture, source }) {
-                    self.later(Input::Captured {
-                        capture,
-                        result: Err("this application cannot be read now".into()),
-                    });
+                    let result =
+                        Err(NotCaptured::Failed("this application has no place on this member".into()));
+                    self.later(Input::Captured { capture, result });
                 }
             }
             Output::Fetch { fetch, from, wants, .. } => self.fetch(fetch, from, wants),
@@ -376,9 +385,10 @@ impl Daemon {
                 Ok(place) => {
                     self.live.places.insert(name, place);
                 }
-                Err(error) => self.log(
-                    Event::new(Severity::Critical, "application.refused", format!("{error:#}")).about(&name),
-                ),
+                Err(error) => {
+                    let why = format!("no place for {name} on this member: {error:#}");
+                    self.later(Input::Scanned { application: name, scan: Scan::Unreadable(why) });
+                }
             }
         }
     }

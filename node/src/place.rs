@@ -8,13 +8,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use althing_protocol::effect::{Applied, Captured, Depth, Input, Scan, Source};
+use althing_protocol::effect::{Applied, Captured, Depth, Input, NotCaptured, Scan, Source};
 use althing_protocol::hash::Hash;
 use althing_store::Store;
 use tokio::sync::mpsc;
 
 use crate::daemon::Happening;
-use crate::files::{self, Files, Job, ScanError, ScanMode, TRASH_KEPT};
+use crate::files::{self, CaptureError, Files, Job, ScanError, ScanMode, TRASH_KEPT};
 
 /// Work that waits for one application, at most.
 const QUEUE: usize = 64;
@@ -172,7 +172,7 @@ impl Worker {
         };
         let result = self.files.capture(&source, self.job());
         let result = result.map(|captured| Captured { root: captured.root, extent: captured.extent });
-        self.tell(Input::Captured { capture, result: result.map_err(|error| error.to_string()) });
+        self.tell(Input::Captured { capture, result: result.map_err(not_captured) });
     }
 
     fn apply(&mut self, apply: u64, root: Hash, epoch: u64) {
@@ -191,6 +191,15 @@ impl Worker {
         if let Err(error) = self.files.prune(SystemTime::now(), TRASH_KEPT, None) {
             tracing::warn!(application = self.name, %error, "the trash could not be looked through");
         }
+    }
+}
+
+fn not_captured(error: CaptureError) -> NotCaptured {
+    let text = error.to_string();
+    match error {
+        CaptureError::Changing { .. } => NotCaptured::Changing(text),
+        CaptureError::Refused { .. } => NotCaptured::Refused(text),
+        CaptureError::Scan(_) | CaptureError::Store(_) | CaptureError::Cancelled => NotCaptured::Failed(text),
     }
 }
 

@@ -105,6 +105,8 @@ pub enum Command {
         source: Source,
         /// Why.
         reason: String,
+        /// As the first content: what members have at the root may be moved to the trash.
+        replace: bool,
     },
     /// Settle an earlier revision's content as a new revision.
     Rollback {

@@ -105,6 +105,17 @@ pub struct Captured {
     pub extent: Extent,
 }
 
+/// Why there is no capture. Nothing is staged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NotCaptured {
+    /// It changes while it is read: later.
+    Changing(String),
+    /// It is not a tree that may be captured.
+    Refused(String),
+    /// The disk or the store.
+    Failed(String),
+}
+
 /// What became of an [`Output::Apply`].
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Applied {
@@ -171,7 +182,7 @@ pub enum Input {
         /// Which.
         capture: u64,
         /// The tree, or why there is none.
-        result: Result<Captured, String>,
+        result: Result<Captured, NotCaptured>,
     },
     /// A fetch ended.
     Fetched {

@@ -29,6 +29,8 @@ pub struct Event {
     pub application: Option<String>,
     /// The member it is about, if not the one that says it.
     pub subject: Option<MemberId>,
+    /// The epoch that settled it, if it is a settled change: then every member logs the same.
+    pub epoch: Option<u64>,
     /// One line for people.
     pub text: String,
 }
@@ -36,13 +38,27 @@ pub struct Event {
 impl Event {
     /// An event about this member.
     pub fn new(severity: Severity, kind: &str, text: impl Into<String>) -> Self {
-        Self { severity, kind: kind.to_owned(), application: None, subject: None, text: text.into() }
+        Self {
+            severity,
+            kind: kind.to_owned(),
+            application: None,
+            subject: None,
+            epoch: None,
+            text: text.into(),
+        }
     }
 
     /// The same, about an application.
     #[must_use]
     pub fn about(mut self, application: &str) -> Self {
         self.application = Some(application.to_owned());
+        self
+    }
+
+    /// The same, as part of a settled record.
+    #[must_use]
+    pub fn settled(mut self, epoch: u64) -> Self {
+        self.epoch = Some(epoch);
         self
     }
 

@@ -180,10 +180,9 @@ impl Board {
 fn drop_oldest(author: &mut Author) {
     let oldest =
         author.slots.iter().min_by_key(|(_, checked)| checked.position()).map(|(slot, _)| slot.clone());
-    if let Some((slot, checked)) = oldest.and_then(|slot| author.slots.remove_entry(&slot)) {
-        if counts(&slot) {
-            author.sum = author.sum.wrapping_sub(checked.sum());
-        }
+    let Some((slot, checked)) = oldest.and_then(|slot| author.slots.remove_entry(&slot)) else { return };
+    if counts(&slot) {
+        author.sum = author.sum.wrapping_sub(checked.sum());
     }
 }
 

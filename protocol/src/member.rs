@@ -4,7 +4,9 @@
 //! [`Member::deadline`] afterwards and steps with [`Input::Tick`] when that time has come. Nothing else is needed,
 //! and nothing else is allowed: the daemon and the simulator are two hosts of this type.
 
+mod attention;
 mod content;
+mod health;
 mod joining;
 mod local;
 mod operation;
@@ -107,6 +109,8 @@ struct Entity {
     beginning: Option<Beginning>,
     /// Strangers that wait for an answer: the intent that admits them, and who they are.
     waiting: BTreeMap<u64, (Id16, MemberId)>,
+    /// Whoever asked this member to enter the entity waits for it to count.
+    entering: Option<joining::Entering>,
     ballot: Ballot,
     /// A settled record is on its way to the disk: nothing is decided meanwhile.
     installing: bool,
@@ -340,6 +344,7 @@ impl Entity {
         Self {
             beginning: saved.beginning,
             waiting: BTreeMap::new(),
+            entering: None,
             state: head.state,
             head: head.record,
             previous: head.previous,
@@ -424,6 +429,9 @@ impl Entity {
         self.attend_content(core);
         self.attend_joining(core);
         self.attend_operations(core);
+        // What was staged just now is promised at once: whoever asks next sees it.
+        let names: Vec<String> = self.state.applications.keys().cloned().collect();
+        names.iter().for_each(|name| self.publish_holding(core, name));
         self.attend_ballot(core);
         self.attend_conditions(core);
     }
@@ -431,7 +439,7 @@ impl Entity {
     fn deadline(&self, core: &Core) -> Instant {
         let now = core.now.mono;
         let ballot = self.ballot.deadline(&self.outlook(core)).filter(|_| !self.installing);
-        let content = self.locals.iter().filter_map(|(name, _)| self.content_deadline(core, name)).min();
+        let content = self.locals.keys().filter_map(|name| self.content_deadline(core, name)).min();
         let operations = self.operations.values().map(|operation| operation.deadline).min();
         let expiry = self.expiry_deadline(core);
         let others = [ballot, content, operations, expiry].into_iter().flatten().min();
@@ -461,7 +469,8 @@ impl Entity {
     fn attend_conditions(&mut self, core: &mut Core) {
         let (reachable, quorum) = (self.reachable_voters(core), self.state.quorum());
         let total = self.state.voters().count();
-        self.tell(core, "no-majority", reachable < quorum, || {
+        let lost = reachable < quorum && self.me(core).is_some();
+        self.tell(core, "no-majority", lost, || {
             let text = format!(
                 "{reachable} of {total} voters can be reached and {quorum} must agree: nothing is settled"
             );

@@ -131,6 +131,6 @@ mod tests {
         let path = ItemPath::new(b"a/b/c").expect("a good path");
         assert_eq!(path.split().expect("not the root").0, ItemPath::new(b"a/b").expect("a good path"));
         assert_eq!(path.components().count(), 3);
-        assert_eq!(ItemPath::root().join(b"a").expect("good").join(b"..").is_err(), true);
+        assert!(ItemPath::root().join(b"a").expect("good").join(b"..").is_err());
     }
 }

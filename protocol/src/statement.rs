@@ -92,8 +92,8 @@ pub enum Statement {
     Proposal(Proposal),
     /// "This change should be settled."
     Intent(Box<Intent>),
-    /// The author no longer wants its intent.
-    Withdrawn(Id16),
+    /// The author no longer wants its intent; with the intent's time, after which both are forgotten.
+    Withdrawn(Id16, WallTime),
     /// What is on the author's disk (IHaveList).
     List(ContentList),
     /// "The complete content of this root is in my store, durable and pinned."
@@ -234,7 +234,7 @@ impl Statement {
             Self::Vote(vote) => Slot::Vote(vote.epoch, vote.round, vote.step),
             Self::Proposal(proposal) => Slot::Proposal(proposal.epoch, proposal.round),
             Self::Intent(intent) => Slot::Intent(intent.id),
-            Self::Withdrawn(id) => Slot::Intent(*id),
+            Self::Withdrawn(id, _) => Slot::Intent(*id),
             Self::List(list) => Slot::List(list.application.clone()),
             Self::Holding(holding) => Slot::Holding(holding.application.clone()),
             Self::Holds(_) => Slot::Holds,

@@ -577,6 +577,9 @@ pub struct EventView {
     pub member: String,
     /// The application it is about.
     pub application: Option<String>,
+    /// The epoch that settled it, if it is a settled change: every member logs these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
     /// For people.
     pub text: String,
 }

@@ -28,7 +28,8 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn new(_members: usize, mut rng: Rng) -> Self {
-        let mut some = |per_mille: u64, most: u64| if rng.chance(per_mille) { rng.below(most + 1) } else { 0 };
+        let mut some =
+            |per_mille: u64, most: u64| if rng.chance(per_mille) { rng.below(most + 1) } else { 0 };
         let weather = Weather {
             lost: some(600, 200),
             doubled: some(500, 200),
@@ -127,7 +128,10 @@ fn partition(world: &mut World) {
     world.faults.partitioned += 1;
     world.count(if one_sided { "a one-sided partition" } else { "a partition" });
     let names: Vec<&str> = one.iter().map(|at| world.hosts[*at].name.as_str()).collect();
-    world.note(None, format!("{} are cut off{}", names.join(" "), if one_sided { " in one direction" } else { "" }));
+    world.note(
+        None,
+        format!("{} are cut off{}", names.join(" "), if one_sided { " in one direction" } else { "" }),
+    );
     world.faults.cuts += 1;
     let number = world.faults.cuts;
     // Some flap, some last long.

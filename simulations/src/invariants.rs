@@ -90,6 +90,7 @@ pub(crate) fn sent(world: &mut World, at: usize, bytes: &[u8]) {
 
 /// A process died.
 pub(crate) fn crashed(world: &mut World, at: usize) {
+    votes::crashed(world, at);
     world.invariants.epochs.remove(&at);
 }
 
@@ -127,6 +128,7 @@ pub(crate) fn admin_asks(_world: &mut World, _at: usize, command: &Command) -> S
 
 /// An administrator changed a live tree.
 pub(crate) fn meddled(world: &mut World, at: usize, application: &str) {
+    kept::meddled(world, at, application);
     if let Some(root) = world.hosts[at].live(application).root() {
         world.invariants.edited.entry((application.to_owned(), root)).or_default().insert(at);
     }

@@ -50,7 +50,10 @@ fn content(world: &World, at: usize, reasons: &mut Vec<String>) {
         let live = host.live.get(name).and_then(|live| live.root());
         let observed = member.observed(name);
         let applied = member.applied(name);
-        if live != Some(settled.root) || observed != Some(settled.root) || applied.map(|a| a.1) != Some(settled.root) {
+        if live != Some(settled.root)
+            || observed != Some(settled.root)
+            || applied.map(|a| a.1) != Some(settled.root)
+        {
             let lacking = host.content.lacking(&world.library, &settled.root).len();
             reasons.push(format!(
                 "{}: {name} should be {}, is {}, observed {}, applied {:?}, {lacking} pieces lacking",

@@ -83,7 +83,8 @@ pub(crate) fn create(world: &mut World, name: &str) {
     let policy = Policy::Majority;
     let create = Command::Create { application: name.into(), root, policy, source, replace: false };
     ask(world, at, create);
-    if !world.run_until(60 * SECOND, |world| liveness::stuck(world).is_empty()) && world.violations.is_empty() {
+    if !world.run_until(60 * SECOND, |world| liveness::stuck(world).is_empty()) && world.violations.is_empty()
+    {
         let reasons = liveness::stuck(world).join("; ");
         world.violate("§5.5.8", format!("the first content did not arrive: {reasons}"));
     }

@@ -67,7 +67,12 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
         });
     }
     Some(match world.workload.rng.below(12) {
-        0..=4 => Command::Deploy { application, source: source(world, at), reason: "better".into() },
+        0..=4 => Command::Deploy {
+            application,
+            source: source(world, at),
+            reason: "better".into(),
+            replace: false,
+        },
         5 | 6 => Command::Rollback { application, to: world.workload.rng.pick(&numbers).copied()? },
         7 | 8 => {
             let lasts = Millis(5_000 + world.workload.rng.below(60_000));

@@ -2,8 +2,8 @@
 
 mod carry;
 mod content;
-mod lives;
 mod links;
+mod lives;
 mod requests;
 
 use std::cmp::Reverse;
@@ -51,9 +51,23 @@ pub(crate) enum Event {
     /// A host looks at a tree by itself.
     Notice { host: usize, life: u64, application: String },
     /// A capture ends.
-    Capture { host: usize, life: u64, capture: u64, application: String, tree: Option<crate::host::tree::Tree>, version: Option<u64> },
+    Capture {
+        host: usize,
+        life: u64,
+        capture: u64,
+        application: String,
+        tree: Option<crate::host::tree::Tree>,
+        version: Option<u64>,
+    },
     /// A fetch ends.
-    Fetch { host: usize, life: u64, fetch: u64, application: String, from: Option<usize>, wants: Vec<althing_protocol::effect::Want> },
+    Fetch {
+        host: usize,
+        life: u64,
+        fetch: u64,
+        application: String,
+        from: Option<usize>,
+        wants: Vec<althing_protocol::effect::Want>,
+    },
     /// An apply does its next step, also of an earlier life.
     Apply { host: usize, application: String },
     /// What no root needs is thrown away.

@@ -117,6 +117,9 @@ pub(crate) struct Deploy {
     /// Why, for those who look
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) reason: String,
+    /// As the first content: move what members have at the root to the trash
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// Wait until every member has it
     #[arg(long)]
     pub(crate) wait: bool,

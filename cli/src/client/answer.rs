@@ -48,13 +48,13 @@ impl Answer {
 
 /// The answer to a changing command.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct Done<T = Outcome> {
     /// RFC 3339, UTC.
     pub(crate) at: String,
     /// Name of the member that did it.
     pub(crate) answered_by: String,
     /// What it brought about.
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: T,
 }
 
 fn make_printable(value: &mut Value) {

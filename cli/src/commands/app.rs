@@ -3,22 +3,35 @@
 use althing_protocol::control::{Command, Outcome};
 use althing_protocol::record;
 use althing_protocol::view::Diff as DiffView;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{change, change_saying, millis, path_here, path_on_members, source};
+use crate::args::Output;
 use crate::args::app::{App, AppVerb, Diff, Items, New, Policy, Trash, TrashVerb};
 use crate::ask;
-use crate::client::Query;
+use crate::client::{Done, Query, printable};
 use crate::context::{Context, print};
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::render::{apps, diff as diff_screen, trash as trash_screen};
+use crate::render::{apps, diff as diff_screen, document, trash as trash_screen};
+
+/// What came of `trash restore`: not a command of the protocol, which knows no trash.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Restore {
+    /// It is back.
+    Restored {
+        /// Where.
+        path: String,
+    },
+}
 
 pub(super) async fn app(context: &Context, args: App) -> Result<Exit> {
     match args.verb.unwrap_or(AppVerb::List { watch: false }) {
         AppVerb::List { watch } => context.look(watch, &Query::new("apps"), apps::screen).await,
         AppVerb::New(args) => new(context, args).await,
-        AppVerb::Show { app } => context.read(&Query::new("app").with("app", app), apps::one).await,
+        AppVerb::Show { app } => context.read(&Query::new("app").with("name", app), apps::one).await,
         AppVerb::Items(args) => items(context, args).await,
         AppVerb::Diff(args) => diff(context, args).await,
         AppVerb::History { app } => {
@@ -91,8 +104,8 @@ pub(super) async fn differences(
     let answer = context.client.get(query).await?;
     let document = answer.document::<DiffView>()?;
     match context.output {
-        crate::args::Output::Json => print(&format!("{}\n", answer.line()))?,
-        crate::args::Output::Table => crate::pager::show(&screen(&document, &context.look))?,
+        Output::Json => print(&format!("{}\n", answer.line()))?,
+        Output::Table => crate::pager::show(&screen(&document, &context.look))?,
     }
     Ok(if exit_code && !document.body.changes.is_empty() { Exit::DIFFERENT } else { Exit::OK })
 }
@@ -116,11 +129,15 @@ pub(super) async fn trash(context: &Context, args: Trash) -> Result<Exit> {
         }
         TrashVerb::Restore { id, to } => {
             let body = json!({ "id": id, "to": path_here(to)? });
-            let done = context.post("trash/restore", &body, &["althing", "trash"]).await?;
-            context.report(&done)?;
-            if !context.quiet {
-                print(&format!("{id} is restored.\n"))?;
-            }
+            let done: Done<Restore> = context.post("trash/restore", &body, &["althing", "trash"]).await?;
+            let Restore::Restored { path } = done.outcome;
+            print(&match context.output {
+                Output::Json => {
+                    let body = json!({ "id": id, "path": path });
+                    document::of_member("althing.restored/1", &done.at, &done.answered_by, body)
+                }
+                Output::Table => format!("Restored to {} on {}.\n", printable(&path), done.answered_by),
+            })?;
             Ok(Exit::OK)
         }
     }

@@ -23,10 +23,19 @@ const LONGEST: u64 = 64 << 10;
 /// How long an invitation is good for.
 const INVITATION: Duration = Duration::from_secs(3600);
 
+/// What the founder of an entity should know.
+const ALONE: &str = "\
+  A lone member settles every vote by itself. Three members survive the loss of one, five of two.
+  next  althing invite
+";
+
 pub(super) async fn init(context: &Context, args: Init) -> Result<Exit> {
     let body = json!({ "name": args.name, "member": member_name(args.member_name)? });
     let done = context.post("init", &body, &["althing", "status"]).await?;
     context.report(&done)?;
+    if !context.quiet {
+        context::print(ALONE)?;
+    }
     Ok(Exit::OK)
 }
 

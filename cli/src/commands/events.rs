@@ -35,14 +35,13 @@ fn filters(args: &Events) -> Query {
         Severity::Warning => "warning",
         Severity::Critical => "critical",
     });
-    let mut query = Query::new("events").with_any("severity", severity).with_any("limit", args.limit);
-    let repeated = [("member", &args.member), ("app", &args.app), ("kind", &args.kind)];
-    for (name, values) in repeated {
-        for value in values {
-            query = query.with(name, value);
-        }
-    }
-    query
+    let any_of = |names: &[String]| Some(names.join(",")).filter(|names| !names.is_empty());
+    Query::new("events")
+        .with_any("severity", severity)
+        .with_any("limit", args.limit)
+        .with_any("member", any_of(&args.member))
+        .with_any("app", any_of(&args.app))
+        .with_any("kind", any_of(&args.kind))
 }
 
 /// Pages of what is new, until interrupted or nobody reads any more. A page without news moves the cursor too.

@@ -69,7 +69,8 @@ async fn abort(context: &Context, app: Option<String>) -> Result<Exit> {
 
 pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit> {
     let hint = ["althing", "app", "show", &args.app.clone()];
-    let command = Command::Deploy { application: args.app, source: source(&args.from)?, reason: args.reason };
+    let (source, replace) = (source(&args.from)?, args.replace);
+    let command = Command::Deploy { application: args.app, source, reason: args.reason, replace };
     let done = context.change(&command, &hint).await?;
     everywhere(context, args.wait, &done).await
 }

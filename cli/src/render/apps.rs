@@ -76,7 +76,7 @@ pub(crate) fn one(document: &Document<AppView>, look: &Look) -> String {
     row("members", format!("{} of {} agree", app.agree, app.of));
     row("differing", app.differing.join(" "));
     row("policy", app.policy.clone());
-    row("updated", updated(app, &document.at, look));
+    row("updated", if app.updated.is_some() { updated(app, &document.at, look) } else { String::new() });
     if let Some(window) = &app.window {
         let until = look.until(&window.expires, &document.at);
         row("window", format!("on {} by {} until {until}", window.member, window.by));

@@ -10,9 +10,12 @@ use super::colour::Paint;
 use super::size::{bytes, of_things};
 use super::table::{Cell, Table};
 
-/// `althing app diff A`: from what should be to what is.
+/// `althing app diff A`: from what should be to what a member has, or from one revision to another.
 pub(crate) fn screen(document: &Document<Diff>, look: &Look, only_sums: bool) -> String {
     let Diff { application, have, want, changes, totals } = &document.body;
+    let Some(member) = &have.member else {
+        return revisions(&document.body, look, only_sums);
+    };
     let between = format!("{} → {}", side(want, application), side(have, application));
     if changes.is_empty() {
         return format!("{between}: no differences\n");
@@ -21,11 +24,22 @@ pub(crate) fn screen(document: &Document<Diff>, look: &Look, only_sums: bool) ->
     if !only_sums {
         let _ = writeln!(text, "{}", rows(changes, look));
     }
-    let owner = match &have.member {
-        Some(member) => format!("Action list for {member}"),
-        None => "To get from the second to the first".to_owned(),
-    };
-    let _ = writeln!(text, "{owner}   {}", sums(totals));
+    let _ = writeln!(text, "Action list for {member}   {}", sums(totals));
+    text
+}
+
+/// From one revision to another: what changed, as an update would bring it.
+fn revisions(diff: &Diff, look: &Look, only_sums: bool) -> String {
+    let Diff { application, have, want, changes, totals } = diff;
+    let between = format!("{} → {}", side(have, application), side(want, application));
+    if changes.is_empty() {
+        return format!("{between}: no differences\n");
+    }
+    let mut text = format!("{between}: {}\n\n", differ(changes.len()));
+    if !only_sums {
+        let _ = writeln!(text, "{}", update_rows(changes, look));
+    }
+    let _ = writeln!(text, "Update list   {}", sums(totals));
     text
 }
 
@@ -50,16 +64,7 @@ pub(crate) fn update(document: &Document<Diff>, look: &Look, only_sums: bool) ->
         bytes(totals.bytes)
     );
     if !only_sums {
-        let mut table = Table::new(&["", "", ""]).keep(3).indent(2);
-        for change in changes {
-            let letter = letter_of_update(change.change);
-            table.row([
-                Cell::painted(letter, paint(letter)),
-                Cell::from(change.path.as_str()),
-                Cell::from(update_detail(change)),
-            ]);
-        }
-        text += &table.text(look);
+        text += &update_rows(changes, look);
     }
     text
 }
@@ -88,6 +93,19 @@ fn rows(changes: &[ChangeView], look: &Look) -> String {
             Cell::painted(letter, paint(letter)),
             Cell::from(change.path.as_str()),
             Cell::from(member_detail(change)),
+        ]);
+    }
+    table.text(look)
+}
+
+fn update_rows(changes: &[ChangeView], look: &Look) -> String {
+    let mut table = Table::new(&["", "", ""]).keep(3).indent(2);
+    for change in changes {
+        let letter = letter_of_update(change.change);
+        table.row([
+            Cell::painted(letter, paint(letter)),
+            Cell::from(change.path.as_str()),
+            Cell::from(update_detail(change)),
         ]);
     }
     table.text(look)
@@ -205,6 +223,22 @@ revision 42 of shop (b3:7c7c…7c) → what web7 has (b3:40aa…aa): 4 items dif
 Action list for web7   fetch 2 items (1.2 MB) · remove 1 · set attributes of 1
 ";
         assert_eq!(screen(&samples::diff(), &Look::plain(), false), expected);
+    }
+
+    #[test]
+    fn revisions_are_compared_from_the_older_side() {
+        let mut document = samples::update_diff();
+        document.body.want = Side { member: None, revision: Some(18), ..document.body.want };
+        let expected = "\
+revision 17 of api (b3:1717…17) → revision 18 of api (b3:1818…18): 3 items differ
+
+  M  conf/api.toml        812 B → 840 B   b3:1111…11 → b3:9f9f…9f
+  +  migrations/0041.sql  1.2 kB
+  -  migrations/tmp.sql   removed
+
+Update list   fetch 2 items (2.4 MB) · remove 1 · set attributes of 0
+";
+        assert_eq!(screen(&document, &Look::plain(), false), expected);
     }
 
     #[test]

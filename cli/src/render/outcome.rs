@@ -13,7 +13,12 @@ use crate::client::{Done, printable};
 /// The document of an outcome, on one line.
 pub(crate) fn document(done: &Done) -> String {
     let (schema, body) = fields(&done.outcome);
-    document::of_member(schema, &done.at, &done.answered_by, body)
+    // Who has just become a member answered when it had no name yet.
+    let named = match &done.outcome {
+        Outcome::Member { member, .. } => member,
+        _ => &done.answered_by,
+    };
+    document::of_member(schema, &done.at, named, body)
 }
 
 fn fields(outcome: &Outcome) -> (&'static str, Value) {
@@ -68,12 +73,9 @@ fn lines(done: &Done, look: &Look) -> (String, String) {
     let nothing = String::new;
     match &done.outcome {
         Outcome::Done => (nothing(), nothing()),
-        Outcome::Member { entity, member, voters, majority, .. } => (
-            format!(
-                "This machine is {member}, {} of entity {entity}.",
-                if *voters == 1 { "the first member" } else { "a member" }
-            ),
-            member_hints(*voters, *majority),
+        Outcome::Member { entity, member, .. } => (
+            format!("This machine is {member}, a member of entity {entity}."),
+            "  look  althing status\n".to_owned(),
         ),
         Outcome::Invitation { invitation, expires, uses, .. } => {
             (invitation_lines(invitation, &of_millis(expires.0), *uses, done, look), nothing())
@@ -114,13 +116,6 @@ fn lines(done: &Done, look: &Look) -> (String, String) {
             looked(application, observed.map(|root| root.short()), *agrees, done, look)
         }
     }
-}
-
-fn member_hints(voters: u64, majority: u64) -> String {
-    if voters == 1 {
-        return "  A lone member settles every vote by itself. Three members survive the loss of one, five of two.\n  next  althing invite\n".to_owned();
-    }
-    format!("  {} vote, and {majority} must agree.\n  next  althing status\n", of_things(voters, "member"))
 }
 
 fn invitation_lines(invitation: &str, expires: &str, uses: u32, done: &Done, look: &Look) -> String {
@@ -272,16 +267,15 @@ Update window for api is open on web1 until 14:19 (15 min).
     /// A screen of each outcome.
     pub(crate) fn screens() -> Vec<String> {
         let (name, root) = ("api".to_owned(), Hash([0x18; 32]));
-        let member = |voters| Outcome::Member {
+        let member = Outcome::Member {
             entity: "shop-fe".to_owned(),
             id: root,
             member: "web1".to_owned(),
-            voters,
-            majority: 2,
+            voters: 1,
+            majority: 1,
         };
         let outcomes = vec![
-            member(1),
-            member(3),
+            member,
             Outcome::Created { application: name.clone(), root: "/srv/api".to_owned() },
             Outcome::Window { application: name.clone(), expires: WallTime(1_795_443_540_000), revision: 17 },
             Outcome::Staged { application: name.clone(), root, extent: Extent { items: 1, bytes: 1 } },

@@ -382,6 +382,7 @@ pub(crate) fn events() -> Document<Events> {
         kind: kind.to_owned(),
         member: "web7".to_owned(),
         application: application.map(str::to_owned),
+        epoch: None,
         text: text.to_owned(),
     };
     let events = vec![

@@ -46,10 +46,11 @@ fn application(app: &AppVotes, look: &Look) -> String {
     let mut table = Table::new(&["", "", "", ""]).keep(4).indent(2);
     for group in &app.groups {
         let settled = group.root.is_some() && group.root == app.root;
+        let meaning = if group.meaning == "unknown" { "" } else { group.meaning.as_str() };
         table.row([
             Cell::from(group.root.map_or_else(|| "unknown".to_owned(), |root| root.short())),
             Cell::from(group.members.len().to_string()),
-            Cell::painted(group.meaning.as_str(), if settled { Paint::Ok } else { Paint::Warning }),
+            Cell::painted(meaning, if settled { Paint::Ok } else { Paint::Warning }),
             Cell::from(group.members.join(" ")),
         ]);
     }
@@ -102,7 +103,7 @@ shop: revision 42 is settled, 8 of 9 (5 needed)
 shop: NOT SETTLED, 4 of 9 report revision 42 and 5 must.  Nothing is repaired.
   b3:7c7c…7c  4  revision 42  web1 web2 web3 web4
   b3:40aa…aa  4  drift        web5 web6 web7 web8
-  unknown     1  unknown      web9
+  unknown     1               web9
   try  althing app diff shop --member web5
 ";
         assert_eq!(screen(&samples::split_votes(), &Look::plain()), expected);

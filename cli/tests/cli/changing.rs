@@ -79,12 +79,35 @@ fn other_endpoints_get_their_bodies() {
         posted("init --name shop-fe --member-name web1 --on x"),
         ("POST /v1/init?on=x".to_owned(), json!({ "name": "shop-fe", "member": "web1" }))
     );
-    assert_eq!(
-        posted("trash restore 7c1e --to /tmp/x"),
-        ("POST /v1/trash/restore".to_owned(), json!({ "id": "7c1e", "to": "/tmp/x" }))
-    );
     let (_, by_host) = posted("init --name shop-fe");
     assert!(by_host["member"].as_str().is_some_and(|name| !name.is_empty() && !name.contains('.')));
+}
+
+#[test]
+fn restoring_says_where() {
+    let node = Node::always(
+        200,
+        r#"{"at":"2026-11-23T14:05:07Z","answered_by":"web7","outcome":{"restored":{"path":"/tmp/x"}}}"#,
+    );
+    let text = node.run("trash restore 7c1e --to /tmp/x").answered();
+    assert_eq!(text, "Restored to /tmp/x on web7.\n");
+    let asked = node.asked().pop().expect("asked");
+    assert_eq!(
+        (asked.line.as_str(), asked.body),
+        ("POST /v1/trash/restore", json!({ "id": "7c1e", "to": "/tmp/x" }))
+    );
+    let document: Value =
+        serde_json::from_str(&node.run("trash restore 7c1e --json").answered()).expect("json");
+    assert_eq!((&document["schema"], &document["path"]), (&json!("althing.restored/1"), &json!("/tmp/x")));
+    assert_eq!(node.asked().pop().expect("asked").body, json!({ "id": "7c1e", "to": null }));
+}
+
+#[test]
+fn outcomes_of_other_versions_are_done_all_the_same() {
+    let node = Node::always(200, r#"{"at":"x","answered_by":"web7","outcome":{"new_thing":{}}}"#);
+    let ran = node.run("deploy shop --from .");
+    assert_eq!(ran.code, 70);
+    assert!(ran.stderr.starts_with("error: it was done, but"), "{}", ran.stderr);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn each_command_asks_for_its_document() {
         ("balance show", "balance"),
         ("apps", "apps"),
         ("app list", "apps"),
-        ("app show shop", "app?app=shop"),
+        ("app show shop", "app?name=shop"),
         ("app history shop", "history?app=shop"),
         ("app items shop", "items?app=shop"),
         ("app items shop a/b --revision 3", "items?app=shop&prefix=a%2Fb&revision=3"),
@@ -61,7 +61,7 @@ fn each_command_asks_for_its_document() {
         ("events", "events?since_seconds=86400"),
         (
             "events --since 30m --severity warning --member a --member b --app c --limit 5",
-            "events?severity=warning&limit=5&member=a&member=b&app=c&since_seconds=1800",
+            "events?severity=warning&limit=5&member=a%2Cb&app=c&since_seconds=1800",
         ),
         ("events --after c/1", "events?after=c%2F1"),
     ];

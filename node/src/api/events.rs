@@ -61,7 +61,8 @@ impl Api {
                 if let Ok(page) = serde_json::from_value::<Events>(page) {
                     let theirs = parse_cursor(&page.cursor, &name)?;
                     next.extend(theirs);
-                    events.extend(page.events);
+                    // What was settled is in this member's own log as well.
+                    events.extend(page.events.into_iter().filter(|event| event.epoch.is_none()));
                 }
             }
         }
@@ -126,6 +127,7 @@ impl Api {
                 kind: logged.event.kind,
                 member: named.unwrap_or_else(|| own.to_owned()),
                 application: logged.event.application,
+                epoch: logged.event.epoch,
                 text: logged.event.text,
             };
             if filter.takes(&view, logged.at) {

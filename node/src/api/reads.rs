@@ -15,7 +15,7 @@ impl Api {
             "member" => self.member(query("name")).await,
             "apps" => self.apps().await,
             "app" => document("althing.app/1", &self.app(&needed(call, "name")?).await?),
-            "update" => document("althing.update/1", &self.app(&needed(call, "app")?).await?),
+            "update" => document("althing.window/1", &self.app(&needed(call, "app")?).await?),
             "history" => {
                 let name = needed(call, "app")?;
                 let wanted = name.clone();

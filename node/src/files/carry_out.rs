@@ -119,19 +119,18 @@ impl<'a> Engine<'a> {
     fn run_all(&mut self, actions: &[Action]) -> Result<(), (ItemPath, StepError)> {
         let mut at = 0;
         for phase in actions.chunk_by(|a, b| Phase::of(a) == Phase::of(b)) {
-            // Within a removal, directories after everything else, so that all of them can be listed in the trash
-            // at once, durably, before the first of them goes. Children still go before their parents.
+            let at_first = |error| (phase[0].path().clone(), error);
             let (directories, others): (Vec<&Action>, Vec<&Action>) =
                 phase.iter().partition(|a| removes_directory(a));
-            self.run_steps(&others, &mut at, actions.len())?;
-            self.settle().map_err(|error| (phase[0].path().clone(), error))?;
-            if !directories.is_empty() {
-                for action in &directories {
-                    self.list_directory(action.path()).map_err(|error| (action.path().clone(), error))?;
-                }
-                self.settle().map_err(|error| (phase[0].path().clone(), error))?;
-                self.run_steps(&directories, &mut at, actions.len())?;
+            // Directories that go are listed in the trash, with the modes they have, durably, before anything in
+            // them is touched; and they go after everything else, children before their parents.
+            for action in &directories {
+                self.list_directory(action.path()).map_err(|error| (action.path().clone(), error))?;
             }
+            self.bin.save().map_err(|error| at_first(error.into()))?;
+            self.run_steps(&others, &mut at, actions.len())?;
+            self.run_steps(&directories, &mut at, actions.len())?;
+            self.settle().map_err(at_first)?;
         }
         Ok(())
     }
@@ -152,13 +151,17 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
+    /// Opens nothing for working in it: that might change the mode that is to be listed.
     fn list_directory(&mut self, path: &ItemPath) -> Result<(), StepError> {
-        let (parent, name) = self.parent(path)?;
-        match Stamp::of_entry(&parent, name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Ok(stamp) if stamp.kind() != FileType::Directory => Ok(()),
-            result => Ok(self.bin.list_directory(path, &result?)?),
+        let stamp = match self.beneath.pin(path) {
+            Err(error) if beneath::has_moved(&error) => return Ok(()),
+            result => Stamp::of(result?)?,
+        };
+        if stamp.kind() != FileType::Directory {
+            return Ok(());
         }
+        let mode = self.loosened.get(path).copied().unwrap_or(stamp.permissions());
+        Ok(self.bin.list_directory(path, &stamp.with_permissions(mode))?)
     }
 
     fn step(&mut self, action: &Action) -> Result<(), StepError> {
@@ -299,9 +302,8 @@ impl<'a> Engine<'a> {
         modes.append(&mut self.closing);
         let mut failed = None;
         for (path, mode) in modes.into_iter().rev() {
-            match modes::set(self.beneath, &path, mode) {
-                Ok(_) => self.touched.extend(path.split().map(|(parent, _)| parent)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            match modes::set_directory(self.beneath, &path, mode) {
+                Ok(()) => self.touched.extend(path.split().map(|(parent, _)| parent)),
                 Err(error) => failed = Some(error),
             }
         }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use althing_protocol::path::ItemPath;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 
-use super::beneath::Beneath;
+use super::beneath::{self, Beneath};
 use super::stamp::Stamp;
 
 /// What a member needs to list, enter and fill a directory of its own.
@@ -25,23 +25,28 @@ pub(crate) enum SetMode {
     Shared,
 }
 
-/// Sets the mode of a file or directory.
+/// Sets the mode of a file.
 pub(crate) fn set(beneath: &Beneath, path: &ItemPath, mode: u32) -> io::Result<SetMode> {
     let item = beneath.pin(path)?;
     let stamp = Stamp::of(&item)?;
     match stamp.kind() {
-        FileType::Directory => {}
         FileType::RegularFile if stamp.links > 1 => return Ok(SetMode::Shared),
         FileType::RegularFile => {}
         _ => {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "neither a file nor a directory any more",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file any more"));
         }
     }
     set_pinned(&item, mode)?;
     Ok(SetMode::Done)
+}
+
+/// Sets the mode of a directory. What is none any more, or is gone, is left as it is.
+pub(crate) fn set_directory(beneath: &Beneath, path: &ItemPath, mode: u32) -> io::Result<()> {
+    let item = match beneath.pin(path) {
+        Err(error) if beneath::has_moved(&error) => return Ok(()),
+        result => result?,
+    };
+    if Stamp::of(&item)?.kind() == FileType::Directory { set_pinned(&item, mode) } else { Ok(()) }
 }
 
 /// A descriptor that only pins an item has no `fchmod`; its `/proc` name leads to exactly that item, by no path.

@@ -76,6 +76,11 @@ impl Stamp {
         self.mode & althing_protocol::manifest::MODE_MASK
     }
 
+    /// The same with other permission bits.
+    pub(crate) fn with_permissions(self, mode: u32) -> Self {
+        Self { mode: self.mode & !althing_protocol::manifest::MODE_MASK | mode, ..self }
+    }
+
     /// Whether this is the same item with the same content, as far as stamps can tell.
     pub(crate) fn is_unchanged(&self, other: &Self) -> bool {
         self.without_change_time() == other.without_change_time() && self.ctime == other.ctime

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::local::{Local, Observed};
 use super::{Core, Durable, Entity, saved};
-use crate::effect::{Applied, Captured, Depth, Fetched, Output, Scan, Source};
+use crate::effect::{Applied, Captured, Depth, Fetched, NotCaptured, Output, Scan, Source};
 use crate::event::{Event, Severity};
 use crate::fetch::Plan;
 use crate::hash::Hash;
@@ -132,7 +132,7 @@ impl Entity {
             local.drifting = None;
         }
         self.note_drift(core, name, seen, now);
-        self.looked(core, name);
+        self.looked(name);
     }
 
     fn note_drift(&mut self, core: &mut Core, name: &str, seen: Option<Hash>, now: Instant) {
@@ -156,7 +156,7 @@ impl Entity {
         }
     }
 
-    pub(super) fn captured(&mut self, core: &mut Core, capture: u64, result: Result<Captured, String>) {
+    pub(super) fn captured(&mut self, core: &mut Core, capture: u64, result: Result<Captured, NotCaptured>) {
         let adopting = self.locals.iter_mut().find(|(_, local)| local.capturing == Some(capture));
         let Some((name, local)) = adopting else {
             self.operation_captured(core, capture, result);
@@ -168,7 +168,7 @@ impl Entity {
                 let name = name.clone();
                 self.hold(core, &name, captured.root, captured.extent);
             }
-            Err(why) => {
+            Err(NotCaptured::Changing(why) | NotCaptured::Refused(why) | NotCaptured::Failed(why)) => {
                 local.retry = Some(core.now.mono + RETRY);
                 local.error = Some(why);
             }
@@ -481,7 +481,7 @@ impl Entity {
     }
 
     /// What this member promises to hold: its own staged content, the author's, or what is to be adopted.
-    fn publish_holding(&mut self, core: &mut Core, name: &str) {
+    pub(super) fn publish_holding(&mut self, core: &mut Core, name: &str) {
         let Some(application) = self.state.applications.get(name) else { return };
         let basis = application.basis;
         let Some(local) = self.locals.get(name) else { return };

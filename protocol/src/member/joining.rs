@@ -61,14 +61,7 @@ impl Member {
         let text = format!("entity {}", entity.state.name);
         let kind = if entering.founded { "entity.founded" } else { "entity.joined" };
         self.core.event(Event::new(Severity::Info, kind, text));
-        let outcome = Outcome::Member {
-            entity: entity.state.name.clone(),
-            id: entity.state.entity,
-            member: entering.name,
-            voters: entity.state.voters().count() as u64,
-            majority: entity.state.quorum() as u64,
-        };
-        self.core.out.push(Output::Reply { request: entering.request, reply: Ok(outcome) });
+        entity.entering = Some(entering);
         self.entity = Some(Box::new(entity));
     }
 
@@ -176,8 +169,25 @@ impl Entity {
         self.originate(core, super::operation::SYSTEM, Change::Admit(request.clone()))
     }
 
+    /// Whoever asked for `init` or `join` has the answer when this member counts.
+    fn attend_entering(&mut self, core: &mut Core) {
+        if !self.state.is_voter(&core.me()) {
+            return;
+        }
+        let Some(entering) = self.entering.take() else { return };
+        let outcome = Outcome::Member {
+            entity: self.state.name.clone(),
+            id: self.state.entity,
+            member: entering.name,
+            voters: self.state.voters().count() as u64,
+            majority: self.state.quorum() as u64,
+        };
+        core.out.push(Output::Reply { request: entering.request, reply: Ok(outcome) });
+    }
+
     /// Answers strangers whose admission was settled or has failed.
     pub(super) fn attend_joining(&mut self, core: &mut Core) {
+        self.attend_entering(core);
         let waiting: Vec<_> = self.waiting.iter().map(|(ticket, who)| (*ticket, *who)).collect();
         for (ticket, (intent, newcomer)) in waiting {
             if self.state.member(&newcomer).is_some() {

@@ -4,7 +4,7 @@
 use super::voting::Fate;
 use super::{Core, Entity};
 use crate::control::{Code, Outcome, Progress, Refusal, Reply};
-use crate::effect::{Captured, Depth, Output, Source};
+use crate::effect::{Captured, Depth, NotCaptured, Output, Source};
 use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::record::{Change, Policy};
@@ -79,6 +79,10 @@ pub(super) struct Operation {
     told: Option<Progress>,
     /// A look at the tree was asked for.
     looking: bool,
+    /// Members whose Holdings were the evidence.
+    holders: usize,
+    /// The window was open here: if it is not any more, somebody closed it.
+    opened: bool,
 }
 
 impl Operation {
@@ -129,6 +133,8 @@ impl Entity {
             lost: None,
             told: None,
             looking: false,
+            holders: 0,
+            opened: false,
         };
         let clash = self
             .operations
@@ -137,6 +143,13 @@ impl Entity {
         if clash {
             let text = "another request for this application is under way on this member";
             self.reply(core, request, Err(Refusal::new(Code::Busy, text)));
+            return;
+        }
+        let votes = matches!(operation.goal, Goal::Settle { .. });
+        if let Err(refusal) =
+            self.check_majority(core).or_else(|refusal| if votes { Err(refusal) } else { Ok(()) })
+        {
+            self.reply(core, request, Err(refusal));
             return;
         }
         if let Some(change) = first {
@@ -223,7 +236,7 @@ impl Entity {
         &mut self,
         core: &mut Core,
         capture: u64,
-        result: Result<Captured, String>,
+        result: Result<Captured, NotCaptured>,
     ) {
         let found = self.operations.values_mut().find(|operation| operation.capture == Some(capture));
         let Some(operation) = found else { return };
@@ -235,17 +248,20 @@ impl Entity {
                 operation.captured = Some(captured.clone());
                 self.hold(core, &name, captured.root, captured.extent);
             }
-            Err(why) => self.finish(core, request, Err(Refusal::new(Code::Changing, why))),
+            Err(NotCaptured::Changing(why)) => {
+                self.finish(core, request, Err(Refusal::new(Code::Changing, why)))
+            }
+            Err(NotCaptured::Refused(why)) => self.finish(core, request, Err(Refusal::new(Code::Input, why))),
+            Err(NotCaptured::Failed(why)) => self.finish(core, request, Err(Refusal::new(Code::Failed, why))),
         }
     }
 
     /// The application was scanned: who waited for that has the answer.
-    pub(super) fn looked(&mut self, core: &mut Core, name: &str) {
+    pub(super) fn looked(&mut self, name: &str) {
         let waiting = self.operations.values_mut().filter(
             |operation| matches!(&operation.goal, Goal::Look { application, .. } if application == name),
         );
         waiting.for_each(|operation| operation.looking = false);
-        let _ = core;
     }
 
     pub(super) fn attend_operations(&mut self, core: &mut Core) {
@@ -442,10 +458,15 @@ impl Entity {
             let change = Change::Create { application: name, root, policy };
             return self.go_on(core, operation, change);
         };
-        if let Some(next) = self.settled_by_now(operation, &state, &name) {
+        if let Some(next) = self.settled_by_now(core, operation, &state, &name) {
             return next;
         }
-        if self.own_window(core, &name).is_none() {
+        if self.own_window(core, &name).is_some() {
+            operation.opened = true;
+        } else {
+            if operation.opened {
+                return window_closed(&name).into();
+            }
             if content == Content::Staged || state.window.is_some() {
                 return self.window_in_the_way(core, &name).into();
             }
@@ -468,6 +489,7 @@ impl Entity {
         }
         let evidence = self.evidence(&name, &captured.root);
         let (have, need) = (evidence.len(), self.state.content_quorum());
+        operation.holders = have;
         self.progress(core, operation, "hold", have, self.state.voters().count());
         if have < need {
             return Next::Wait;
@@ -480,7 +502,7 @@ impl Entity {
         if operation.captured.is_some() {
             return;
         }
-        let staged = self.local(name).and_then(|local| local.staged);
+        let staged = self.own_staged(core, name);
         match content {
             Content::From(source) => self.capture(core, operation, name, source.clone()),
             Content::Earlier(root, extent) => {
@@ -496,6 +518,17 @@ impl Entity {
         }
     }
 
+    /// What this member's window stages; after a start, what it promised to hold for it.
+    fn own_staged(&self, core: &Core, name: &str) -> Option<Hash> {
+        let local = self.local(name)?;
+        let promised = || {
+            let settled = self.state.applications.get(name).and_then(Application::root_hash);
+            let holding = self.holding_of(&core.me(), name)?;
+            (Some(holding.root) != settled && local.held.contains_key(&holding.root)).then_some(holding.root)
+        };
+        local.staged.or_else(promised)
+    }
+
     fn go_on(&mut self, core: &mut Core, operation: &mut Operation, change: Change) -> Next {
         match self.originate(core, &operation.by.clone(), change) {
             Ok(id) => {
@@ -508,15 +541,20 @@ impl Entity {
     }
 
     /// Whether the chain, since this operation began, settled what it captured.
-    fn settled_by_now(&self, operation: &Operation, state: &Application, name: &str) -> Option<Next> {
+    fn settled_by_now(
+        &self,
+        core: &Core,
+        operation: &Operation,
+        state: &Application,
+        name: &str,
+    ) -> Option<Next> {
         let captured = operation.captured.as_ref()?;
-        let revision = state.settled()?;
-        if revision.epoch <= operation.epoch || revision.root != captured.root || state.window.is_some() {
-            return None;
-        }
+        // Others may have opened a window or settled something newer by the time this member looks.
+        let revision = state.revisions.iter().find(|revision| {
+            revision.epoch > operation.epoch && revision.root == captured.root && revision.from == core.me()
+        })?;
         let of = self.state.voters().count() as u64;
-        let held = |id| self.list_of(id, name).is_some() && self.liveness_known(id);
-        let holders = self.state.voters().filter(|voter| held(&voter.id)).count() as u64;
+        let holders = operation.holders as u64;
         Some(Next::Done(Ok(Outcome::Settled {
             application: name.to_owned(),
             revision: revision.number,
@@ -525,10 +563,6 @@ impl Entity {
             holders,
             of,
         })))
-    }
-
-    fn liveness_known(&self, id: &crate::identity::MemberId) -> bool {
-        self.overlay.peers().contains(id) || self.liveness.age(id, Instant::default()).is_none()
     }
 
     /// Members that show other content at the root of an application that was never settled [25].
@@ -619,7 +653,7 @@ impl Entity {
             .fact("member", &on)
             .fact("by", &window.by)
             .fact("reason", &window.reason)
-            .fact("closes_at_unix_ms", window.expires.0)
+            .fact("closes_at", window.expires.rfc3339())
             .try_("see what is staged there", &format!("althing update status {name}"))
             .try_("close it now", &format!("althing update abort {name} --on {on}"))
     }
@@ -664,6 +698,11 @@ impl Entity {
 pub(super) fn no_window(name: &str) -> Refusal {
     Refusal::new(Code::NoWindow, format!("no update window for {name} is open on this member"))
         .try_("open one", &format!("althing update open {name}"))
+}
+
+fn window_closed(name: &str) -> Refusal {
+    let text = format!("the update window for {name} was closed before the content was settled");
+    Refusal::new(Code::NoWindow, text).try_("see who closed it", &format!("althing events --app {name}"))
 }
 
 pub(super) fn no_application(name: &str) -> Refusal {

@@ -70,6 +70,21 @@ impl Entity {
                 let reason = "first content".to_owned();
                 (Goal::Settle { application, content, reason, create, replace }, None)
             }
+            Command::Verify { application } => {
+                return self.start_looking(core, request, by, application, false);
+            }
+            Command::Repair { application } => {
+                return self.start_looking(core, request, by, application, true);
+            }
+            other => self.content_command(core, other)?,
+        };
+        self.begin(core, request, by, goal, change);
+        Ok(())
+    }
+
+    /// The commands about windows and content.
+    fn content_command(&self, core: &Core, command: Command) -> Result<(Goal, Option<Change>), Refusal> {
+        Ok(match command {
             Command::Open { application, lasts, reason } => {
                 self.known(&application)?;
                 if lasts > limits::WINDOW_MAX {
@@ -97,9 +112,9 @@ impl Entity {
                 }
                 (done(), Some(Change::Abort { application }))
             }
-            Command::Deploy { application, source, reason } => {
+            Command::Deploy { application, source, reason, replace } => {
                 self.known(&application)?;
-                (settle(application, Content::From(source), reason, false), None)
+                (settle(application, Content::From(source), reason, replace), None)
             }
             Command::Rollback { application, to } => self.rollback(application, to)?,
             Command::Pause { application, lasts } => {
@@ -107,15 +122,8 @@ impl Entity {
                 let until = lasts.map(|lasts| core.now.wall + lasts);
                 (done(), Some(Change::Pause { application, until }))
             }
-            Command::Verify { application } => {
-                return self.start_looking(core, request, by, application, false);
-            }
-            Command::Repair { application } => {
-                return self.start_looking(core, request, by, application, true);
-            }
-        };
-        self.begin(core, request, by, goal, change);
-        Ok(())
+            _ => return Err(Refusal::new(Code::Input, "not a command for a member of an entity")),
+        })
     }
 
     fn start_looking(

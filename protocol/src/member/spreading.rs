@@ -230,7 +230,7 @@ impl Entity {
             }
             Statement::Report(_)
             | Statement::Intent(_)
-            | Statement::Withdrawn(_)
+            | Statement::Withdrawn(..)
             | Statement::List(_)
             | Statement::Holding(_)
             | Statement::Holds(_) => {}
@@ -260,7 +260,9 @@ impl Entity {
                     intent.seen + limits::INTENT_EPOCHS < deciding || core.now.wall - intent.at > INTENT_LIFE;
                 !settled && !old
             }
-            Statement::Withdrawn(id) => !self.state.recent.contains_key(id),
+            Statement::Withdrawn(id, at) => {
+                !self.state.recent.contains_key(id) && core.now.wall - *at <= INTENT_LIFE
+            }
             Statement::List(list) => self.state.applications.contains_key(&list.application),
             Statement::Holding(holding) => {
                 let application = self.state.applications.get(&holding.application);

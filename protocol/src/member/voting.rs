@@ -397,7 +397,7 @@ impl Entity {
             let Some(intent) = checked.intent() else { continue };
             let origin = self.state.name_of(&checked.author());
             if let Some(event) = self.describe(before, &origin, intent) {
-                core.event(event);
+                core.event(event.settled(self.state.epoch));
             }
         }
     }
@@ -462,8 +462,9 @@ impl Entity {
 
     /// Takes an intent of ours back; it may still be settled if others have begun to vote for it.
     pub(super) fn withdraw(&mut self, core: &mut Core, id: crate::statement::Id16) {
-        if self.board.get(&core.me(), &Slot::Intent(id)).is_some() {
-            self.publish(core, Statement::Withdrawn(id));
+        let held = self.board.get(&core.me(), &Slot::Intent(id));
+        if let Some(at) = held.and_then(Checked::intent).map(|intent| intent.at) {
+            self.publish(core, Statement::Withdrawn(id, at));
         }
     }
 }

@@ -73,7 +73,9 @@ impl Disk {
     /// Settled records after an epoch, in order.
     pub(crate) fn chain(&self, after: u64) -> impl Iterator<Item = Link> {
         let from = (Family::Chain, (after + 1).to_be_bytes().to_vec());
-        self.durable.range(from..).filter_map(|(_, bytes)| althing_protocol::member::saved::read_link(bytes).ok())
+        self.durable
+            .range(from..)
+            .filter_map(|(_, bytes)| althing_protocol::member::saved::read_link(bytes).ok())
     }
 
     /// Everything durable, to put it back later.

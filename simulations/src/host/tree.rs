@@ -146,8 +146,11 @@ pub(crate) fn random(rng: &mut Rng) -> Tree {
 /// What an administrator or a disk does to a tree behind everybody's back; `None` removes all of it.
 pub(crate) fn meddle(tree: &Tree, rng: &mut Rng) -> Option<Tree> {
     let mut tree = tree.clone();
-    let files: Vec<ItemPath> =
-        tree.iter().filter(|(_, item)| matches!(item, Item::File { .. })).map(|(path, _)| path.clone()).collect();
+    let files: Vec<ItemPath> = tree
+        .iter()
+        .filter(|(_, item)| matches!(item, Item::File { .. }))
+        .map(|(path, _)| path.clone())
+        .collect();
     let some = rng.pick(&files).cloned();
     match (rng.below(8), some) {
         (0 | 1, Some(path)) => drop(tree.insert(path, file(rng))),

@@ -21,7 +21,8 @@ pub(super) fn settled(world: &mut World, at: usize, link: &Link) {
         return world.violate("§5.5.2", format!("{name} settles a record under another's name"));
     }
     let Some(parent) = world.reference.chain.get(&epoch.wrapping_sub(1)).cloned() else {
-        return world.violate("§5.5.2", format!("{name} settles epoch {epoch} and nobody settled the one before"));
+        return world
+            .violate("§5.5.2", format!("{name} settles epoch {epoch} and nobody settled the one before"));
     };
     if let Err(why) = count(world, at, link, &parent) {
         return world.violate("§5.5.11", format!("{name} settles epoch {epoch}: {why}"));
@@ -46,7 +47,8 @@ fn grow(world: &mut World, name: &str, link: &Link, parent: &Settled) {
     let state = match parent.state.after(&parent.record, &record, scheme) {
         Ok(state) => state,
         Err(invalid) => {
-            return world.violate("§5.5.2", format!("{name} settles an invalid record of epoch {epoch}: {invalid}"));
+            return world
+                .violate("§5.5.2", format!("{name} settles an invalid record of epoch {epoch}: {invalid}"));
         }
     };
     if link.certificate.round > 0 {
@@ -69,7 +71,8 @@ fn count(world: &World, at: usize, link: &Link, parent: &Settled) -> Result<(), 
     let mut voters: BTreeSet<MemberId> = BTreeSet::new();
     for signed in &link.certificate.votes {
         let scheme = world.hosts[at].identity.scheme();
-        let checked = Checked::check(signed.clone(), &state.entity, scheme).map_err(|fault| fault.to_string())?;
+        let checked =
+            Checked::check(signed.clone(), &state.entity, scheme).map_err(|fault| fault.to_string())?;
         let vote = checked.vote().ok_or("something else than a vote in a certificate")?;
         let about = vote.epoch == link.certificate.epoch
             && vote.round == link.certificate.round

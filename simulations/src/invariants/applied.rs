@@ -8,7 +8,10 @@ use crate::world::World;
 pub(super) fn applies(world: &mut World, at: usize, application: &str, root: &Hash, epoch: u64) {
     let name = world.hosts[at].name.clone();
     if !world.reference.knows(application, root) {
-        world.violate("§5.5.4", format!("{name} applies {} to {application}, which nobody settled", root.short()));
+        world.violate(
+            "§5.5.4",
+            format!("{name} applies {} to {application}, which nobody settled", root.short()),
+        );
     }
     let lacking = world.hosts[at].content.lacking(&world.library, root).len();
     if lacking > 0 || world.library.directory(root).is_none() {

@@ -25,11 +25,16 @@ pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
             }
             Change::Adopt { application, root, .. } => {
                 let edited = world.invariants.edited.get(&(application.clone(), *root));
-                let on = |id| edited.is_some_and(|edited| world.by_id.get(id).is_some_and(|at| edited.contains(at)));
+                let on = |id| {
+                    edited.is_some_and(|edited| world.by_id.get(id).is_some_and(|at| edited.contains(at)))
+                };
                 let count = before.voters().filter(|voter| on(&voter.id)).count();
                 let voters = before.voters().count();
                 if count * 2 <= voters {
-                    let text = format!("{} of {application} was adopted, and {count} of {voters} had it", root.short());
+                    let text = format!(
+                        "{} of {application} was adopted, and {count} of {voters} had it",
+                        root.short()
+                    );
                     world.violate("§5.5.10", text);
                 }
                 world.count("the drift of a majority was adopted");

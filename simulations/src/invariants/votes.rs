@@ -29,7 +29,10 @@ pub(super) fn sent(world: &mut World, at: usize, vote: &Vote) {
     let earlier = world.invariants.sent.entry(at).or_default().votes.insert(place, vote.value);
     if let Some(earlier) = earlier {
         if earlier != vote.value {
-            world.violate("§5.5.3", format!("{name} votes {:?} and voted {earlier:?} in {place:?}", vote.value));
+            world.violate(
+                "§5.5.3",
+                format!("{name} votes {:?} and voted {earlier:?} in {place:?}", vote.value),
+            );
         }
         return;
     }
@@ -39,7 +42,10 @@ pub(super) fn sent(world: &mut World, at: usize, vote: &Vote) {
         Step::Precommit => promise.precommits.get(&vote.round).copied(),
     });
     if durable != Some(vote.value) {
-        world.violate("§5.5.3", format!("{name} sends a vote that is not on its disk: {vote:?}, there is {durable:?}"));
+        world.violate(
+            "§5.5.3",
+            format!("{name} sends a vote that is not on its disk: {vote:?}, there is {durable:?}"),
+        );
     }
     if !world.hosts[at].member.as_ref().is_some_and(|member| member.may_vote()) {
         world.violate("§5.5.11", format!("{name} votes and may not: {vote:?}"));
@@ -58,20 +64,22 @@ fn read(writes: &[Write]) -> Option<Promise> {
 /// A promise is on its way to the disk.
 pub(super) fn written(world: &mut World, at: usize, writes: &[Write]) {
     let Some(promise) = read(writes) else { return };
-    let name = world.hosts[at].name.clone();
+    let same_epoch = |before: &Promise| before.epoch == promise.epoch;
+    let durable = world.hosts[at].disk.promise.clone();
     let sent = world.invariants.sent.entry(at).or_default();
-    let from = match sent.written.replace(promise.clone()) {
-        Some(before) if before.epoch == promise.epoch => before.round,
-        _ => 0,
-    };
-    let before = world.hosts[at].disk.promise.clone().filter(|before| before.epoch == promise.epoch);
-    for round in promise.precommits.keys() {
-        let known = before.as_ref().is_some_and(|before| before.precommits.contains_key(round));
-        if !known && (*round > promise.round || (*round < from && before.is_some())) {
-            let text = format!("{name} precommits in round {round}, and is in round {}", promise.round);
-            return world.violate("§5.5.3", text);
-        }
+    let before = sent.written.replace(promise.clone()).or(durable).filter(same_epoch).unwrap_or_default();
+    let fresh = promise.precommits.keys().filter(|round| !before.precommits.contains_key(round));
+    let bad = fresh.filter(|round| **round < before.round || **round > promise.round).copied().next();
+    if let Some(round) = bad {
+        let name = world.hosts[at].name.clone();
+        let text = format!("{name} precommits in round {round}, and is in round {}", promise.round);
+        world.violate("§5.5.3", text);
     }
+}
+
+/// A crash: what was written and not durable never was.
+pub(super) fn crashed(world: &mut World, at: usize) {
+    world.invariants.sent.entry(at).or_default().written = None;
 }
 
 /// A promise is durable.

@@ -25,7 +25,9 @@ pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
         let bad = match &intent.change {
             Change::Open { application, .. } => open.insert(application.clone(), author).is_some(),
             Change::Commit { application, .. } => open.remove(application) != Some(author),
-            Change::Abort { application } | Change::Expire { application } => open.remove(application).is_none(),
+            Change::Abort { application } | Change::Expire { application } => {
+                open.remove(application).is_none()
+            }
             Change::Adopt { application, .. } => open.contains_key(application),
             Change::Remove { member } => {
                 open.retain(|_, author| author != member);
@@ -34,7 +36,8 @@ pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
             _ => false,
         };
         if bad {
-            let text = format!("epoch {} does to a window what it may not: {:?}", record.epoch, intent.change);
+            let text =
+                format!("epoch {} does to a window what it may not: {:?}", record.epoch, intent.change);
             return world.violate("§5.5.6", text.chars().take(200).collect::<String>());
         }
     }

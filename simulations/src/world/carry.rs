@@ -105,7 +105,8 @@ impl World {
 
     fn disk_delay(&mut self, at: usize) -> u64 {
         let slow = self.faults.slow_disks && self.rng.chance(50);
-        let base = MS / 5 + self.rng.below(4 * MS) + if at % 4 == 3 && self.faults.slow_disks { 20 * MS } else { 0 };
+        let base =
+            MS / 5 + self.rng.below(4 * MS) + if at % 4 == 3 && self.faults.slow_disks { 20 * MS } else { 0 };
         base + if slow { self.rng.below(800 * MS) } else { 0 }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use althing_protocol::effect::{Applied, Captured, Fetched, Input, Place, Scan, Source, Want};
+use althing_protocol::effect::{Applied, Captured, Fetched, Input, NotCaptured, Place, Scan, Source, Want};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::manifest::Manifest;
@@ -123,8 +123,8 @@ impl World {
         let moved = version.is_some_and(|version| self.hosts[at].live(application).version != version);
         let manifest = tree.and_then(|tree| Manifest::from_items(&tree).ok());
         let result = match manifest {
-            None => Err("there is nothing to capture".to_owned()),
-            Some(_) if moved => Err("the tree changes while it is read".to_owned()),
+            None => Err(NotCaptured::Refused("there is nothing to capture".to_owned())),
+            Some(_) if moved => Err(NotCaptured::Changing("the tree changes while it is read".to_owned())),
             Some(manifest) => {
                 self.library.learn(&manifest);
                 for piece in self.library.pieces(&manifest.root) {
@@ -149,7 +149,8 @@ impl World {
     ) {
         let life = self.hosts[at].life;
         let from = from.and_then(|id| self.by_id.get(&id).copied());
-        let bytes: u64 = wants.iter().map(|want| if let Want::File(_, size) = want { *size } else { 500 }).sum();
+        let bytes: u64 =
+            wants.iter().map(|want| if let Want::File(_, size) = want { *size } else { 500 }).sum();
         let after = match from {
             None => MS + self.rng.below(20 * MS),
             Some(from) if self.network.is_usable(at, from).is_some() => {
@@ -174,7 +175,9 @@ impl World {
         }
         let mut result = Fetched::default();
         let reachable = from.is_none_or(|from| {
-            self.hosts[from].is_up() && self.network.is_usable(at, from).is_some() && self.network.is_open(at, from)
+            self.hosts[from].is_up()
+                && self.network.is_usable(at, from).is_some()
+                && self.network.is_open(at, from)
         });
         let here = if from.is_none() { self.live_pieces(at, application) } else { BTreeSet::new() };
         for want in wants {
@@ -216,9 +219,13 @@ impl World {
         let have = self.hosts[at].live(&application).manifest().unwrap_or_else(Manifest::empty);
         let want = self.library.manifest(&root);
         let differences = want.and_then(|want| repair::diff(&have, &want).ok());
-        let Some(differences) = differences.filter(|_| self.hosts[at].live(&application).journal.is_none()) else {
+        let Some(differences) = differences.filter(|_| self.hosts[at].live(&application).journal.is_none())
+        else {
             let result = Err("an apply is under way, or the content is not complete".to_owned());
-            return self.schedule(MS, Event::Give { host: at, life, input: Box::new(Input::Applied { apply, result }) });
+            return self.schedule(
+                MS,
+                Event::Give { host: at, life, input: Box::new(Input::Applied { apply, result }) },
+            );
         };
         let actions = repair::actions(&differences).actions.into();
         let journal = Journal { apply, life, root, actions, changed: 0, trashed: 0 };

@@ -51,7 +51,8 @@ impl World {
 
     pub(super) fn join(&mut self, newcomer: usize, addresses: &[Address], bytes: &[u8]) {
         let life = self.hosts[newcomer].life;
-        let at = |address: &Address| self.hosts.iter().position(|host| host.address.control == address.control);
+        let at =
+            |address: &Address| self.hosts.iter().position(|host| host.address.control == address.control);
         let reachable = |host: &usize| self.hosts[*host].is_up() && self.network.is_open(newcomer, *host);
         match addresses.iter().filter_map(at).find(reachable) {
             Some(at) => {

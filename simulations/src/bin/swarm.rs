@@ -1,0 +1,165 @@
+//! Runs many seeds: `swarm --seeds A..B [--members N] [--minutes M] [--mutation NAME] [--quiet] [--json] [--timeline]`.
+//!
+//! Uses every processor; prints one line for each failing seed with the command that replays it, and how often each
+//! interesting thing happened. Exit code 1 if anything was violated.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use althing_simulations::{Options, Outcome, simulate};
+
+/// What the command line asks for.
+struct Arguments {
+    from: u64,
+    to: u64,
+    options: Options,
+    mutation: Option<String>,
+    timeline: bool,
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = match parse(std::env::args().skip(1).collect()) {
+        Ok(arguments) => arguments,
+        Err(why) => {
+            eprintln!(
+                "{why}\nusage: swarm --seeds A..B [--members N] [--minutes M] [--mutation NAME] [--quiet] [--json] [--timeline]"
+            );
+            return ExitCode::from(64);
+        }
+    };
+    std::panic::set_hook(Box::new(|_| {}));
+    let started = Instant::now();
+    let outcomes = run(&arguments);
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.violations.is_empty()).collect();
+    for outcome in &failed {
+        show(&arguments, outcome);
+    }
+    if arguments.timeline && failed.is_empty() {
+        outcomes.iter().for_each(timeline);
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string(&outcomes).unwrap_or_default());
+    } else {
+        summary(&outcomes, failed.len(), started.elapsed().as_secs_f64());
+    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn parse(words: Vec<String>) -> Result<Arguments, String> {
+    let mut arguments = Arguments {
+        from: 1,
+        to: 11,
+        options: Options::default(),
+        mutation: None,
+        timeline: false,
+        json: false,
+    };
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        let bad = |error: &dyn std::fmt::Display| format!("{word}: {error}");
+        match word.as_str() {
+            "--seeds" => {
+                let range = value()?;
+                let (from, to) = range.split_once("..").ok_or("--seeds needs A..B")?;
+                arguments.from = from.parse().map_err(|error| bad(&error))?;
+                arguments.to = to.parse().map_err(|error| bad(&error))?;
+            }
+            "--members" => arguments.options.members = value()?.parse().map_err(|error| bad(&error))?,
+            "--minutes" => {
+                let minutes: f64 = value()?.parse().map_err(|error| bad(&error))?;
+                arguments.options.hours = minutes / 60.0;
+            }
+            "--mutation" => {
+                let name = value()?;
+                arguments.options.mutation = Some(name.parse()?);
+                arguments.mutation = Some(name);
+            }
+            "--quiet" => arguments.options.faults = false,
+            "--timeline" => arguments.timeline = true,
+            "--json" => arguments.json = true,
+            other => return Err(format!("{other} is not an option")),
+        }
+    }
+    Ok(arguments)
+}
+
+/// Runs the seeds on all processors; the outcomes are in the order of the seeds.
+fn run(arguments: &Arguments) -> Vec<Outcome> {
+    let next = AtomicU64::new(arguments.from);
+    let outcomes = Mutex::new(BTreeMap::new());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= arguments.to {
+                        break;
+                    }
+                    let mut outcome = simulate(&Options { seed, ..arguments.options });
+                    if outcome.violations.is_empty() && !arguments.timeline {
+                        outcome.timeline = Vec::new();
+                    }
+                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, outcome);
+                }
+            });
+        }
+    });
+    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+/// One failing seed.
+fn show(arguments: &Arguments, outcome: &Outcome) {
+    if arguments.timeline {
+        timeline(outcome);
+    }
+    for violation in &outcome.violations {
+        println!(
+            "seed {}: {} at {:.3} s, step {}: {}",
+            outcome.seed, violation.clause, violation.seconds, violation.step, violation.text
+        );
+    }
+    let mutation = arguments.mutation.as_ref().map(|name| format!(" --mutation {name}")).unwrap_or_default();
+    println!(
+        "  replay: cargo run --release -p althing-simulations --bin swarm -- --seeds {}..{} --members {} --minutes {}{mutation} --timeline",
+        outcome.seed,
+        outcome.seed + 1,
+        arguments.options.members,
+        arguments.options.hours * 60.0
+    );
+}
+
+fn timeline(outcome: &Outcome) {
+    for entry in &outcome.timeline {
+        println!("{:9.3} {:4} {}", entry.seconds, entry.host, entry.text);
+    }
+}
+
+fn summary(outcomes: &[Outcome], failed: usize, elapsed: f64) {
+    let mut sometimes: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for outcome in outcomes {
+        for (what, count) in &outcome.sometimes {
+            let entry = sometimes.entry(what).or_default();
+            entry.0 += count;
+            entry.1 += 1;
+        }
+    }
+    for (what, (count, seeds)) in sometimes {
+        println!("{count:>9} in {seeds:>5} seeds  {what}");
+    }
+    let events: u64 = outcomes.iter().map(|outcome| outcome.events).sum();
+    let messages: u64 = outcomes.iter().map(|outcome| outcome.messages).sum();
+    let seconds: f64 = outcomes.iter().map(|outcome| outcome.seconds).sum();
+    println!(
+        "{} seeds, {failed} failed, {elapsed:.1} s; {events} events ({:.0} a second), {messages} messages, {:.1} hours simulated ({:.0} times real time)",
+        outcomes.len(),
+        events as f64 / elapsed,
+        seconds / 3600.0,
+        seconds / elapsed
+    );
+}
