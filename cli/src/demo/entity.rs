@@ -167,7 +167,7 @@ impl Entity {
     /// What deploys the source.
     pub(super) fn deployment(&self) -> Command {
         let source = Source::Directory(self.source().to_string_lossy().into_owned());
-        Command::Deploy { application: SITE.to_owned(), source, reason: "demo".to_owned() }
+        Command::Deploy { application: SITE.to_owned(), source, reason: "demo".to_owned(), replace: false }
     }
 
     /// Cuts a member off from these others; from nobody, if there are none.
