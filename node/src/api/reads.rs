@@ -1,8 +1,15 @@
 //! Calls that only look.
 
+use std::sync::Arc;
+
 use althing_protocol::control::{Code, Refusal};
-use althing_protocol::view::{AppView, Version};
+use althing_protocol::effect::Family;
+use althing_protocol::member::Member;
+use althing_protocol::member::saved::read_link;
+use althing_protocol::view::{AppView, CertificateView, Version};
 use serde_json::json;
+
+use crate::daemon::Live;
 
 use super::{Answered, Api, Call, document, no_application, no_member, not_in_entity};
 
@@ -71,11 +78,43 @@ impl Api {
 
     async fn votes(&self, app: Option<String>) -> Answered {
         let wanted = app.clone();
-        let votes = self.view(move |member, _| member.votes(wanted.as_deref())).await?;
+        let mut votes = self.view(move |member, _| member.votes(wanted.as_deref())).await?;
+        for votes in votes.applications.iter_mut().filter(|votes| votes.certificate.is_none()) {
+            votes.certificate = self.certificate(&votes.application).await?;
+        }
         match app {
             Some(app) if votes.applications.is_empty() => Err(no_application(&app)),
             _ => document("althing.votes/1", &votes),
         }
+    }
+
+    /// What proves the revision in force, from the chain: the member itself has the newest certificate only.
+    async fn certificate(&self, application: &str) -> Result<Option<CertificateView>, Refusal> {
+        let wanted = application.to_owned();
+        let settled = self.view(move |member, _| member.state().map(|_| member.history(&wanted))).await?;
+        let Some(epoch) = settled.and_then(|history| Some(history.revisions.first()?.epoch)) else {
+            return Ok(None);
+        };
+        let store = Arc::clone(&self.shared.store);
+        let read = move || store.read_from(Family::Chain, &epoch.to_be_bytes(), 1);
+        let found = tokio::task::spawn_blocking(read).await;
+        let links = found.map_err(failed)?.map_err(failed)?;
+        let Some((_, bytes)) = links.first() else { return Ok(None) };
+        let certificate = read_link(bytes).map_err(failed)?.certificate;
+        if certificate.epoch != epoch {
+            // This member joined later and has not read so far back.
+            return Ok(None);
+        }
+        let named = move |member: &Member, _: &Live| {
+            let state = member.state()?;
+            Some(CertificateView {
+                epoch: certificate.epoch,
+                round: certificate.round,
+                record: certificate.value,
+                signed_by: certificate.votes.iter().map(|vote| state.name_of(&vote.author)).collect(),
+            })
+        };
+        self.view(named).await.map(Some)
     }
 
     async fn why(&self, subject: Option<String>) -> Answered {
@@ -92,6 +131,10 @@ impl Api {
         };
         document("althing.why/1", &why.ok_or_else(unknown)?)
     }
+}
+
+fn failed(error: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Code::Failed, error.to_string())
 }
 
 /// A parameter that must be there.

@@ -13,8 +13,11 @@ use super::limits::{STRANGER_JOINING, STRANGER_STAY};
 struct Stranger {
     key: PeerKey,
     until: Instant,
-    /// Its join request is with the daemon.
+    /// It has asked to join: it closes this connection when it has read the answer. Closing it here could lose an
+    /// answer that is on its way.
     joining: bool,
+    /// Its join request is with the daemon.
+    waiting: bool,
 }
 
 /// All of them. The gate bounds their number.
@@ -26,13 +29,13 @@ pub(super) struct Strangers {
 impl Strangers {
     /// Somebody came in.
     pub(super) fn came(&mut self, connection: ConnectionId, key: PeerKey, now: Instant) {
-        let stranger = Stranger { key, until: now + STRANGER_STAY, joining: false };
+        let stranger = Stranger { key, until: now + STRANGER_STAY, joining: false, waiting: false };
         self.connections.insert(connection, stranger);
     }
 
     /// A peer's connection turned out to be good for joining only. Its join request may be with the daemon.
     pub(super) fn demoted(&mut self, connection: ConnectionId, key: PeerKey, now: Instant) {
-        let stranger = Stranger { key, until: now + STRANGER_JOINING, joining: false };
+        let stranger = Stranger { key, until: now + STRANGER_JOINING, joining: false, waiting: false };
         self.connections.insert(connection, stranger);
     }
 
@@ -40,10 +43,10 @@ impl Strangers {
     /// that is no stranger's may always ask.
     pub(super) fn asks(&mut self, connection: ConnectionId, now: Instant) -> bool {
         let Some(stranger) = self.connections.get_mut(&connection) else { return true };
-        if stranger.joining {
+        if stranger.waiting {
             return false;
         }
-        stranger.joining = true;
+        (stranger.joining, stranger.waiting) = (true, true);
         stranger.until = now + STRANGER_JOINING;
         true
     }
@@ -51,7 +54,7 @@ impl Strangers {
     /// It was answered.
     pub(super) fn answered(&mut self, connection: ConnectionId, now: Instant) {
         if let Some(stranger) = self.connections.get_mut(&connection) {
-            stranger.joining = false;
+            stranger.waiting = false;
             stranger.until = now + STRANGER_STAY;
         }
     }
@@ -66,7 +69,7 @@ impl Strangers {
         self.select(|stranger| now >= stranger.until)
     }
 
-    /// The connections of `key` that do not wait for an answer.
+    /// The connections of `key` on which it never asked to join.
     pub(super) fn idle_of(&self, key: &PeerKey) -> Vec<ConnectionId> {
         self.select(|stranger| stranger.key == *key && !stranger.joining)
     }
@@ -96,5 +99,18 @@ mod tests {
         assert!(strangers.overdue(now + STRANGER_STAY).is_empty());
         strangers.answered(id, now);
         assert_eq!(strangers.overdue(now + STRANGER_STAY), [id]);
+    }
+
+    #[test]
+    fn an_answer_on_its_way_is_not_cut_off_when_the_stranger_becomes_a_peer() {
+        let (mut strangers, now) = (Strangers::default(), Instant::now());
+        let (asked, idle) = (ConnectionId::new_unchecked(1), ConnectionId::new_unchecked(2));
+        strangers.came(asked, [1; 32], now);
+        strangers.came(idle, [1; 32], now);
+        assert!(strangers.asks(asked, now));
+        assert_eq!(strangers.idle_of(&[1; 32]), [idle]);
+        strangers.answered(asked, now);
+        assert_eq!(strangers.idle_of(&[1; 32]), [idle]);
+        assert!(strangers.asks(asked, now), "it may ask again after its answer");
     }
 }
