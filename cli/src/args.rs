@@ -190,4 +190,7 @@ pub(crate) struct Run {
     /// Let tests cut this node's connections
     #[arg(long, hide = true)]
     pub(crate) allow_faults: bool,
+    /// Stop when standard input ends: with whoever holds the other end of it
+    #[arg(long, hide = true)]
+    pub(crate) until_eof: bool,
 }

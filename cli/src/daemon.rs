@@ -16,6 +16,9 @@ pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
         Some(listen) => listen,
         None => here::listen()?,
     };
+    if args.until_eof {
+        end::with_stdin()?;
+    }
     let config = althing_node::Config {
         dir: context.dir.clone(),
         listen,
@@ -39,10 +42,38 @@ pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
 /// There is no daemon in this program.
 #[cfg(not(feature = "daemon"))]
 pub(crate) fn run(_context: &Context, args: Run) -> Result<Exit> {
-    let Run { listen: _, bulk_listen: _, prefix: _, log: _, allow_faults: _ } = args;
+    let Run { listen: _, bulk_listen: _, prefix: _, log: _, allow_faults: _, until_eof: _ } = args;
     Err(crate::error::usage("this program was built without the daemon")
         .fact("built", "with --no-default-features: a client only")
         .into())
+}
+
+/// Ending together with the process that started this one.
+#[cfg(feature = "daemon")]
+mod end {
+    use std::io;
+    use std::time::Duration;
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use crate::error::Result;
+
+    /// How long an orderly end may take.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// The kernel closes a pipe however its other end died, by `kill -9` too.
+    pub(super) fn with_stdin() -> Result<()> {
+        let watch = || {
+            // An error says the same as the end.
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            if kill_process(getpid(), Signal::TERM).is_ok() {
+                std::thread::sleep(PATIENCE);
+            }
+            std::process::exit(1);
+        };
+        std::thread::Builder::new().name("until-eof".into()).spawn(watch)?;
+        Ok(())
+    }
 }
 
 /// What this machine can tell of itself.

@@ -82,8 +82,13 @@ impl FromStr for Hash {
 }
 
 /// Serialisation of fixed arrays of bytes: a byte string in CBOR, hexadecimal in JSON.
-pub(crate) fn serialize_bytes<S: Serializer>(bytes: &[u8], text: &str, to: S) -> Result<S::Ok, S::Error> {
-    if to.is_human_readable() { to.serialize_str(text) } else { to.serialize_bytes(bytes) }
+pub(crate) fn serialize_bytes<S: Serializer>(
+    bytes: &[u8],
+    text: impl FnOnce() -> String,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    // The text is made only where it is wanted: on the wire it would cost more than everything else.
+    if to.is_human_readable() { to.serialize_str(&text()) } else { to.serialize_bytes(bytes) }
 }
 
 /// The inverse of [`serialize_bytes`] in CBOR: exactly `N` bytes.
@@ -97,7 +102,7 @@ pub(crate) fn deserialize_array<'de, const N: usize, D: Deserializer<'de>>(
 
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        serialize_bytes(&self.0, &self.to_string(), to)
+        serialize_bytes(&self.0, || self.to_string(), to)
     }
 }
 

@@ -47,8 +47,7 @@ impl FromStr for MemberId {
 
 impl Serialize for MemberId {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let text = if to.is_human_readable() { self.to_string() } else { String::new() };
-        serialize_bytes(&self.0, &text, to)
+        serialize_bytes(&self.0, || self.to_string(), to)
     }
 }
 
@@ -73,8 +72,7 @@ impl fmt::Debug for SignatureBytes {
 
 impl Serialize for SignatureBytes {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let text = if to.is_human_readable() { crate::hash::hex(&self.0) } else { String::new() };
-        serialize_bytes(&self.0, &text, to)
+        serialize_bytes(&self.0, || crate::hash::hex(&self.0), to)
     }
 }
 

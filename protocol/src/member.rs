@@ -126,6 +126,8 @@ struct Entity {
     records: BTreeSet<Hash>,
     health_since: (crate::view::Health, Instant),
     told: BTreeSet<String>,
+    /// Members that are not heard, as it was logged.
+    away: BTreeSet<MemberId>,
 }
 
 /// After a start a voter says nothing that counts until enough others have told it the highest they hold of it
@@ -363,6 +365,7 @@ impl Entity {
             records,
             health_since: (crate::view::Health::Ok, core.now.mono),
             told: BTreeSet::new(),
+            away: BTreeSet::new(),
         }
     }
 
@@ -466,6 +469,19 @@ impl Entity {
         }
     }
 
+    /// Logs each member once when it is not heard any more.
+    fn tell_who_is_away(&mut self, core: &mut Core) {
+        let me = core.me();
+        for member in self.state.members.iter().filter(|member| member.id != me) {
+            if self.liveness.is_reachable(&member.id, core.now.mono) {
+                self.away.remove(&member.id);
+            } else if self.away.insert(member.id) {
+                let text = format!("{} is not heard", member.name);
+                core.event(Event::new(Severity::Warning, "member.unreachable", text).of(member.id));
+            }
+        }
+    }
+
     fn attend_conditions(&mut self, core: &mut Core) {
         let (reachable, quorum) = (self.reachable_voters(core), self.state.quorum());
         let total = self.state.voters().count();
@@ -476,15 +492,8 @@ impl Entity {
             );
             Event::new(Severity::Critical, "majority.lost", text)
         });
-        let members: Vec<(MemberId, String)> =
-            self.state.members.iter().map(|member| (member.id, member.name.clone())).collect();
-        let settled = core.now.mono - core.since > crate::liveness::SILENCE;
-        let me = core.me();
-        for (id, name) in members.into_iter().filter(|(id, _)| *id != me && settled) {
-            let away = !self.liveness.is_reachable(&id, core.now.mono);
-            self.tell(core, &format!("away/{id}"), away, || {
-                Event::new(Severity::Warning, "member.unreachable", format!("{name} is not heard")).of(id)
-            });
+        if core.now.mono - core.since > crate::liveness::SILENCE {
+            self.tell_who_is_away(core);
         }
         let health = self.own_health_state(core);
         if self.health_since.0 != health {

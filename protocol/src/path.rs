@@ -102,7 +102,7 @@ impl fmt::Debug for ItemPath {
 
 impl Serialize for ItemPath {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        crate::hash::serialize_bytes(&self.0, &self.lossy(), to)
+        crate::hash::serialize_bytes(&self.0, || self.lossy(), to)
     }
 }
 

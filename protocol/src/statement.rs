@@ -40,7 +40,7 @@ impl fmt::Debug for Id16 {
 
 impl Serialize for Id16 {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        crate::hash::serialize_bytes(&self.0, &self.to_string(), to)
+        crate::hash::serialize_bytes(&self.0, || self.to_string(), to)
     }
 }
 

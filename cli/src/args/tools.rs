@@ -8,16 +8,21 @@ use clap_complete::Shell;
 use crate::condition::Condition;
 
 /// Start a small entity on this machine, with a site to break and watch being repaired
+///
+/// Nothing needs privileges, and nothing is left when it ends. With --auto it exits with 0 only if every act reached
+/// its end in its time; after a failure data and logs are kept, and the error says where.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  althing demo\n  althing demo --members 3 --auto")]
+#[command(
+    after_help = "Examples:\n  althing demo\n  althing demo --members 3 --auto\n  althing demo --auto --json"
+)]
 pub(crate) struct Demo {
     /// How many members
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=25))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(3..=25))]
     pub(crate) members: u16,
-    /// Play all acts without asking
+    /// Play all acts without asking, each within its time
     #[arg(long)]
     pub(crate) auto: bool,
-    /// Keep data and logs in this directory
+    /// Keep data and logs in this directory, which must be new or empty
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
 }

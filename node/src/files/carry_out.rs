@@ -1,5 +1,7 @@
 //! The engine: carries out actions on the tree, one at a time, each through a directory opened anew.
 
+mod error;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
@@ -12,66 +14,18 @@ use althing_protocol::repair::Action;
 use rustix::fs::{AtFlags, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 
+pub(crate) use self::error::StepError;
 use super::beneath::{self, Beneath};
-use super::job::{Cancelled, Job, Stage};
+use super::job::{Job, Stage};
 use super::modes::{self, Loosened, SetMode};
 use super::place::{self, NewFile, PlaceError};
 use super::stamp::Stamp;
 use super::swap;
-use super::trash::{Bin, BinError};
+use super::trash::Bin;
 use super::{Files, StoreFault};
 
 /// How often a directory that is filled while it is emptied is emptied again.
 const EMPTYINGS: u32 = 8;
-
-/// Why an action was not carried out. What it is about is as it was.
-#[derive(Debug)]
-pub(crate) enum StepError {
-    TrashFull,
-    /// The disk of the tree.
-    Full,
-    /// The content in the store is not what its name says.
-    Corrupt(Hash),
-    /// The content is not in the store any more.
-    Missing(Hash),
-    Cancelled,
-    Store(StoreFault),
-    Io(io::Error),
-}
-
-impl From<Cancelled> for StepError {
-    fn from(_: Cancelled) -> Self {
-        Self::Cancelled
-    }
-}
-
-impl From<BinError> for StepError {
-    fn from(error: BinError) -> Self {
-        match error {
-            BinError::Full => Self::TrashFull,
-            BinError::Io(error) => Self::Io(error),
-            BinError::Store(fault) => Self::Store(fault),
-        }
-    }
-}
-
-impl<E: Into<io::Error>> From<E> for StepError {
-    fn from(error: E) -> Self {
-        let error = error.into();
-        match Errno::from_io_error(&error) {
-            Some(Errno::NOSPC | Errno::DQUOT) => Self::Full,
-            _ => Self::Io(error),
-        }
-    }
-}
-
-impl StepError {
-    /// Whether the tree was changed by others meanwhile, so that another look may help.
-    pub(crate) fn is_by_others(&self) -> bool {
-        matches!(self, Self::Io(error) if beneath::has_moved(error)
-            || matches!(Errno::from_io_error(error), Some(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY | Errno::AGAIN)))
-    }
-}
 
 /// What the scan found at each path.
 pub(crate) type Scanned = BTreeMap<ItemPath, (Stamp, Option<Hash>)>;

@@ -2,6 +2,7 @@
 //! record of each item in the store. One batch is what one apply took away.
 
 mod bin;
+mod transfer;
 
 use std::fmt;
 use std::io;

@@ -139,7 +139,7 @@ impl Control {
                     None => break,
                 },
                 () = self.outbox.news() => self.on_news(Instant::now()),
-                Some(answer) = self.answering.next() => self.on_answer(answer, Instant::now()),
+                Some(answer) = self.answering.next() => self.on_answer(answer),
                 place = inputs.events.reserve(), if !self.backlog.is_empty() => match (place, self.backlog.pop()) {
                     (Ok(place), Some(event)) => place.send(event),
                     (Ok(_), None) => {}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use althing_protocol::ballot::Promise;
+use althing_protocol::codec;
 use althing_protocol::effect::{Family, Write};
 use althing_protocol::member::saved::{Saved, SavedError};
 use althing_protocol::record::Link;
@@ -43,9 +44,14 @@ impl Disk {
             };
         }
         if batch.writes.iter().any(|write| write.family == Family::Votes) {
-            self.promise = self.saved().ok().and_then(|saved| saved.promise);
+            self.promise = self.read_promise();
         }
         Some(batch)
+    }
+
+    fn read_promise(&self) -> Option<Promise> {
+        let bytes = self.durable.get(&(Family::Votes, b"promise".to_vec()))?;
+        codec::decode(bytes.get(1..)?, usize::MAX).ok()
     }
 
     /// A crash: what was not durable is lost, but for the first `survive` batches.
@@ -87,7 +93,7 @@ impl Disk {
     pub(crate) fn restore(&mut self, snapshot: BTreeMap<(Family, Vec<u8>), Vec<u8>>) {
         self.queue.clear();
         self.durable = snapshot;
-        self.promise = self.saved().ok().and_then(|saved| saved.promise);
+        self.promise = self.read_promise();
     }
 
     /// Forgets every promise (a planted bug).

@@ -3,6 +3,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+use quickcheck::Arbitrary;
 
 use super::trees::{Thing, Tree, below};
 use super::*;
@@ -40,25 +43,29 @@ pub(super) fn check_nothing_is_lost(files: &Files, before: &Tree, after: &Tree) 
     }
 }
 
-fn check_law(directory: &Path, a: &Tree, b: &Tree) {
-    let files = World::files(directory);
-    let _ = fs::create_dir(files.root());
+fn check_law(files: &Files, a: &Tree, b: &Tree) {
     b.make(files.root());
     let root = files.capture(&Source::Live, Job::unattended()).unwrap().root;
     a.make(files.root());
     let applied = files.apply(root, 7, "test", Job::unattended()).unwrap();
     assert_eq!(Tree::read(files.root()), *b);
-    check_nothing_is_lost(&files, a, b);
+    check_nothing_is_lost(files, a, b);
     assert_eq!(files.trash().unwrap().len(), applied.trashed.len());
     assert_eq!(files.scan(ScanMode::Trust, Job::unattended()).unwrap().manifest.root, root);
     assert!(!files.is_applying().unwrap());
     trees::clear(files.root());
+    files.prune(SystemTime::now() + 2 * TRASH_KEPT, TRASH_KEPT, None).unwrap();
+    assert!(files.trash().unwrap().is_empty());
+}
+
+thread_local! {
+    /// One store for all cases: opening one costs more than the case.
+    static WORLD: World = World::new();
 }
 
 quickcheck::quickcheck! {
     fn apply_gives_what_was_captured_and_loses_nothing(a: Tree, b: Tree) -> bool {
-        let directory = tempfile::tempdir().unwrap();
-        check_law(directory.path(), &a, &b);
+        WORLD.with(|world| check_law(&world.files, &a, &b));
         true
     }
 }
@@ -66,24 +73,11 @@ quickcheck::quickcheck! {
 #[test]
 fn the_law_holds_with_the_trash_on_another_file_system() {
     let Ok(shared_memory) = tempfile::tempdir_in("/dev/shm") else { return };
-    let mut g = quickcheck::Gen::new(30);
+    let (world, mut g) = (World::new(), quickcheck::Gen::new(30));
+    let (root, store) = (world.files.root(), Arc::clone(&world.files.store));
+    let files = Files::new("shop", root, shared_memory.path(), store).unwrap();
     for _ in 0..20 {
-        let (a, b) =
-            (<Tree as quickcheck::Arbitrary>::arbitrary(&mut g), quickcheck::Arbitrary::arbitrary(&mut g));
-        let directory = tempfile::tempdir().unwrap();
-        let daemon = tempfile::tempdir_in(shared_memory.path()).unwrap();
-        let files = World::files(directory.path());
-        let (root, store) = (files.root().to_owned(), Arc::clone(&files.store));
-        let files = Files::new("shop", &root, daemon.path(), store).unwrap();
-        let _ = fs::create_dir(files.root());
-        Tree::make(&b, files.root());
-        let root = files.capture(&Source::Live, Job::unattended()).unwrap().root;
-        Tree::make(&a, files.root());
-        files.apply(root, 7, "test", Job::unattended()).unwrap();
-        assert_eq!(Tree::read(files.root()), b);
-        check_nothing_is_lost(&files, &a, &b);
-        trees::clear(files.root());
-        trees::clear(&files.trash_directory());
+        check_law(&files, &Arbitrary::arbitrary(&mut g), &Arbitrary::arbitrary(&mut g));
     }
 }
 
@@ -192,6 +186,7 @@ fn every_kind_becomes_every_other() {
         Thing::Directory(0o2555),
         Thing::Link(b"/etc".to_vec()),
     ];
+    let world = World::new();
     for (from, to) in things.iter().flat_map(|from| things.iter().map(move |to| (from, to))) {
         let tree = |thing: &Thing| {
             let mut tree = Tree([(path("x"), thing.clone())].into());
@@ -202,8 +197,7 @@ fn every_kind_becomes_every_other() {
             }
             tree
         };
-        let directory = tempfile::tempdir().unwrap();
-        check_law(directory.path(), &tree(from), &tree(to));
+        check_law(&world.files, &tree(from), &tree(to));
     }
 }
 
@@ -301,8 +295,8 @@ fn directories_that_nobody_may_write_to_are_filled_and_closed_again() {
     let mut other = closed("two");
     other.0.insert(path("d/e/f"), Thing::Directory(0o111 | 0o400));
     other.0.insert(path("d/e/f/more"), Thing::File(0o444, b"more".to_vec()));
+    let world = World::new();
     for (a, b) in [(closed("one"), other.clone()), (other, closed("one"))] {
-        let directory = tempfile::tempdir().unwrap();
-        check_law(directory.path(), &a, &b);
+        check_law(&world.files, &a, &b);
     }
 }

@@ -1,8 +1,9 @@
 //! The scan.
 
 use std::fs::{self, File, FileTimes, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -171,23 +172,66 @@ fn a_cancelled_scan_stops() {
     assert!(matches!(result, Err(ScanError::Cancelled)));
 }
 
+thread_local! {
+    /// One store for all cases: opening one costs more than the case.
+    static WORLD: World = World::new();
+}
+
 quickcheck::quickcheck! {
     fn a_scan_sees_what_is_there(tree: Tree) -> bool {
-        let world = World::new();
-        tree.make(world.files.root());
-        let items = world.scan().manifest.items().unwrap();
-        let things = items.into_iter().map(|(path, item)| {
-            let thing = match item {
-                Item::File { mode, size, content } => {
-                    let bytes = fs::read(trees::below(world.files.root(), &path)).unwrap();
-                    assert_eq!((bytes.len() as u64, Hash::of(&bytes)), (size, content));
-                    Thing::File(mode, bytes)
-                }
-                Item::Directory { mode } => Thing::Directory(mode),
-                Item::Symlink { target } => Thing::Link(target),
-            };
-            (path, thing)
-        });
-        Tree(things.collect()) == tree
+        WORLD.with(|world| check_scan(world, &tree));
+        true
     }
+}
+
+fn check_scan(world: &World, tree: &Tree) {
+    tree.make(world.files.root());
+    let items = world.scan().manifest.items().unwrap();
+    let things = items.into_iter().map(|(path, item)| {
+        let thing = match item {
+            Item::File { mode, size, content } => {
+                let bytes = fs::read(trees::below(world.files.root(), &path)).unwrap();
+                assert_eq!((bytes.len() as u64, Hash::of(&bytes)), (size, content));
+                Thing::File(mode, bytes)
+            }
+            Item::Directory { mode } => Thing::Directory(mode),
+            Item::Symlink { target } => Thing::Link(target),
+        };
+        (path, thing)
+    });
+    assert_eq!(Tree(things.collect()), *tree);
+    trees::clear(world.files.root());
+}
+
+/// Stores into a page that is dirty already leave no stamp, unless it was written back in between (finding 41).
+#[test]
+fn a_second_store_through_a_memory_map_is_found() {
+    const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+    const PROGRAM: &str = "import mmap, sys\n\
+        f = open(sys.argv[1], 'r+b'); m = mmap.mmap(f.fileno(), 0)\n\
+        for line in sys.stdin:\n  m[0:1] = line[0].encode(); print(line[0], flush=True)\n";
+    let world = World::new();
+    if rustix::fs::statfs(world.files.root()).unwrap().f_type == TMPFS {
+        return; // Memory is never written back to memory: only reading all finds it there.
+    }
+    world.write("mapped", &"-".repeat(4096));
+    let program = Command::new("python3")
+        .args(["-c", PROGRAM])
+        .arg(world.at("mapped"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut program) = program else { return }; // No Python here.
+    let mut store = |letter: &str| {
+        writeln!(program.stdin.as_mut().unwrap(), "{letter}").unwrap();
+        program.stdout.as_mut().unwrap().read_exact(&mut [0; 2]).unwrap();
+        let_stamps_age();
+    };
+    store("1");
+    let first = world.scan();
+    assert_eq!(world.scan().read, 0, "the stamp is trusted");
+    store("2");
+    assert_ne!(world.scan().manifest.root, first.manifest.root);
+    drop(program.stdin.take());
+    program.wait().unwrap();
 }

@@ -21,7 +21,6 @@ use super::{Asked, Asker, Control, JoinAsked, Joining};
 /// What the daemon answered to a request of somebody else.
 pub(super) struct Answer {
     what: Asking,
-    connection: ConnectionId,
     channel: ResponseChannel<Frame>,
     body: Option<Vec<u8>>,
 }
@@ -202,7 +201,7 @@ impl Control {
                 match message {
                     Message::Request { request, channel, .. } => {
                         let ask = |body, reply| NetEvent::Request { from: key, body, reply };
-                        self.pass_on(Asking::Api, connection_id, request, channel, ask);
+                        self.pass_on(Asking::Api, request, channel, ask);
                     }
                     Message::Response { request_id, response } => {
                         if let Some(asked) = self.asked.remove(&request_id) {
@@ -250,7 +249,7 @@ impl Control {
                     return;
                 }
                 let ask = |body, reply| NetEvent::Join { from, remote, body, reply };
-                self.pass_on(Asking::Join, connection_id, request, channel, ask);
+                self.pass_on(Asking::Join, request, channel, ask);
             }
             Event::Message { message: Message::Response { request_id, response }, .. } => {
                 if let Some(asked) = self.join_asked.remove(&request_id) {
@@ -275,7 +274,6 @@ impl Control {
     fn pass_on(
         &mut self,
         what: Asking,
-        connection: ConnectionId,
         request: Frame,
         channel: ResponseChannel<Frame>,
         event: impl FnOnce(Vec<u8>, oneshot::Sender<Vec<u8>>) -> NetEvent,
@@ -295,19 +293,19 @@ impl Control {
         self.backlog.push(event(body, reply));
         self.answering.push(Box::pin(async move {
             let body = timeout(REQUEST_TIMEOUT, answer).await.ok().and_then(Result::ok);
-            Answer { what, connection, channel, body }
+            Answer { what, channel, body }
         }));
     }
 
-    /// The daemon has answered.
-    pub(super) fn on_answer(&mut self, answer: Answer, now: Instant) {
+    /// The daemon has answered. Whoever asked to join waits until that is sent ([`Self::on_join`]): its connection must
+    /// not be closed before, even if it has just become a peer's.
+    pub(super) fn on_answer(&mut self, answer: Answer) {
         let limit = if answer.what == Asking::Api { API_BODY } else { JOIN_REPLY };
         let frame = match answer.body {
             Some(body) if body.len() <= limit => Frame::Body(body),
             Some(body) => Frame::Refused(Refusal::TooLarge(body.len() as u64)),
             None => Frame::Refused(Refusal::Unanswered),
         };
-        self.strangers.answered(answer.connection, now);
         self.respond(answer.what, answer.channel, frame);
     }
 

@@ -49,6 +49,26 @@ async fn a_stranger_joins_and_is_a_peer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_answer_arrives_however_soon_the_stranger_is_a_peer() {
+    let mut a = start(1).await;
+    let address = a.net.listening().0;
+    for newcomer in 2..12 {
+        let b = start(newcomer).await;
+        let (joined, _) = tokio::join!(b.net.join(address, b"abc".to_vec(), LONG), async {
+            let reply = a.wait(|event| match event {
+                NetEvent::Join { reply, .. } => Some(reply),
+                _ => None,
+            });
+            let reply = reply.await;
+            reply.send(b"welcome".to_vec()).unwrap();
+            a.net.set_peers([b.peer()].into());
+        });
+        assert_eq!(joined, Ok((a.key(), b"welcome".to_vec())));
+        b.net.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_join_that_cannot_be_says_why() {
     let (a, b) = (start(1).await, start(2).await);
     let address = a.net.listening().0;
