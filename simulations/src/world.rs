@@ -217,7 +217,10 @@ impl World {
         self.happen(due.event);
         // Every seed ends: whoever keeps everybody busy with nothing is a bug.
         if self.steps > CALM + STORM * (self.now / SECOND) * self.hosts.len() as u64 {
-            self.violate("storm", format!("{} steps; {} things wait to happen", self.steps, self.queue.len()));
+            self.violate(
+                "storm",
+                format!("{} steps; {} things wait to happen", self.steps, self.queue.len()),
+            );
         }
         true
     }
