@@ -37,7 +37,7 @@ impl Entity {
     pub(super) async fn drift(&mut self) -> Result<String> {
         let members = self.members.all();
         let deployer = &members[1];
-        let victim = &members[if members.len() > 3 { members.len() - 2 } else { members.len() - 1 }];
+        let victim = &members[members.len() - 2];
         let (in_victim, in_deployer) = (self.before(victim).await?, self.before(deployer).await?);
         damage(&Self::site_of(victim), &Self::site_of(deployer))?;
         let damaged = Instant::now();
