@@ -1,0 +1,14 @@
+//! Real daemons, end to end.
+
+#[path = "e2e/cli.rs"]
+mod cli;
+#[path = "e2e/crash.rs"]
+mod crash;
+#[path = "e2e/drift.rs"]
+mod drift;
+#[path = "e2e/join.rs"]
+mod join;
+#[path = "e2e/partition.rs"]
+mod partition;
+#[path = "e2e/readme.rs"]
+mod readme;

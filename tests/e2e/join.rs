@@ -1,0 +1,175 @@
+//! Coming in, going out, coming back.
+
+use std::time::Duration;
+
+use althing_tests::{Cluster, Json, Member, Ran, Site, story, wait_until};
+use anyhow::{Result, ensure};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn deploy_first(cluster: &mut Cluster, numbers: &[usize]) -> Result<Site> {
+    let site = Site::make(&cluster.path("site"), 60, 3)?;
+    cluster.web(1).json(&["app", "new", "shop", "--from", &site.root.to_string_lossy()])?;
+    cluster.have(numbers, "shop", &site.tree, LIMIT)?;
+    Ok(site)
+}
+
+#[test]
+fn invitations_end_and_say_why() {
+    story(1, |cluster| {
+        let used = cluster.invite(&["--note", "rack 4"])?;
+        let list = cluster.web(1).json(&["invite", "list"])?;
+        ensure!(list.find("/invitations", "note", "rack 4")?.number("/uses")? == 1, "{list}");
+        cluster.add()?.join(&used)?.document()?;
+        cluster.settled_roster(2)?;
+        let twelve = cluster.add()?.join(&used)?.refused(65, "E312")?;
+        ensure!(!twelve.list("/error/remedies")?.is_empty(), "{twelve}");
+
+        let short = cluster.invite(&["--for", "1s"])?;
+        std::thread::sleep(Duration::from_millis(1200));
+        cluster.web(3).join(&short)?.refused(65, "E311")?;
+
+        let good = cluster.invite(&[])?;
+        let other = if good.ends_with('a') { "b" } else { "a" };
+        let mistyped = format!("{}{other}", &good[..good.len() - 1]);
+        cluster.web(3).join(&mistyped)?.refused(65, "E314")?;
+        cluster.web(3).join("good morning")?.refused(65, "E314")?;
+        cluster.web(3).join("")?.refused(65, "E314")?;
+
+        let made = cluster.web(2).json(&["invite", "--uses", "5"])?;
+        let id = made.text("/id")?.to_owned();
+        cluster.web(1).json(&["invite", "revoke", &id])?;
+        cluster.web(3).join(made.text("/invitation")?)?.refused(65, "E312")?;
+        cluster.web(1).refused(105, "E404", &["invite", "revoke", &id])?;
+
+        // Another member has the name.
+        let words = ["join", "-", "-y", "--json", "--member-name", "web1"];
+        Ran::of(&mut cluster.web(3).command(&words)?, &good)?.refused(65, "E316")?;
+        // Nothing of all that spoilt the good one, or the machine.
+        cluster.web(3).join(&good)?.document()?;
+        cluster.settled_roster(3)?;
+        let again = cluster.invite(&[])?;
+        cluster.web(3).join(&again)?.refused(78, "E102")?;
+        Ok(())
+    });
+}
+
+#[test]
+fn newcomers_get_everything_even_while_a_window_is_open() {
+    story(3, |cluster| {
+        let site = deploy_first(cluster, &[1, 2, 3])?;
+        let next = site.next(&cluster.path("next"), 1)?;
+        cluster.web(2).json(&["update", "open", "shop"])?;
+        cluster.web(2).json(&["update", "stage", "shop", "--from", &next.root.to_string_lossy()])?;
+        cluster.join()?;
+        cluster.settled_roster(4)?;
+        cluster.have(&[4], "shop", &site.tree, LIMIT)?;
+        cluster.web(2).json(&["update", "commit", "shop", "-y"])?;
+        cluster.have(&[1, 2, 3, 4], "shop", &next.tree, LIMIT)?;
+        cluster.agreed("shop", 2, LIMIT)?;
+
+        // What a newcomer has in the place of an application goes to its trash.
+        let invitation = cluster.invite(&[])?;
+        let fifth = cluster.add()?;
+        std::fs::create_dir_all(fifth.root("shop"))?;
+        std::fs::write(fifth.root("shop").join("mine.txt"), b"kept")?;
+        fifth.join(&invitation)?.document()?;
+        cluster.have(&[5], "shop", &next.tree, LIMIT)?;
+        let trash = cluster.web(5).json(&["trash", "list", "shop"])?;
+        trash.find("/items", "path", "mine.txt")?;
+        leave_and_remove(cluster, &next)
+    });
+}
+
+fn leave_and_remove(cluster: &mut Cluster, site: &Site) -> Result<()> {
+    cluster.web(5).refused(64, "E001", &["leave", "--no-input"])?;
+    cluster.web(5).json(&["leave", "-y"])?;
+    let names = |member: &Member| -> Result<Vec<String>> {
+        let list = member.json(&["member", "list"])?;
+        list.list("/members")?.iter().map(|entry| Ok(entry.text("/name")?.to_owned())).collect()
+    };
+    wait_until(LIMIT, "web5 is out of the roster", || match names(&cluster.members[0]) {
+        Ok(names) if names == ["web1", "web2", "web3", "web4"] => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    // Its files stay, and the name is free for it to come back.
+    cluster.have(&[5], "shop", &site.tree, LIMIT)?;
+
+    cluster.web(4).kill();
+    cluster.web(1).refused(105, "E401", &["member", "remove", "web9", "--confirm", "web9"])?;
+    cluster.web(1).refused(64, "E001", &["member", "remove", "web4", "--no-input"])?;
+    cluster.web(1).json(&["member", "remove", "web4", "--confirm", "web4"])?;
+    wait_until(LIMIT, "web4 is out of the roster", || match names(&cluster.members[2]) {
+        Ok(names) if names == ["web1", "web2", "web3"] => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    let votes = cluster.web(1).json(&["vote", "shop"])?;
+    ensure!(votes.number("/applications/0/needed")? == 2, "{votes}");
+    // Two of three decide, without the two that are gone.
+    cluster.web(3).kill();
+    let last = site.next(&cluster.path("last"), 9)?;
+    cluster.web(2).json(&["deploy", "shop", "--from", &last.root.to_string_lossy()])?;
+    cluster.have(&[1, 2], "shop", &last.tree, LIMIT)?;
+    cluster.web(3).start()?;
+    cluster.have(&[3], "shop", &last.tree, LIMIT).map(|_| ())
+}
+
+#[test]
+fn who_comes_back_is_heard_and_catches_up() {
+    story(5, |cluster| {
+        let site = deploy_first(cluster, &[1, 2, 3, 4, 5])?;
+        second_daemon_is_refused(cluster)?;
+
+        // The same key on the same address after kill -9: heard again, and voting.
+        cluster.web(2).kill();
+        cluster.web(2).start()?;
+        let took = alive(cluster, 1, "web2")?;
+        eprintln!("web2 is heard by web1 {took:?} after it answers again");
+        ensure!(took < Duration::from_secs(5), "a restarted member was not heard for {took:?}");
+        cluster.settled_roster(5)?;
+
+        // Away during 30 records.
+        let status = cluster.web(5).stop()?;
+        ensure!(status.success(), "SIGTERM: {status}");
+        let before = cluster.web(1).json(&["status"])?.number("/entity/epoch")?;
+        for _ in 0..15 {
+            cluster.web(1).json(&["app", "pause", "shop"])?;
+            cluster.web(3).json(&["app", "resume", "shop"])?;
+        }
+        let next = site.next(&cluster.path("next"), 4)?;
+        cluster.web(4).json(&["deploy", "shop", "--from", &next.root.to_string_lossy()])?;
+        let after = cluster.web(1).json(&["status"])?.number("/entity/epoch")?;
+        ensure!(after >= before + 30, "{before} to {after}");
+        cluster.web(5).start()?;
+        let took = cluster.have(&[5], "shop", &next.tree, LIMIT)?;
+        eprintln!("web5 caught up with {} records in {took:?}", after - before);
+        cluster.agreed("shop", 2, LIMIT)?;
+
+        // The power fails for all at once.
+        cluster.members.iter_mut().for_each(Member::kill);
+        cluster.members.iter_mut().try_for_each(Member::launch)?;
+        cluster.members.iter_mut().try_for_each(Member::answers)?;
+        cluster.settled_roster(5)?;
+        cluster.agreed("shop", 2, LIMIT)?;
+        let last = next.next(&cluster.path("last"), 5)?;
+        cluster.web(5).json(&["deploy", "shop", "--from", &last.root.to_string_lossy()])?;
+        cluster.have(&[1, 2, 3, 4, 5], "shop", &last.tree, LIMIT).map(|_| ())
+    });
+}
+
+fn second_daemon_is_refused(cluster: &mut Cluster) -> Result<()> {
+    let ran = Ran::of(&mut cluster.web(1).daemon()?, "")?;
+    ensure!(ran.code != 0 && ran.code != -1, "{ran:?}");
+    ensure!(ran.stderr.contains("web1"), "it does not say which directory: {ran:?}");
+    cluster.web(1).json(&["status"]).map(|_| ())
+}
+
+/// Waits until member `number` says that `name` is alive.
+fn alive(cluster: &Cluster, number: usize, name: &str) -> Result<Duration> {
+    let member = &cluster.members[number - 1];
+    wait_until(LIMIT, &format!("web{number} hears {name}"), || {
+        let list = member.json(&["member", "list"]).map_err(|error| error.to_string())?;
+        let found = list.find("/members", "name", name).map_err(|error| error.to_string())?;
+        if found["state"] == "alive" && found["votes"] == true { Ok(()) } else { Err(found.to_string()) }
+    })
+}

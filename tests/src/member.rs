@@ -1,0 +1,267 @@
+//! One daemon and its directory, and the commands that are run against it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::ports::Ports;
+use crate::{Json, Tree, post, program, wait_until};
+
+/// A daemon starts within this.
+const START: Duration = Duration::from_secs(30);
+/// Lines of a log that are shown.
+const TAIL: usize = 60;
+
+/// What a command printed and how it ended.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// The command, for messages.
+    pub command: String,
+    /// Exit code; -1 for a signal.
+    pub code: i32,
+    /// All of it.
+    pub stdout: String,
+    /// All of it.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Runs a prepared command to its end.
+    pub fn of(command: &mut Command, input: &str) -> Result<Self> {
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that does not read its input is not at fault.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        let output = child.wait_with_output()?;
+        Ok(Self {
+            command: words.join(" "),
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// It ended with this code.
+    pub fn ended(self, code: i32) -> Result<Self> {
+        ensure!(self.code == code, "expected exit {code} of {self:#?}");
+        Ok(self)
+    }
+
+    /// The one document that it printed, having ended well.
+    pub fn document(self) -> Result<Value> {
+        let ran = self.ended(0)?;
+        serde_json::from_str(&ran.stdout).with_context(|| format!("not one JSON document: {ran:#?}"))
+    }
+
+    /// The error that it printed, with this exit code and number, and nothing on standard output (cli.md).
+    pub fn refused(self, exit: i32, code: &str) -> Result<Value> {
+        let ran = self.ended(exit)?;
+        ensure!(ran.stdout.is_empty(), "an error with something on standard output: {ran:#?}");
+        let document: Value = serde_json::from_str(&ran.stderr)
+            .with_context(|| format!("not one JSON document on standard error: {ran:#?}"))?;
+        ensure!(document.text("/schema")? == "althing.error/1", "{document}");
+        ensure!(document.text("/error/code")? == code, "expected {code} in {document}");
+        ensure!(document.number("/error/exit")? == exit as u64, "{document}");
+        Ok(document)
+    }
+}
+
+/// A member, running or not.
+#[derive(Debug)]
+pub struct Member {
+    /// `web1`
+    pub name: String,
+    /// Its `--dir`.
+    pub dir: PathBuf,
+    /// Its `--prefix`.
+    pub prefix: PathBuf,
+    log: PathBuf,
+    ports: Ports,
+    process: Option<Child>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Member {
+    /// A member that was never started.
+    pub(crate) fn new(base: &Path, name: &str) -> Result<Self> {
+        Ok(Self {
+            name: name.to_owned(),
+            dir: base.join(name),
+            prefix: base.join(format!("{name}-root")),
+            log: base.join(format!("{name}.log")),
+            ports: Ports::take()?,
+            process: None,
+        })
+    }
+
+    /// Where messages go.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.first)
+    }
+
+    /// The command that runs the daemon.
+    pub fn daemon(&self) -> Result<Command> {
+        // The daemon dies with this process even if that is killed: no handler of ours would run then.
+        let mut command = if Path::new("/usr/bin/setpriv").exists() {
+            let mut command = Command::new("/usr/bin/setpriv");
+            command.args(["--pdeathsig", "KILL"]).arg(program()?);
+            command
+        } else {
+            Command::new(program()?)
+        };
+        command.arg("--dir").arg(&self.dir).args(["run", "--allow-faults", "--listen", &self.address()]);
+        command.arg("--prefix").arg(&self.prefix);
+        if let Ok(level) = std::env::var("ALTHING_LOG") {
+            command.args(["--log", &level]);
+        }
+        Ok(command)
+    }
+
+    /// Starts the daemon, without waiting until it answers.
+    pub fn launch(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "{} is running", self.name);
+        let mut log = OpenOptions::new().create(true).append(true).open(&self.log)?;
+        writeln!(log, "--- started by the test")?;
+        let errors: File = log.try_clone()?;
+        self.process = Some(self.daemon()?.stdin(Stdio::null()).stdout(log).stderr(errors).spawn()?);
+        Ok(())
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub fn start(&mut self) -> Result<()> {
+        self.launch()?;
+        self.answers()
+    }
+
+    /// Waits until the daemon answers.
+    pub fn answers(&mut self) -> Result<()> {
+        let what = format!("{} answers", self.name);
+        wait_until(START, &what, || {
+            if let Some(Ok(Some(status))) = self.process.as_mut().map(Child::try_wait) {
+                return Err(format!("it ended: {status}"));
+            }
+            let ran = self.run(&["version", "--json"]).map_err(|error| error.to_string())?;
+            let answered = ran.code == 0 && ran.stdout.contains("in_entity");
+            if answered { Ok(()) } else { Err(format!("{ran:?}")) }
+        })?;
+        Ok(())
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended by itself.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// SIGTERM, as a service manager stops it; returns how it ended.
+    pub fn stop(&mut self) -> Result<std::process::ExitStatus> {
+        let mut process = self.process.take().context("not running")?;
+        let pid = rustix::process::Pid::from_child(&process);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let mut ended = None;
+        let waited = wait_until(START, &format!("{} stops", self.name), || match process.try_wait() {
+            Ok(Some(status)) => {
+                ended = Some(status);
+                Ok(())
+            }
+            other => Err(format!("{other:?}")),
+        });
+        if waited.is_err() {
+            process.kill()?;
+            process.wait()?;
+        }
+        waited?;
+        ended.context("stopped")
+    }
+
+    /// kill -9 and start.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill();
+        self.start()
+    }
+
+    /// Whether the daemon was started and not ended by the test.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Whether the daemon ended by itself: it never may.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.process.as_mut()?.try_wait().ok().flatten()
+    }
+
+    /// A command against this member, not run yet.
+    pub fn command(&self, words: &[&str]) -> Result<Command> {
+        let mut command = Command::new(program()?);
+        command.arg("--dir").arg(&self.dir).args(words);
+        command.env_remove("ALTHING_DIR").env_remove("ALTHING_NODE").env("NO_COLOR", "1").env("TZ", "UTC");
+        Ok(command)
+    }
+
+    /// Runs a command against this member.
+    pub fn run(&self, words: &[&str]) -> Result<Ran> {
+        Ran::of(&mut self.command(words)?, "")
+    }
+
+    /// Runs a command with `--json` and returns the document; anything but exit 0 is an error.
+    pub fn json(&self, words: &[&str]) -> Result<Value> {
+        self.run(&[words, &["--json"]].concat())?.document()
+    }
+
+    /// Runs a command with `--json` that must be refused so.
+    pub fn refused(&self, exit: i32, code: &str, words: &[&str]) -> Result<Value> {
+        self.run(&[words, &["--json"]].concat())?.refused(exit, code)
+    }
+
+    /// `join - -y` with this invitation.
+    pub fn join(&self, invitation: &str) -> Result<Ran> {
+        let words = ["join", "-", "-y", "--json", "--timeout", "40s", "--member-name", &self.name];
+        Ran::of(&mut self.command(&words)?, invitation)
+    }
+
+    /// Cuts this member's connections to others, by name; an empty list heals.
+    pub fn block(&self, members: &[&str]) -> Result<()> {
+        let body = serde_json::json!({ "members": members });
+        post(&self.dir.join("althing.sock"), "debug/block", &body).map(|_| ())
+    }
+
+    /// Where an application's root is.
+    pub fn root(&self, application: &str) -> PathBuf {
+        self.prefix.join("srv").join(application)
+    }
+
+    /// Whether the application's tree is this one.
+    pub fn has(&self, application: &str, tree: &Tree) -> Result<(), String> {
+        tree.is_at(&self.root(application)).map_err(|differs| format!("{}: {differs}", self.name))
+    }
+
+    /// Revision and root of an application as `status` says them.
+    pub fn revision(&self, application: &str) -> Result<(u64, String)> {
+        let shown = self.json(&["app", "show", application])?;
+        Ok((shown.number("/revision")?, shown["root"].as_str().unwrap_or_default().to_owned()))
+    }
+
+    /// The end of its log.
+    pub fn log(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(TAIL)..].join("\n")
+    }
+}
