@@ -5,29 +5,61 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::exit::Exit;
 
-/// Runs one seed and says how it ended.
+/// Runs one seed and says how it ended. A violation is a failure: the program would not keep its promises.
 #[cfg(feature = "simulations")]
 pub(crate) fn run(context: &Context, args: &Simulate) -> Result<Exit> {
+    use althing_simulations::{Options, simulate};
+
     use crate::args::Output;
     use crate::context::print;
     use crate::error::bug;
 
-    let outcome = althing_simulations::simulate(args.seed, usize::from(args.members), args.hours);
-    let document = serde_json::to_value(&outcome).map_err(|error| bug(error.to_string()))?;
+    let (seed, members, hours) = (args.seed, usize::from(args.members), args.hours);
+    let outcome = simulate(&Options { seed, members, hours, ..Options::default() });
     match context.output {
         Output::Json => {
+            let document = serde_json::to_value(&outcome).map_err(|error| bug(error.to_string()))?;
             print(&crate::render::document::own("althing.simulation/1", document))?;
         }
-        Output::Table => {
-            let mut table = crate::render::table::Table::new(&["", ""]).keep(2);
-            for (name, value) in document.as_object().into_iter().flatten() {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                table.row([name.as_str().into(), value.into()]);
-            }
-            print(&table.text(&context.look))?;
-        }
+        Output::Table => print(&text(&outcome))?,
     }
-    Ok(Exit::OK)
+    Ok(if outcome.violations.is_empty() { Exit::OK } else { Exit::FAILED })
+}
+
+/// The story, then the sums.
+#[cfg(feature = "simulations")]
+fn text(outcome: &althing_simulations::Outcome) -> String {
+    use std::fmt::Write;
+
+    let mut text = String::new();
+    for entry in &outcome.timeline {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{:>9.1} s  {:8} {}", entry.seconds, entry.host, entry.text);
+    }
+    let _ = writeln!(
+        text,
+        "\nseed {}: {} members, {:.0} s simulated, {} events, {} messages, {} bytes\n\
+         {} records settled, {} revisions, {} repairs, {} crashes, {} partitions\ntrace {}",
+        outcome.seed,
+        outcome.members,
+        outcome.seconds,
+        outcome.events,
+        outcome.messages,
+        outcome.bytes,
+        outcome.epochs,
+        outcome.deployments,
+        outcome.repairs,
+        outcome.crashes,
+        outcome.partitions,
+        outcome.trace,
+    );
+    for violation in &outcome.violations {
+        let _ = writeln!(text, "VIOLATION {violation:?}");
+    }
+    if outcome.violations.is_empty() {
+        text.push_str("no violation\n");
+    }
+    text
 }
 
 /// There are no simulations in this program.

@@ -243,7 +243,13 @@ impl Daemon {
                 self.joins.insert(self.next, reply);
                 self.step(Input::JoinAsked { ticket: self.next, bytes: body });
             }
-            NetEvent::Bulk { stream, .. } => {
+            NetEvent::Bulk { from, stream } => {
+                let present =
+                    self.member.state().is_some_and(|state| state.member(&MemberId(from)).is_some());
+                if !present {
+                    tracing::debug!("content was asked for by somebody who is not in the roster");
+                    return;
+                }
                 let (store, served) = (Arc::clone(&self.store), Arc::clone(&self.served));
                 tokio::spawn(async move {
                     let Ok(_permit) = served.acquire_owned().await else { return };

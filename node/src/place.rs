@@ -14,7 +14,8 @@ use althing_store::Store;
 use tokio::sync::mpsc;
 
 use crate::daemon::Happening;
-use crate::files::{self, CaptureError, Files, Job, ScanError, ScanMode, TRASH_KEPT};
+use crate::files::{self, ApplyError, CaptureError, Files, Job, ScanError, ScanMode, TRASH_KEPT};
+use crate::writer::end;
 
 /// Work that waits for one application, at most.
 const QUEUE: usize = 64;
@@ -66,6 +67,7 @@ impl Place {
         let worker = Worker {
             name: name.to_owned(),
             files: Arc::clone(&files),
+            store: Arc::clone(store),
             to,
             stop: Arc::clone(&stop),
             scanning: Arc::clone(&scanning),
@@ -101,6 +103,7 @@ impl Place {
 struct Worker {
     name: String,
     files: Arc<Files>,
+    store: Arc<Store>,
     to: mpsc::Sender<Happening>,
     stop: Arc<AtomicBool>,
     scanning: Arc<AtomicBool>,
@@ -171,6 +174,11 @@ impl Worker {
             Source::Directory(path) => files::Source::Directory(PathBuf::from(path)),
         };
         let result = self.files.capture(&source, self.job());
+        if let Err(CaptureError::Store(fault)) = &result
+            && fault.is_fatal()
+        {
+            end(fault);
+        }
         let result = result.map(|captured| Captured { root: captured.root, extent: captured.extent });
         self.tell(Input::Captured { capture, result: result.map_err(not_captured) });
     }
@@ -178,6 +186,11 @@ impl Worker {
     fn apply(&mut self, apply: u64, root: Hash, epoch: u64) {
         let reason = format!("epoch {epoch} settled {}", root.short());
         let result = self.files.apply(root, epoch, &reason, self.job());
+        match &result {
+            Err(ApplyError::Store(fault)) if fault.is_fatal() => end(fault),
+            Err(ApplyError::Damaged { content, .. }) => self.put_aside(content),
+            _ => {}
+        }
         let result = result.map(|applied| Applied {
             changed: applied.changed as u64,
             trashed: applied.trashed.len() as u64,
@@ -185,6 +198,14 @@ impl Worker {
         });
         self.tell(Input::Applied { apply, result: result.map_err(|error| error.to_string()) });
         self.scan(Depth::Changed);
+    }
+
+    /// Content that is not what its name says is moved away, so that it is fetched again.
+    fn put_aside(&self, content: &Hash) {
+        match self.store.content().verify(content) {
+            Ok(verdict) => tracing::warn!(%content, ?verdict, "content in the store was looked at again"),
+            Err(error) => tracing::error!(%content, %error, "content in the store cannot be read"),
+        }
     }
 
     fn prune(&self) {

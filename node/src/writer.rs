@@ -1,7 +1,7 @@
 //! The thread that makes things durable, in order: the protocol's batches, and the event log.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use althing_protocol::effect::{Input, Write};
@@ -9,9 +9,6 @@ use althing_store::Store;
 use tokio::sync::{mpsc, watch};
 
 use crate::daemon::Happening;
-
-/// Batches under way at most; the daemon waits beyond.
-const QUEUE: usize = 1024;
 
 pub(crate) enum Work {
     /// A batch of the protocol.
@@ -21,7 +18,9 @@ pub(crate) enum Work {
 }
 
 pub(crate) struct Writer {
-    work: SyncSender<Work>,
+    /// Without a bound: the loop must never wait for this thread, which waits for the loop. What is in it are the
+    /// outputs of single steps, and no step follows a vote before the vote's batch came back.
+    work: Sender<Work>,
 }
 
 impl Writer {
@@ -31,7 +30,7 @@ impl Writer {
         to: mpsc::Sender<Happening>,
         last_event: watch::Sender<u64>,
     ) -> anyhow::Result<Self> {
-        let (work, queue) = sync_channel(QUEUE);
+        let (work, queue) = channel();
         thread::Builder::new()
             .name("writer".into())
             .spawn(move || write(&store, &queue, &to, &last_event))?;
@@ -57,9 +56,8 @@ fn write(
             match work {
                 Work::Persist { batch, writes } => {
                     if let Err(error) = store.commit(&writes) {
-                        // A vote that may not be on disk must not leave; after a failed sync nobody knows what is.
-                        tracing::error!(%error, "the store failed: this member ends rather than promise what it cannot keep");
-                        std::process::exit(70);
+                        // A vote that may not be on disk must not leave.
+                        end(&error);
                     }
                     if to.blocking_send(Happening::Input(Input::Persisted(batch))).is_err() {
                         return;
@@ -79,4 +77,10 @@ fn write(
             events.clear();
         }
     }
+}
+
+/// Ends the process: after a failed sync nobody knows what is on the disk, and a start finds out.
+pub(crate) fn end(error: &dyn std::fmt::Display) -> ! {
+    tracing::error!(%error, "the store failed: this member ends rather than promise what it cannot keep");
+    std::process::exit(70);
 }

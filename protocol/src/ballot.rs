@@ -315,8 +315,9 @@ impl Ballot {
         for (round, votes) in &self.rounds {
             let Some(value) = quorum_value(&votes.precommits, self.quorum) else { continue };
             if !self.records.contains_key(&value) {
-                self.asked.insert(value);
-                acts.push(Act::Lacking(value));
+                if self.asked.insert(value) {
+                    acts.push(Act::Lacking(value));
+                }
                 continue;
             }
             let signed = |vote: &&Checked| vote.vote().is_some_and(|vote| vote.value == Some(value));
@@ -489,6 +490,11 @@ impl Ballot {
                 }
             }
         }
+    }
+
+    /// Whether this record was asked for: nobody else's bytes are kept.
+    pub fn has_asked(&self, value: &Hash) -> bool {
+        self.asked.contains(value)
     }
 
     /// A record that was asked for did not come; ask again at the next occasion.

@@ -38,6 +38,9 @@ use saved::{Beginning, Head, Life, Saved};
 /// Sequences are reserved on disk in blocks of so many, so that a restored copy is found out by its numbers.
 const RESERVE: u64 = 1 << 16;
 
+/// Readings that a report digests: a minute of them, as hosts take one every two seconds.
+const READINGS: usize = 30;
+
 /// Facts of this machine that the protocol passes on.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -301,7 +304,7 @@ impl Core {
 
     fn sampled(&mut self, readings: Readings) {
         self.cpu.push(readings.cpu);
-        let surplus = self.cpu.len().saturating_sub(60);
+        let surplus = self.cpu.len().saturating_sub(READINGS);
         self.cpu.drain(..surplus);
         self.readings = readings;
     }

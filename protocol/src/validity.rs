@@ -325,6 +325,7 @@ impl Draft<'_> {
         let author = self.author;
         let member = self.next.members.iter_mut().find(|member| member.id == author);
         member.ok_or(Invalid::NotAMember(author))?.addresses = addresses.to_vec();
+        self.next.roster_epoch = self.next.epoch;
         Ok(())
     }
 

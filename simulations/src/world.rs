@@ -31,6 +31,10 @@ pub(crate) use requests::Asked;
 pub(crate) const MS: u64 = 1_000;
 /// A second.
 pub(crate) const SECOND: u64 = 1_000_000;
+/// Steps that may happen in any world.
+const CALM: u64 = 100_000;
+/// And a second and host, on average: ten times what a busy world needs.
+const STORM: u64 = 150;
 /// Notable events that are kept.
 const TIMELINE: usize = 20_000;
 
@@ -211,6 +215,13 @@ impl World {
         self.steps += 1;
         self.trace.update(&due.at.to_le_bytes());
         self.happen(due.event);
+        // Every seed ends: whoever keeps everybody busy with nothing is a bug.
+        if self.steps > CALM + STORM * (self.now / SECOND) * self.hosts.len() as u64 {
+            self.violate(
+                "storm",
+                format!("{} steps; {} things wait to happen", self.steps, self.queue.len()),
+            );
+        }
         true
     }
 

@@ -119,7 +119,10 @@ fn refusals(cluster: &mut Cluster, site: &Site) -> Result<()> {
     // Errors for people: nothing on standard output either, and the code at the end of the first line.
     let ran = cluster.web(1).run(&["app", "show", "nothing"])?.ended(105)?;
     ensure!(ran.stdout.is_empty() && ran.stderr.starts_with("error: "), "{ran:?}");
-    ensure!(ran.stderr.lines().next().is_some_and(|line| line.ends_with("[E402 no-such-application]")), "{ran:?}");
+    ensure!(
+        ran.stderr.lines().next().is_some_and(|line| line.ends_with("[E402 no-such-application]")),
+        "{ran:?}"
+    );
     // Nobody there.
     let nowhere = cluster.path("nowhere");
     let words = ["--dir", &nowhere.to_string_lossy(), "status", "--json"];
@@ -185,7 +188,8 @@ fn rollback_and_history(cluster: &mut Cluster, site: &Site) -> Result<()> {
     ensure!(back.number("/revision")? == 3, "{back}");
     cluster.have(&[1, 2, 3], "shop", &site.tree, LIMIT)?;
     let history = cluster.web(1).json(&["app", "history", "shop"])?;
-    let numbers: Vec<u64> = history.list("/revisions")?.iter().filter_map(|r| r["revision"].as_u64()).collect();
+    let numbers: Vec<u64> =
+        history.list("/revisions")?.iter().filter_map(|r| r["revision"].as_u64()).collect();
     ensure!(numbers == [3, 2, 1], "{history}");
     ensure!(history.at("/revisions/0/root")? == history.at("/revisions/2/root")?, "{history}");
     ensure!(history.text("/revisions/0/from")? == "web3", "{history}");

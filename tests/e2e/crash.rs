@@ -35,7 +35,8 @@ impl Stream {
         let running: Vec<&Member> = cluster.running().collect();
         let author = running[random.below(running.len())];
         let from = site.root.to_string_lossy().into_owned();
-        let mut command = author.command(&["deploy", "shop", "--from", &from, "--json", "--timeout", "20s"])?;
+        let mut command =
+            author.command(&["deploy", "shop", "--from", &from, "--json", "--timeout", "20s"])?;
         let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         self.under_way.push(Deployment { site, process });
         Ok(())

@@ -60,7 +60,9 @@ fn its_sessions_run() -> Result<()> {
     let bin = program()?.parent().context("the program is in no directory")?;
     let path = std::env::var("PATH").unwrap_or_default();
     // Daemons that the session leaves behind end with its process group.
-    let wrapped = format!("set -eu\ntrap 'trap - TERM; kill 0' EXIT\n{script}\ntrap - EXIT\nkill $(jobs -p) 2>/dev/null || true\nwait\n");
+    let wrapped = format!(
+        "set -eu\ntrap 'trap - TERM; kill 0' EXIT\n{script}\ntrap - EXIT\nkill $(jobs -p) 2>/dev/null || true\nwait\n"
+    );
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5", "120", "bash", "-c", &wrapped]).current_dir(sandbox.directory());
     command.env("PATH", format!("{}:{path}", bin.display())).env("HOME", sandbox.directory());

@@ -131,7 +131,13 @@ impl Cluster {
     }
 
     /// Waits until these members' trees are this one, to the byte; returns how long that took.
-    pub fn have(&self, numbers: &[usize], application: &str, tree: &Tree, limit: Duration) -> Result<Duration> {
+    pub fn have(
+        &self,
+        numbers: &[usize],
+        application: &str,
+        tree: &Tree,
+        limit: Duration,
+    ) -> Result<Duration> {
         let mut lacking: Vec<usize> = numbers.to_vec();
         wait_until(limit, &format!("{numbers:?} have the content of {application}"), || {
             let mut why = String::new();

@@ -62,8 +62,22 @@ impl Place {
     pub(super) fn close(self) -> io::Result<String> {
         let path = self.path().display().to_string();
         match self {
-            Self::Passing(directory) => directory.close().map(|()| format!("{path} removed")),
+            Self::Passing(directory) => {
+                empty(directory.path());
+                directory.close().map(|()| format!("{path} removed"))
+            }
             Self::Kept(_) => Ok(format!("data and logs are in {path}")),
         }
     }
+}
+
+/// Removes what is in a directory, all parts at once: on a busy disk one after the other takes ten times as long.
+/// What cannot be removed is left to whoever removes the directory itself, and says why.
+fn empty(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    std::thread::scope(|scope| {
+        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+            scope.spawn(move || fs::remove_dir_all(entry.path()));
+        }
+    });
 }

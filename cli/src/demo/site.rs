@@ -85,7 +85,7 @@ pub(super) fn revise(root: &Path, revision: u64) -> io::Result<()> {
     fs::remove_file(root.join("current"))?;
     symlink(format!("releases/{revision}"), root.join("current"))?;
     site.file(&format!("releases/{revision}/CHANGES.txt"), 0o640, random.prose(900))?;
-    let mode = if revision % 2 == 0 { 0o750 } else { 0o755 };
+    let mode = if revision.is_multiple_of(2) { 0o750 } else { 0o755 };
     fs::set_permissions(root.join(PROGRAM), Permissions::from_mode(mode))?;
     site.front(revision)
 }

@@ -27,6 +27,13 @@ use super::{Files, StoreFault};
 /// How often a directory that is filled while it is emptied is emptied again.
 const EMPTYINGS: u32 = 8;
 
+/// From so many files on they are synced together.
+const FEW_WRITES: usize = 8;
+/// Files that are synced together, at most.
+const BATCH_FILES: usize = 256;
+/// Bytes that are synced together, unless a single file is larger.
+const BATCH_BYTES: u64 = 64 << 20;
+
 /// What the scan found at each path.
 pub(crate) type Scanned = BTreeMap<ItemPath, (Stamp, Option<Hash>)>;
 
@@ -95,14 +102,78 @@ impl<'a> Engine<'a> {
         at: &mut usize,
         total: usize,
     ) -> Result<(), (ItemPath, StepError)> {
+        let writes = actions.iter().filter(|action| matches!(action, Action::WriteFile { .. })).count();
+        let together = writes >= FEW_WRITES;
+        let mut batch = Batch::default();
         for action in actions {
-            let checked = self.job.check().map_err(StepError::from);
-            checked.and_then(|()| self.step(action)).map_err(|error| (action.path().clone(), error))?;
-            self.done += 1;
-            *at += 1;
-            self.job.report(Stage::Apply, *at, total);
+            let failed = |error| (action.path().clone(), error);
+            self.job.check().map_err(StepError::from).map_err(failed)?;
+            match action {
+                // A directory is there before what lies in it: files may come a little later than their turn.
+                Action::WriteFile { path, mode, size, content, .. } if together => {
+                    self.prepare(&mut batch, path, (*mode, *size, content)).map_err(failed)?;
+                    if batch.is_full() {
+                        self.put_batch(&mut batch, at, total)?;
+                    }
+                }
+                action => {
+                    self.step(action).map_err(failed)?;
+                    self.count(at, total);
+                }
+            }
+        }
+        self.put_batch(&mut batch, at, total)
+    }
+
+    fn count(&mut self, at: &mut usize, total: usize) {
+        self.done += 1;
+        *at += 1;
+        self.job.report(Stage::Apply, *at, total);
+    }
+
+    /// Writes a file under a temporary name; it is not durable yet.
+    fn prepare(
+        &mut self,
+        batch: &mut Batch,
+        path: &ItemPath,
+        (mode, size, content): (u32, u64, &Hash),
+    ) -> Result<(), StepError> {
+        let source = self.source(content)?;
+        let (parent, name) = self.parent(path)?;
+        let new = NewFile { name, mode, size, content };
+        let (_, unfinished) = place::write_unfinished(&parent, source, new, self.job)
+            .map_err(|error| place_error(error, content))?;
+        batch.bytes += size;
+        batch.files.push((path.clone(), unfinished));
+        Ok(())
+    }
+
+    /// One sync for all files of the batch, which is many times cheaper than one for each, then each into its place.
+    fn put_batch(
+        &mut self,
+        batch: &mut Batch,
+        at: &mut usize,
+        total: usize,
+    ) -> Result<(), (ItemPath, StepError)> {
+        let files = std::mem::take(batch).files;
+        let Some((first, _)) = files.first() else { return Ok(()) };
+        let root =
+            self.beneath.directory(&ItemPath::root()).map_err(|error| (first.clone(), error.into()))?;
+        rustix::fs::syncfs(root).map_err(|error| (first.clone(), error.into()))?;
+        for (path, unfinished) in files {
+            let placed = self.parent(&path).and_then(|(parent, name)| {
+                let fresh = place::finish(&parent, &unfinished, name)?;
+                self.put(&parent, &fresh, &path)
+            });
+            placed.map_err(|error| (path, error))?;
+            self.count(at, total);
         }
         Ok(())
+    }
+
+    fn source(&self, content: &Hash) -> Result<File, StepError> {
+        let source = self.files.store.content().open(content).map_err(StoreFault::from);
+        source.map_err(StepError::Store)?.ok_or(StepError::Missing(*content))
     }
 
     /// Opens nothing for working in it: that might change the mode that is to be listed.
@@ -123,8 +194,7 @@ impl<'a> Engine<'a> {
             Action::Remove(path, item) => self.remove(path, matches!(item, Item::Directory { .. })),
             Action::MakeDirectory(path) => self.make_directory(path),
             Action::WriteFile { path, mode, size, content, .. } => {
-                let source = self.files.store.content().open(content).map_err(StoreFault::from);
-                let source = source.map_err(StepError::Store)?.ok_or(StepError::Missing(*content))?;
+                let source = self.source(content)?;
                 self.write_file(path, source, (*mode, *size, content))
             }
             Action::MakeLink { path, target, .. } => {
@@ -206,11 +276,8 @@ impl<'a> Engine<'a> {
     ) -> Result<(), StepError> {
         let (parent, name) = self.parent(path)?;
         let new = NewFile { name, mode, size, content };
-        let fresh = place::write_file(&parent, source, new, self.job).map_err(|error| match error {
-            PlaceError::Corrupt => StepError::Corrupt(*content),
-            PlaceError::Cancelled => StepError::Cancelled,
-            PlaceError::Io(error) => error.into(),
-        })?;
+        let fresh =
+            place::write_file(&parent, source, new, self.job).map_err(|error| place_error(error, content))?;
         self.put(&parent, &fresh, path)
     }
 
@@ -286,6 +353,28 @@ fn put_back(parent: &OwnedFd, aside: &[u8], name: &[u8], fresh: &Stamp) {
     let is_fresh = || Stamp::of_entry(parent, aside).is_ok_and(|stamp| stamp.is_same_but_moved(fresh));
     if swapped.is_ok() && is_fresh() {
         let _ = rustix::fs::unlinkat(parent, aside, AtFlags::empty());
+    }
+}
+
+fn place_error(error: PlaceError, content: &Hash) -> StepError {
+    match error {
+        PlaceError::Corrupt => StepError::Corrupt(*content),
+        PlaceError::Cancelled => StepError::Cancelled,
+        PlaceError::Io(error) => error.into(),
+    }
+}
+
+/// Files that are written and not in their places yet.
+#[derive(Default)]
+struct Batch {
+    /// Path, and temporary name in the same directory.
+    files: Vec<(ItemPath, Vec<u8>)>,
+    bytes: u64,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.files.len() >= BATCH_FILES || self.bytes >= BATCH_BYTES
     }
 }
 

@@ -50,6 +50,23 @@ pub(crate) fn write_file(
     new: NewFile<'_>,
     job: Job<'_>,
 ) -> Result<Vec<u8>, PlaceError> {
+    let name = new.name;
+    let (file, unfinished) = write_unfinished(parent, source, new, job)?;
+    let finished =
+        rustix::fs::fsync(&file).map_err(io::Error::from).and_then(|()| finish(parent, &unfinished, name));
+    if finished.is_err() {
+        let _ = rustix::fs::unlinkat(parent, &unfinished[..], AtFlags::empty());
+    }
+    Ok(finished?)
+}
+
+/// The same, not durable yet: the caller syncs, then calls [`finish`] with the name that this returns.
+pub(crate) fn write_unfinished(
+    parent: &OwnedFd,
+    source: File,
+    new: NewFile<'_>,
+    job: Job<'_>,
+) -> Result<(File, Vec<u8>), PlaceError> {
     let unfinished = Temporary::Unfinished.name()?;
     let file = create(parent, &unfinished)?;
     let result = fill(file, source, new, job).and_then(|file| {
@@ -58,15 +75,19 @@ pub(crate) fn write_file(
         }
         // After the owner: giving a file away takes its set-uid bit.
         rustix::fs::fchmod(&file, Mode::from_raw_mode(new.mode))?;
-        rustix::fs::fsync(&file)?;
-        let aside = Temporary::Aside(Temporary::mark(new.name)).name()?;
-        rustix::fs::renameat(parent, &unfinished[..], parent, &aside[..])?;
-        Ok(aside)
+        Ok(file)
     });
     if result.is_err() {
         let _ = rustix::fs::unlinkat(parent, &unfinished[..], AtFlags::empty());
     }
-    result
+    Ok((result?, unfinished))
+}
+
+/// Names a file that is complete and durable as such: from here on recovery keeps it.
+pub(crate) fn finish(parent: &OwnedFd, unfinished: &[u8], name: &[u8]) -> io::Result<Vec<u8>> {
+    let aside = Temporary::Aside(Temporary::mark(name)).name()?;
+    rustix::fs::renameat(parent, unfinished, parent, &aside[..])?;
+    Ok(aside)
 }
 
 fn create(parent: impl AsFd, name: &[u8]) -> io::Result<File> {

@@ -186,6 +186,8 @@ impl Entity {
         let Some(local) = self.locals.get_mut(name) else { return };
         local.writing = false;
         local.held.insert(root, extent);
+        // What was lacking may be what an apply failed for.
+        local.retry = None;
         core.out.push(Output::Keep(self.kept_roots()));
     }
 
@@ -400,7 +402,7 @@ impl Entity {
     // --- adoption ----------------------------------------------------------------------------------------------
 
     /// The root that more than half of the placed voters show instead of the settled one, if the policy adopts it.
-    fn majority_drift(&self, name: &str) -> Option<Hash> {
+    pub(super) fn majority_drift(&self, name: &str) -> Option<Hash> {
         let application = self.state.applications.get(name)?;
         let placed = self.state.voters().count();
         if application.policy != Policy::Majority || placed < 3 || application.window.is_some() {

@@ -209,6 +209,16 @@ impl Entity {
             answer(core, ticket, &Answer::Refused(refusal));
         }
         self.attend_promotion(core);
+        self.attend_address(core);
+    }
+
+    /// The roster says where others dial this member: if it listens elsewhere now, that is settled anew.
+    fn attend_address(&mut self, core: &mut Core) {
+        let Some(here) = core.config.address else { return };
+        let elsewhere = self.me(core).is_some_and(|me| me.role == Role::Voter && me.addresses != [here]);
+        if elsewhere && self.check_majority(core).is_ok() {
+            self.originate_own(core, Change::Move { addresses: vec![here] });
+        }
     }
 
     fn welcome(&self, core: &Core) -> Option<Welcome> {

@@ -171,6 +171,14 @@ impl Entity {
     /// Signs and spreads an intent, if a majority can be reached and the change is valid now.
     pub(super) fn originate(&mut self, core: &mut Core, by: &str, change: Change) -> Result<Id16, Refusal> {
         self.check_majority(core)?;
+        if self.is_silent(core) {
+            let text = if core.life.burnt {
+                "this member's disk was restored or copied: it does not vote or originate anything any more"
+            } else {
+                "this member has just started and waits for others to tell what it said before"
+            };
+            return Err(Refusal::new(Code::Mute, text).try_("see how it is", "althing status"));
+        }
         let id = Id16(core.rng.bytes());
         let intent = Intent { id, seen: self.state.epoch, at: core.now.wall, by: by.to_owned(), change };
         let silent = || Refusal::new(Code::Mute, "this member cannot sign anything yet; it has just started");
@@ -336,7 +344,12 @@ impl Entity {
             let text = "the vote did not end in time; it goes on, and the outcome will show";
             return Refusal::new(Code::Undecided, text).try_("see where it stands", "althing status").into();
         }
-        Refusal::new(Code::NoHolders, "it took too long for enough members to hold the content").into()
+        let text = if matches!(operation.goal, Goal::Look { .. }) {
+            "the tree could not be read to the end in time"
+        } else {
+            "it took too long for enough members to hold the content"
+        };
+        Refusal::new(Code::NoHolders, text).into()
     }
 
     /// Waits for the intent, if there is one; an intent that died is explained, or made anew by what follows.

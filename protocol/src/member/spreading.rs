@@ -210,8 +210,12 @@ impl Entity {
         let taken = self.board.insert(checked);
         match &taken {
             Taken::Known => return taken,
-            Taken::Conflict(held) => {
-                self.equivocation(core, held.clone(), checked.clone());
+            Taken::Conflict(_) => {
+                let (id, name) = (checked.author(), self.state.name_of(&checked.author()));
+                self.tell(core, &format!("doubled/{id}"), true, || {
+                    let text = format!("{name} said two things in one place: two machines use its key, or its disk was put back");
+                    Event::new(Severity::Critical, "member.doubled", text).of(id)
+                });
                 return taken;
             }
             Taken::New => {}
@@ -280,8 +284,12 @@ impl Entity {
         self.board = board;
     }
 
-    /// Signs and spreads a statement of our own.
+    /// Signs and spreads a statement of our own. A voter that is silent after a start signs nothing at all: if its
+    /// disk was put back, peers hold other statements of the same positions.
     pub(super) fn publish(&mut self, core: &mut Core, statement: Statement) -> Option<Checked> {
+        if self.is_silent(core) {
+            return None;
+        }
         let checked = core.sign(self.state.entity, statement)?;
         self.absorb(core, &checked, None);
         Some(checked)
@@ -362,6 +370,11 @@ impl Entity {
         }
     }
 
+    /// Whether this voter must not sign anything: it has just started, or its store is burnt.
+    pub(super) fn is_silent(&self, core: &Core) -> bool {
+        core.life.burnt || (self.state.is_voter(&core.me()) && !self.silence.over)
+    }
+
     // --- the silence after a start -----------------------------------------------------------------------------
 
     fn attend_silence(&mut self, core: &mut Core) {
@@ -401,11 +414,12 @@ impl Entity {
 
     /// Whether a peer holds something of this store that this store does not know it said.
     fn knows_more_than_i(&self, core: &Core, highest: &Highest) -> bool {
-        let earlier = core.earlier;
-        let of_this_life = highest.position.incarnation == core.life.incarnation;
-        let ahead = highest.position.incarnation > core.life.incarnation
-            || (highest.position.incarnation == earlier.incarnation
-                && highest.position.sequence >= earlier.reserved.max(1));
+        let (theirs, earlier) = (highest.position, core.earlier);
+        let of_a_later_life = theirs.incarnation > core.life.incarnation;
+        let of_this_life = theirs.incarnation == core.life.incarnation && theirs.sequence > core.sequence;
+        let beyond_the_reserve =
+            theirs.incarnation == earlier.incarnation && theirs.sequence >= earlier.reserved.max(1);
+        let ahead = of_a_later_life || of_this_life || beyond_the_reserve;
         let promise = self.ballot.promise();
         let unknown_vote = highest.vote.is_some_and(|(epoch, round, step)| {
             let mine = if step == Step::Prevote {
@@ -415,7 +429,7 @@ impl Entity {
             };
             epoch > promise.epoch || (epoch == promise.epoch && !mine)
         });
-        (ahead && !of_this_life) || unknown_vote
+        ahead || unknown_vote
     }
 
     fn burn(&mut self, core: &mut Core, from: MemberId, highest: &Highest) {

@@ -264,7 +264,6 @@ impl Entity {
             .map(|((root, meaning), members)| VoteGroup { root, meaning, members })
             .collect();
         groups.sort_by_key(|group| std::cmp::Reverse((group.root.is_some(), group.members.len())));
-        let agree = self.agreeing(core, name, application).len();
         let certificate = self
             .certificate
             .as_ref()
@@ -273,7 +272,7 @@ impl Entity {
             application: name.to_owned(),
             revision: settled.map_or(0, |revision| revision.number),
             root: application.root_hash(),
-            settled: agree * 2 > self.state.voters().count(),
+            settled: settled.is_some() && self.majority_drift(name).is_none(),
             needed: self.state.quorum() as u64,
             groups,
             certificate: certificate.map(|certificate| CertificateView {

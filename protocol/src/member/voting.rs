@@ -211,7 +211,7 @@ impl Entity {
     }
 
     pub(super) fn on_record(&mut self, core: &Core, bytes: Vec<u8>) {
-        if bytes.len() <= limits::RECORD_BYTES {
+        if bytes.len() <= limits::RECORD_BYTES && self.ballot.has_asked(&Record::hash_of(&bytes)) {
             self.learn_record(core, bytes);
         }
     }
