@@ -87,7 +87,7 @@ fn status_has_its_fields(cluster: &mut Cluster) -> Result<()> {
 
 fn refusals(cluster: &mut Cluster, site: &Site) -> Result<()> {
     let from = site.root.to_string_lossy().into_owned();
-    let refused: [(i32, &str, &[&str]); 20] = [
+    let refused: [(i32, &str, &[&str]); 21] = [
         (64, "E001", &["statsu"]),
         (64, "E001", &["app", "new"]),
         (64, "E001", &["deploy", "shop"]),
@@ -95,6 +95,7 @@ fn refusals(cluster: &mut Cluster, site: &Site) -> Result<()> {
         (64, "E001", &["status", "--timeout", "soon"]),
         (64, "E001", &["app", "new", "other", "--root", "srv/other"]),
         (64, "E001", &["update", "abort", "shop", "--no-input"]),
+        (64, "E001", &["app", "rollback", "shop", "--to", "1", "--no-input"]),
         (65, "E103", &["app", "new", "no/name", "--from", &from]),
         (65, "E316", &["app", "new", "shop", "--from", &from]),
         (75, "E413", &["update", "commit", "shop", "-y"]),
@@ -105,7 +106,7 @@ fn refusals(cluster: &mut Cluster, site: &Site) -> Result<()> {
         (105, "E402", &["app", "show", "nothing"]),
         (105, "E402", &["deploy", "nothing", "--from", &from]),
         (105, "E402", &["vote", "nothing"]),
-        (105, "E403", &["app", "rollback", "shop", "--to", "77"]),
+        (105, "E403", &["app", "rollback", "shop", "--to", "77", "-y"]),
         (105, "E404", &["trash", "restore", "nothing"]),
         (105, "E005", &["explain", "E999"]),
     ];
@@ -183,7 +184,7 @@ fn an_update_from_open_to_commit(cluster: &mut Cluster, site: &Site) -> Result<(
 }
 
 fn rollback_and_history(cluster: &mut Cluster, site: &Site) -> Result<()> {
-    let back = cluster.web(3).json(&["app", "rollback", "shop", "--to", "1"])?;
+    let back = cluster.web(3).json(&["app", "rollback", "shop", "--to", "1", "-y"])?;
     ensure!(back.number("/revision")? == 3, "{back}");
     cluster.have(&[1, 2, 3], "shop", &site.tree, LIMIT)?;
     let history = cluster.web(1).json(&["app", "history", "shop"])?;

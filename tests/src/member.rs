@@ -14,6 +14,8 @@ use crate::{Json, Tree, post, program, wait_until};
 
 /// A daemon starts within this.
 const START: Duration = Duration::from_secs(30);
+/// Seconds after which a command hangs.
+const HANGS: &str = "60";
 /// Lines of a log that are shown.
 const TAIL: usize = 60;
 
@@ -208,8 +210,9 @@ impl Member {
 
     /// A command against this member, not run yet.
     pub fn command(&self, words: &[&str]) -> Result<Command> {
-        let mut command = Command::new(program()?);
-        command.arg("--dir").arg(&self.dir).args(words);
+        // A command that hangs is a bug that must show, not a test that never ends.
+        let mut command = Command::new("timeout");
+        command.args(["-s", "KILL", HANGS]).arg(program()?).arg("--dir").arg(&self.dir).args(words);
         command.env_remove("ALTHING_DIR").env_remove("ALTHING_NODE").env("NO_COLOR", "1").env("TZ", "UTC");
         Ok(command)
     }
