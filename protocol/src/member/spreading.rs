@@ -211,7 +211,12 @@ impl Entity {
         match &taken {
             Taken::Known => return taken,
             Taken::Conflict(held) => {
-                self.equivocation(core, held.clone(), checked.clone());
+                // A disk that was put back says other things in places that were used: only of a vote does it matter.
+                if checked.vote().is_some() {
+                    self.equivocation(core, held.clone(), checked.clone());
+                } else {
+                    tracing::debug!(author = ?checked.author(), "one place was used twice: a disk was put back");
+                }
                 return taken;
             }
             Taken::New => {}
@@ -423,6 +428,9 @@ impl Entity {
             return;
         }
         core.life.burnt = true;
+        // What it says from now on must not look older than what it said before its disk was put back.
+        core.life.incarnation = core.life.incarnation.max(highest.position.incarnation) + 1;
+        core.sequence = 0;
         let life = core.life;
         core.persist(vec![super::saved::put_life(&life)], super::Durable::Nothing);
         let name = self.state.name_of(&from);
