@@ -162,6 +162,13 @@ impl Ballot {
         }
     }
 
+    /// Breaks a rule on purpose, for the simulator.
+    pub(crate) fn sabotage(&mut self, sabotage: Option<crate::member::Sabotage>) {
+        if sabotage == Some(crate::member::Sabotage::HalfQuorum) {
+            self.quorum = self.voters.len().div_ceil(2);
+        }
+    }
+
     /// The epoch that is being decided.
     pub fn epoch(&self) -> u64 {
         self.epoch
