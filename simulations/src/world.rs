@@ -176,7 +176,7 @@ impl World {
             library: Library::default(),
             reference: Reference::default(),
             invariants: Invariants::default(),
-            faults: Faults::new(options.members, stream(seed, "faults")),
+            faults: Faults::new(options.faults, stream(seed, "faults")),
             workload: Workload::new(stream(seed, "workload")),
             rng: stream(seed, "world"),
             trace: blake3::Hasher::new(),
@@ -217,9 +217,21 @@ impl World {
         self.happen(due.event);
         // Every seed ends: whoever keeps everybody busy with nothing is a bug.
         if self.steps > CALM + STORM * (self.now / SECOND) * self.hosts.len() as u64 {
-            self.violate("storm", format!("{} steps; {} things wait to happen", self.steps, self.queue.len()));
+            let text = format!("{} steps; waiting: {:?}", self.steps, self.waiting());
+            self.violate("storm", text);
         }
         true
+    }
+
+    /// Messages under way, by the first bytes that name their kind and by their ends.
+    fn waiting(&self) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        for Reverse(due) in &self.queue {
+            let Event::Deliver { from, to, bytes, .. } = &due.event else { continue };
+            let name = String::from_utf8_lossy(bytes.get(2..9).unwrap_or_default()).into_owned();
+            *kinds.entry(format!("{name:?} {from} to {to}")).or_default() += 1;
+        }
+        kinds
     }
 
     /// Lets so many microseconds pass.

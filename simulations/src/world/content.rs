@@ -79,7 +79,8 @@ impl World {
     /// An administrator (or a failing disk) changed a tree: the host notices it soon, or at the next patrol.
     pub(crate) fn changed(&mut self, at: usize, application: &str) {
         if self.hosts[at].places.contains(application) && !(self.faults.deaf && self.rng.chance(300)) {
-            let after = 5 * MS + self.rng.below(500 * MS);
+            let most = if self.faults.prompt { 40 * MS } else { 500 * MS };
+            let after = 5 * MS + self.rng.below(most);
             let (life, application) = (self.hosts[at].life, application.to_owned());
             self.schedule(after, Event::Notice { host: at, life, application });
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use althing_protocol::effect::{Family, Input};
-use althing_protocol::member::{Config, Member};
+use althing_protocol::member::{Config, Member, Sabotage};
 
 use super::{Event, MS, SECOND, World};
 use crate::options::Mutation;
@@ -28,8 +28,9 @@ impl World {
         host.doomed = None;
         host.mono = self.rng.below(100_000) * SECOND;
         let now = host.now(self.now);
-        let sabotage = self.options.mutation == Some(Mutation::HalfQuorum);
-        let config = Config { version: "0.1.0".into(), address: Some(host.address), ..config(sabotage) };
+        let half = self.options.mutation == Some(Mutation::HalfQuorum);
+        let sabotage = half.then_some(Sabotage::HalfQuorum);
+        let config = Config { version: "0.1.0".into(), address: Some(host.address), sabotage };
         host.member = Some(Member::restore(host.identity.clone(), config, seed, saved, now));
         self.resume_applies(at);
         self.give(at, Input::Tick);
@@ -91,8 +92,4 @@ impl World {
         self.hosts[at].disk.restore(snapshot);
         crate::invariants::put_back(self, at);
     }
-}
-
-fn config(_sabotage: bool) -> Config {
-    Config::default()
 }

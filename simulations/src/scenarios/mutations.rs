@@ -1,0 +1,33 @@
+//! A rule that is broken on purpose is noticed: otherwise the checks would be worth nothing.
+
+use crate::{Mutation, Options, simulate};
+
+/// Some seed of the first `most` finds this mutation.
+fn check(mutation: Mutation, members: usize, most: u64) {
+    let found = (1..=most).find(|seed| {
+        let hours = 4.0 / 60.0;
+        let options = Options { seed: *seed, members, hours, faults: true, mutation: Some(mutation) };
+        !simulate(&options).violations.is_empty()
+    });
+    assert!(found.is_some(), "{mutation:?} was not noticed in {most} seeds");
+}
+
+#[test]
+fn votes_that_leave_before_they_are_durable_are_noticed() {
+    check(Mutation::EarlyAcknowledgement, 5, 5);
+}
+
+#[test]
+fn a_forgotten_promise_is_noticed() {
+    check(Mutation::ForgottenPromise, 3, 60);
+}
+
+#[test]
+fn half_of_the_voters_are_not_enough() {
+    check(Mutation::HalfQuorum, 4, 5);
+}
+
+#[test]
+fn promised_content_that_is_gone_is_noticed() {
+    check(Mutation::LostContent, 5, 10);
+}
