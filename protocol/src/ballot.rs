@@ -322,8 +322,10 @@ impl Ballot {
         for (round, votes) in &self.rounds {
             let Some(value) = quorum_value(&votes.precommits, self.quorum) else { continue };
             if !self.records.contains_key(&value) {
-                self.asked.insert(value);
-                acts.push(Act::Lacking(value));
+                // Once until the next occasion: two members that lack it must not make each other ask.
+                if self.asked.insert(value) {
+                    acts.push(Act::Lacking(value));
+                }
                 continue;
             }
             let signed = |vote: &&Checked| vote.vote().is_some_and(|vote| vote.value == Some(value));

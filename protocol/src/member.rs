@@ -420,8 +420,11 @@ impl Entity {
             Input::Captured { capture, result } => self.captured(core, capture, result),
             Input::Fetched { fetch, result } => self.fetched(core, fetch, &result),
             Input::Applied { apply, result } => self.applied(core, apply, result),
-            Input::Tick => self.ballot.ask_again(),
-            Input::Persisted(_) | Input::Requested { .. } | Input::JoinAnswered(_) | Input::Sampled(_) => {}
+            Input::Tick
+            | Input::Persisted(_)
+            | Input::Requested { .. }
+            | Input::JoinAnswered(_)
+            | Input::Sampled(_) => {}
         }
     }
 

@@ -302,6 +302,7 @@ impl Entity {
         }
         let busy = self.ballot.is_running() || !self.operations.is_empty() || !self.silence.over;
         self.spread.next_beat = now + if busy { BUSY_BEAT } else { BEAT };
+        self.ballot.ask_again();
         self.prune_board(core);
         self.overlay.refresh(&mut core.rng);
         self.attend_report(core);
