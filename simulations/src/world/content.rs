@@ -112,15 +112,11 @@ impl World {
     pub(super) fn captured(
         &mut self,
         at: usize,
-        life: u64,
         capture: u64,
         application: &str,
         tree: Option<Tree>,
         version: Option<u64>,
     ) {
-        if !self.is_alive(at, life) {
-            return;
-        }
         let moved = version.is_some_and(|version| self.hosts[at].live(application).version != version);
         let manifest = tree.and_then(|tree| Manifest::from_items(&tree).ok());
         let result = match manifest {
@@ -165,15 +161,11 @@ impl World {
     pub(super) fn fetched(
         &mut self,
         at: usize,
-        life: u64,
         fetch: u64,
         application: &str,
         from: Option<usize>,
         wants: Vec<Want>,
     ) {
-        if !self.is_alive(at, life) {
-            return;
-        }
         let mut result = Fetched::default();
         let reachable = from.is_none_or(|from| {
             self.hosts[from].is_up()

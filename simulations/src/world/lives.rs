@@ -1,8 +1,11 @@
 //! Processes start, crash, and find their disks put back to an earlier state.
 
+#[cfg(test)]
 use std::collections::BTreeMap;
 
-use althing_protocol::effect::{Family, Input};
+#[cfg(test)]
+use althing_protocol::effect::Family;
+use althing_protocol::effect::Input;
 use althing_protocol::member::{Config, Member, Sabotage};
 
 use super::{Event, MS, SECOND, World};
@@ -81,11 +84,13 @@ impl World {
     }
 
     /// What is durable on a host now.
+    #[cfg(test)]
     pub(crate) fn snapshot(&self, at: usize) -> BTreeMap<(Family, Vec<u8>), Vec<u8>> {
         self.hosts[at].disk.snapshot()
     }
 
     /// An administrator puts a stopped host's disk back to an earlier state.
+    #[cfg(test)]
     pub(crate) fn put_back(&mut self, at: usize, snapshot: BTreeMap<(Family, Vec<u8>), Vec<u8>>) {
         self.note(Some(at), "its disk is put back to an earlier state");
         self.hosts[at].restored = true;
