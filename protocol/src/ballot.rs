@@ -162,6 +162,13 @@ impl Ballot {
         }
     }
 
+    /// Breaks a rule on purpose, for the simulator.
+    pub(crate) fn sabotage(&mut self, sabotage: Option<crate::member::Sabotage>) {
+        if sabotage == Some(crate::member::Sabotage::HalfQuorum) {
+            self.quorum = self.voters.len().div_ceil(2);
+        }
+    }
+
     /// The epoch that is being decided.
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -315,6 +322,7 @@ impl Ballot {
         for (round, votes) in &self.rounds {
             let Some(value) = quorum_value(&votes.precommits, self.quorum) else { continue };
             if !self.records.contains_key(&value) {
+                // Once until the next occasion: two members that lack it must not make each other ask.
                 if self.asked.insert(value) {
                     acts.push(Act::Lacking(value));
                 }

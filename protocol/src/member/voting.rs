@@ -332,6 +332,7 @@ impl Entity {
             self.roots_changed(core, &before);
         }
         self.ballot = Ballot::new(core.me(), &self.state, self.head, None);
+        self.ballot.sabotage(core.config.sabotage);
         self.candidate = Candidate::default();
         self.told.remove("unknown-record");
         let present: BTreeSet<MemberId> = self.state.members.iter().map(|member| member.id).collect();
