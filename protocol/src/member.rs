@@ -145,7 +145,7 @@ struct Entity {
 }
 
 /// After a start a voter says nothing that counts until enough others have told it the highest they hold of it
-/// [3, 18].
+/// (findings 3, 18).
 #[derive(Default)]
 struct Silence {
     answers: BTreeSet<MemberId>,

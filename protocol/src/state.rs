@@ -47,7 +47,7 @@ pub struct Member {
     pub since: u64,
 }
 
-/// Somebody who was a member: it may still ask for the chain, so that it learns that it was removed [14].
+/// Somebody who was a member: it may still ask for the chain, so that it learns that it was removed (finding 14).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct PastMember {
     /// Its key, never admitted again.
@@ -116,7 +116,7 @@ pub struct Application {
     pub root: String,
     /// What drift on a majority means.
     pub policy: Policy,
-    /// Epoch of the last record that concerned this application or its placed voters [16].
+    /// Epoch of the last record that concerned this application or its placed voters (finding 16).
     pub basis: u64,
     /// The settled revisions that are kept, oldest first; the last one is in force.
     pub revisions: Vec<Revision>,

@@ -578,7 +578,7 @@ impl Entity {
         })))
     }
 
-    /// Members that show other content at the root of an application that was never settled [25].
+    /// Members that show other content at the root of an application that was never settled (finding 25).
     fn would_replace(&self, name: &str, root: &Hash) -> Option<Refusal> {
         let empty = crate::manifest::Manifest::empty().root;
         let other = |id| {

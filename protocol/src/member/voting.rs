@@ -128,7 +128,7 @@ impl Entity {
         self.candidate.value = Some((value, if own { Turn::Own } else { Turn::Others }));
     }
 
-    /// Whether this member's clock, lists and disk agree with a fresh change [9].
+    /// Whether this member's clock, lists and disk agree with a fresh change (finding 9).
     fn is_agreeable(&self, core: &Core, author: MemberId, intent: &Intent) -> bool {
         let wall = core.now.wall;
         match &intent.change {
@@ -372,7 +372,7 @@ impl Entity {
         }
     }
 
-    /// A second certificate for the epoch of the head is a fork [8].
+    /// A second certificate for the epoch of the head is a fork (finding 8).
     fn compare_link(&mut self, core: &mut Core, link: &Link) {
         let certificate = &link.certificate;
         let Some((before, parent)) = self.previous.clone() else { return };
