@@ -197,6 +197,8 @@ impl Entity {
             checked.intent().is_some_and(|intent| {
                 std::mem::discriminant(&intent.change) == kind
                     && intent.change.application() == change.application()
+                    // One that nobody votes for now must not stand in the way of one that they would.
+                    && self.is_agreeable(core, checked.author(), intent)
             })
         });
         if !pending && let Err(refusal) = self.originate(core, SYSTEM, change) {

@@ -129,7 +129,7 @@ impl Entity {
     }
 
     /// Whether this member's clock, lists and disk agree with a fresh change (finding 9).
-    fn is_agreeable(&self, core: &Core, author: MemberId, intent: &Intent) -> bool {
+    pub(super) fn is_agreeable(&self, core: &Core, author: MemberId, intent: &Intent) -> bool {
         let wall = core.now.wall;
         match &intent.change {
             Change::Expire { application } => {
