@@ -401,6 +401,7 @@ impl Daemon {
     }
 
     fn fetch(&self, fetch: u64, from: Option<MemberId>, wants: Vec<althing_protocol::effect::Want>) {
+        tracing::debug!(fetch, ?from, wants = wants.len(), "fetching");
         let (store, net, to) = (Arc::clone(&self.store), self.net.clone(), self.to.clone());
         tokio::spawn(async move {
             let result = match from {
@@ -414,6 +415,7 @@ impl Daemon {
                     })
                 }
             };
+            tracing::debug!(fetch, done = result.done.len(), error = result.error, "fetched");
             to.send(Happening::Input(Input::Fetched { fetch, result })).await
         });
     }

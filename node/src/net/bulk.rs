@@ -59,6 +59,8 @@ pub(super) struct Bulk {
     swarm: Swarm<BulkBehaviour>,
     policy: Policy,
     connections: BTreeMap<ConnectionId, Connection>,
+    /// Cancelled when the last connection to a peer goes: the streams on it learn it from this only.
+    cuts: BTreeMap<PeerKey, CancellationToken>,
     dialing: BTreeMap<PeerKey, ConnectionId>,
     /// Callers who wait for a connection.
     waiting: BTreeMap<PeerKey, Vec<Opener>>,
@@ -82,6 +84,7 @@ impl Bulk {
             swarm,
             policy: Policy::default(),
             connections: BTreeMap::new(),
+            cuts: BTreeMap::new(),
             dialing: BTreeMap::new(),
             waiting: BTreeMap::new(),
             opening: FuturesUnordered::new(),
@@ -174,6 +177,18 @@ impl Bulk {
             self.swarm.behaviour_mut().streams.retire(id);
             self.swarm.close_connection(id);
         }
+        self.cut_streams();
+    }
+
+    /// Ends the streams of peers to whom no connection is left.
+    fn cut_streams(&mut self) {
+        let connected = |key: &PeerKey| self.connections.values().any(|connection| connection.peer == *key);
+        let gone: Vec<_> = self.cuts.keys().filter(|key| !connected(key)).copied().collect();
+        for key in gone {
+            if let Some(cut) = self.cuts.remove(&key) {
+                cut.cancel();
+            }
+        }
     }
 
     fn on_swarm(&mut self, event: SwarmEvent<BulkBehaviourEvent>) {
@@ -188,6 +203,7 @@ impl Bulk {
             }
             SwarmEvent::ConnectionClosed { connection_id, .. } => {
                 self.connections.remove(&connection_id);
+                self.cut_streams();
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 let of_dial = |(_, id): &(&PeerKey, &ConnectionId)| **id == connection_id;
@@ -201,18 +217,17 @@ impl Bulk {
     }
 
     fn established(&mut self, peer: PeerId, id: ConnectionId) {
+        // Whatever becomes of it, this dial is over.
+        self.dialing.retain(|_, dialed| *dialed != id);
         let Some(key) = peer_key(&peer).filter(|key| self.policy.allows(key)) else {
             self.swarm.close_connection(id);
             return;
         };
         // The peer may have restarted: new streams go over the newest connection only.
         self.suspect(&key);
-        if self.dialing.get(&key) == Some(&id) {
-            self.dialing.remove(&key);
-        }
         self.connections.insert(id, Connection { peer: key, heard: Instant::now(), fresh: true });
         for reply in self.waiting.remove(&key).unwrap_or_default() {
-            self.start_opening(peer, reply);
+            self.start_opening(peer, key, reply);
         }
     }
 
@@ -234,7 +249,7 @@ impl Bulk {
             return;
         }
         if self.connections.values().any(|connection| connection.fresh && connection.peer == to) {
-            self.start_opening(peer, reply);
+            self.start_opening(peer, to, reply);
             return;
         }
         let waiting = self.waiting.entry(to).or_default();
@@ -279,16 +294,17 @@ impl Bulk {
         }
     }
 
-    fn start_opening(&mut self, peer: PeerId, mut reply: Opener) {
+    fn start_opening(&mut self, peer: PeerId, key: PeerKey, mut reply: Opener) {
         if self.opening.len() >= BULK_OPENING {
             let _ = reply.send(Err(NetError::Busy));
             return;
         }
-        let mut streams = self.streams.clone();
+        let (mut streams, cut) = (self.streams.clone(), self.cuts.entry(key).or_default().clone());
         self.opening.push(Box::pin(async move {
             let opened = tokio::select! {
                 () = reply.closed() => return,
-                opened = timeout(BULK_OPEN_TIMEOUT, stream::open(&mut streams, peer)) => opened,
+                opened = timeout(BULK_OPEN_TIMEOUT, stream::open(&mut streams, peer, &cut)) => opened,
+                () = cut.cancelled() => Ok(Err(NetError::NotConnected)),
             };
             let _ = reply.send(opened.unwrap_or(Err(NetError::Timeout)));
         }));
@@ -300,11 +316,11 @@ impl Bulk {
             tracing::debug!("bulk stream dropped: too many wait");
             return;
         }
-        let events = self.events.clone();
+        let (events, cut) = (self.events.clone(), self.cuts.entry(from).or_default().clone());
         self.accepting.push(Box::pin(async move {
             let accepted = async {
                 let place = events.reserve().await.ok()?;
-                let stream = stream::accept(stream).await.ok()?;
+                let stream = stream::accept(stream, cut).await.ok()?;
                 place.send(NetEvent::Bulk { from, stream });
                 Some(())
             };

@@ -62,6 +62,8 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const BULK_OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// A control connection is kept as long as its peer is in the set.
 pub(super) const CONTROL_IDLE: Duration = Duration::from_secs(24 * 3600);
+/// A bulk stream on which nothing moves is given up after this: longer than any disk makes a peer wait.
+pub(super) const BULK_STREAM_IDLE: Duration = Duration::from_secs(60);
 /// A bulk connection without streams goes after this.
 pub(super) const BULK_IDLE: Duration = Duration::from_secs(60);
 

@@ -3,18 +3,21 @@
 //! A stream counts as open when the acceptor has said one byte: libp2p drops inbound streams silently when
 //! its hand-over is full, and only this byte tells the opener that the daemon has the stream.
 
-use std::io;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{fmt, io};
 
 use libp2p::{PeerId, Stream};
 use libp2p_stream::OpenStreamError;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::sleep;
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::super::NetError;
+use super::super::limits::BULK_STREAM_IDLE;
 use super::super::swarms::BULK_PROTOCOL;
 
 /// What the acceptor says first.
@@ -29,8 +32,42 @@ const RETRY_CAP: Duration = Duration::from_millis(320);
 
 /// A stream of bytes between two members, both ways. Read and write concurrently: a writer whose peer does
 /// not read waits.
-#[derive(Debug)]
-pub struct BulkStream(Compat<Stream>);
+///
+/// It fails when the last connection to its peer goes, and when nothing moves for long. Both are ours to see to: when
+/// we close a connection ourselves, yamux forgets its streams without waking who reads from them.
+pub struct BulkStream {
+    stream: Compat<Stream>,
+    /// The last connection to the peer is gone.
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Nothing moves.
+    idle: Pin<Box<Sleep>>,
+}
+
+impl fmt::Debug for BulkStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BulkStream").finish_non_exhaustive()
+    }
+}
+
+impl BulkStream {
+    fn new(stream: Stream, cut: CancellationToken) -> Self {
+        let (cut, idle) = (Box::pin(cut.cancelled_owned()), Box::pin(sleep(BULK_STREAM_IDLE)));
+        Self { stream: stream.compat(), cut, idle }
+    }
+
+    /// What the stream came to; waiting has two more ends.
+    fn or_end<T>(&mut self, cx: &mut Context<'_>, found: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if found.is_ready() {
+            self.idle.as_mut().reset(Instant::now() + BULK_STREAM_IDLE);
+        } else if self.cut.as_mut().poll(cx).is_ready() {
+            let text = "the connection was closed";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, text)));
+        } else if self.idle.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing moved on the stream")));
+        }
+        found
+    }
+}
 
 impl AsyncRead for BulkStream {
     fn poll_read(
@@ -38,34 +75,42 @@ impl AsyncRead for BulkStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        let found = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.or_end(cx, found)
     }
 }
 
 impl AsyncWrite for BulkStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        let found = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.or_end(cx, found)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        let found = Pin::new(&mut self.stream).poll_flush(cx);
+        self.or_end(cx, found)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        let found = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.or_end(cx, found)
     }
 }
 
 /// Takes an inbound stream and tells the opener.
-pub(super) async fn accept(stream: Stream) -> io::Result<BulkStream> {
-    let mut stream = BulkStream(stream.compat());
+pub(super) async fn accept(stream: Stream, cut: CancellationToken) -> io::Result<BulkStream> {
+    let mut stream = BulkStream::new(stream, cut);
     stream.write_all(&[ACCEPTED]).await?;
     stream.flush().await?;
     Ok(stream)
 }
 
 /// Opens a stream on an existing connection and waits until the other daemon has it.
-pub(super) async fn open(streams: &mut libp2p_stream::Control, peer: PeerId) -> Result<BulkStream, NetError> {
+pub(super) async fn open(
+    streams: &mut libp2p_stream::Control,
+    peer: PeerId,
+    cut: &CancellationToken,
+) -> Result<BulkStream, NetError> {
     let mut lost = NetError::Busy;
     for attempt in 0..TRIES {
         if attempt > 0 {
@@ -80,7 +125,7 @@ pub(super) async fn open(streams: &mut libp2p_stream::Control, peer: PeerId) -> 
                 continue;
             }
         };
-        let mut stream = BulkStream(stream.compat());
+        let mut stream = BulkStream::new(stream, cut.clone());
         match stream.read_u8().await {
             Ok(ACCEPTED) => return Ok(stream),
             Ok(other) => lost = NetError::Broken(format!("the peer began with {other}")),

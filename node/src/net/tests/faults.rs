@@ -105,6 +105,23 @@ async fn a_member_that_restarts_on_the_same_ports_is_heard_at_once() {
     }
 }
 
+/// Nobody waits for ever on a stream whose connection we closed ourselves: a member serves few at a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_end_when_their_peer_is_cut_off() {
+    let (a, mut b) = pair([1, 2]).await;
+    let key = b.key();
+    let (up, (_, mut down)) = tokio::join!(a.net.open_bulk(key), b.bulk());
+    let mut up = up.unwrap();
+    let (asking, serving) = (tokio::spawn(async move { up.read_u8().await }), async { down.read_u8().await });
+    sleep(Duration::from_millis(200)).await;
+    let start = Instant::now();
+    a.net.set_blocked([key].into());
+    let (asking, serving) = tokio::join!(timeout(LONG, asking), timeout(LONG, serving));
+    assert!(asking.unwrap().unwrap().is_err());
+    assert!(serving.unwrap().is_err());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_survivor_dials_too() {
     let (mut a, b) = pair([1, 2]).await;
