@@ -445,12 +445,12 @@ impl Entity {
             local.contested = Some((root, now));
         }
         let since = local.contested.map_or(now, |(_, since)| since);
-        if now < since + SETTLE_DELAY || !mine {
+        if now < since + SETTLE_DELAY {
             return;
         }
         if !local.held.contains_key(&root) {
             let waits = local.retry.is_some_and(|at| now < at);
-            if local.capturing.is_none() && !local.writing && !waits {
+            if mine && local.capturing.is_none() && !local.writing && !waits {
                 let capture = core.id();
                 local.capturing = Some(capture);
                 let application = name.to_owned();

@@ -149,7 +149,9 @@ impl Entity {
                 let window = self.state.applications.get(application).and_then(|app| app.window.as_ref());
                 intent.by != super::operation::SYSTEM
                     || window.is_some_and(|window| {
-                        window.author == author || !self.liveness.is_reachable(&window.author, core.now.mono)
+                        // Nobody hears itself: the author of the window knows that it is there.
+                        let away = || !self.liveness.is_reachable(&window.author, core.now.mono);
+                        window.author == author || (window.author != core.me() && away())
                     })
             }
             Change::Invite { .. }

@@ -2,8 +2,9 @@
 
 use crate::{Options, simulate};
 
-/// Seeds that failed once, with the members they failed with; they are replayed for ever.
-const FAILED: [(u64, usize); 1] = [(20, 9)];
+/// Seeds that failed once, with the members and minutes they failed with; they are replayed for ever.
+const FAILED: [(u64, usize, f64); 6] =
+    [(20, 9, 10.0), (1003, 4, 8.0), (1066, 4, 8.0), (1086, 3, 8.0), (1088, 4, 8.0), (1126, 3, 8.0)];
 
 fn check(options: &Options) {
     let outcome = simulate(options);
@@ -12,8 +13,8 @@ fn check(options: &Options) {
 
 #[test]
 fn seeds_that_failed_once_hold() {
-    for (seed, members) in FAILED {
-        check(&Options { seed, members, ..Options::default() });
+    for (seed, members, minutes) in FAILED {
+        check(&Options { seed, members, hours: minutes / 60.0, ..Options::default() });
     }
 }
 
