@@ -179,7 +179,8 @@ fn links_between_documents_lead_somewhere() -> Result<()> {
     for (path, text) in files(".md")? {
         let from = root.join(&path);
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        let local = targets.filter(|target| !target.contains("://") && !target.starts_with('#') && !target.contains(' '));
+        let local = targets
+            .filter(|target| !target.contains("://") && !target.starts_with('#') && !target.contains(' '));
         for target in local {
             let file = target.split('#').next().unwrap_or_default();
             let to = from.parent().context("a file is in a directory")?.join(file);

@@ -98,8 +98,12 @@ fn measure(cluster: &mut Cluster) -> Result<bool> {
         let mut times = Vec::new();
         for run in 0..runs {
             let member = &cluster.members[(run + 1) % members];
-            let pages: Vec<&Path> =
-                site.tree.files().into_iter().filter(|path| path.to_string_lossy().contains("/page-")).collect();
+            let pages: Vec<&Path> = site
+                .tree
+                .files()
+                .into_iter()
+                .filter(|path| path.to_string_lossy().contains("/page-"))
+                .collect();
             let path = member.root("shop").join(pages[(run * 37) % pages.len()]);
             let begin = Instant::now();
             damage(&path)?;
