@@ -118,7 +118,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     )?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).context("the system gives no random bytes")?;
-    let facts = Facts { version: env!("CARGO_PKG_VERSION").to_owned(), address: Some(address) };
+    let facts =
+        Facts { version: env!("CARGO_PKG_VERSION").to_owned(), address: Some(address), ..Facts::default() };
     let began = Instant::now();
     let member = Member::restore(Identity::from_seed(secret), facts, seed, saved, now(began));
     let (to, happenings) = mpsc::channel(QUEUE);

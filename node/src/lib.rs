@@ -1,7 +1,7 @@
 //! The althing daemon: sockets, disks, clocks and threads around the protocol. Decisions are made in
 //! `althing_protocol`; here they are carried out.
 //!
-//! One task owns the [`althing_protocol::member::Member`] ([`daemon`]); everything else (network, disk, one worker
+//! One task owns the [`althing_protocol::member::Member`] (`daemon`); everything else (network, disk, one worker
 //! thread per application, API) talks to it through one bounded channel.
 
 mod api;

@@ -102,7 +102,7 @@ pub enum Turn {
 struct Round {
     prevotes: BTreeMap<MemberId, Checked>,
     precommits: BTreeMap<MemberId, Checked>,
-    /// In the order of arrival; one per author is looked at [43].
+    /// In the order of arrival; one per author is looked at (finding 43).
     proposals: Vec<(MemberId, Hash, Option<Pol>)>,
 }
 
@@ -111,7 +111,7 @@ struct Round {
 struct Known {
     bytes: Vec<u8>,
     next: Option<State>,
-    /// My clock, my lists and my disk agree with it (asked only of proposals without a POL [9]).
+    /// My clock, my lists and my disk agree with it (asked only of proposals without a POL (finding 9)).
     agreeable: bool,
 }
 
@@ -159,6 +159,13 @@ impl Ballot {
             contending: BTreeSet::new(),
             asked: BTreeSet::new(),
             settled: false,
+        }
+    }
+
+    /// Breaks a rule on purpose, for the simulator.
+    pub(crate) fn sabotage(&mut self, sabotage: Option<crate::member::Sabotage>) {
+        if sabotage == Some(crate::member::Sabotage::HalfQuorum) {
+            self.quorum = self.voters.len().div_ceil(2);
         }
     }
 
@@ -266,7 +273,7 @@ impl Ballot {
     }
 
     /// A precommit for one value and a later prevote for another that relies on nothing newer: whoever signed both
-    /// forgot its lock [3].
+    /// forgot its lock (finding 3).
     fn find_amnesia(&self, checked: &Checked, acts: &mut Vec<Act>) {
         let author = checked.author();
         for (at, round) in &self.rounds {
@@ -315,6 +322,7 @@ impl Ballot {
         for (round, votes) in &self.rounds {
             let Some(value) = quorum_value(&votes.precommits, self.quorum) else { continue };
             if !self.records.contains_key(&value) {
+                // Once until the next occasion: two members that lack it must not make each other ask.
                 if self.asked.insert(value) {
                     acts.push(Act::Lacking(value));
                 }
@@ -437,7 +445,7 @@ impl Ballot {
         })
     }
 
-    /// Rules 4 and 5: only in the current round, only once [1].
+    /// Rules 4 and 5: only in the current round, only once (finding 1).
     fn precommit(&mut self, now: Instant, votes: &mut Vec<Vote>) {
         let round = self.promise.round;
         if self.promise.precommits.contains_key(&round) {
@@ -480,7 +488,7 @@ impl Ballot {
         }
     }
 
-    /// A quorum speaks of a record that is not here: without its bytes nothing can be voted or settled [11].
+    /// A quorum speaks of a record that is not here: without its bytes nothing can be voted or settled (finding 11).
     fn ask_for_records(&mut self, acts: &mut Vec<Act>) {
         for votes in self.rounds.values() {
             for cast in [&votes.prevotes, &votes.precommits] {
@@ -517,7 +525,7 @@ impl Ballot {
         acts.push(Act::Propose { value, pol });
     }
 
-    /// A valid value, else the lock, is proposed before anything fresh and never dropped [12].
+    /// A valid value, else the lock, is proposed before anything fresh and never dropped (finding 12).
     fn to_propose(&self, outlook: &Outlook) -> Option<(Hash, Option<Pol>, Turn)> {
         if let Some(pol) = &self.promise.valid {
             return Some((pol.value, Some(pol.clone()), Turn::Own));
@@ -528,7 +536,7 @@ impl Ballot {
         outlook.candidate.map(|(value, turn)| (value, None, turn))
     }
 
-    /// Originators come first; then everybody in the order of the hierarchy, rotated by epoch and round [12].
+    /// Originators come first; then everybody in the order of the hierarchy, rotated by epoch and round (finding 12).
     fn my_turn(&self, round: u32, turn: Turn) -> Instant {
         let since = self.running.unwrap_or_default();
         let count = self.voters.len() as u64;

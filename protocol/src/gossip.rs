@@ -23,7 +23,7 @@ pub enum Taken {
     New,
     /// It, or a newer one of its slot, was here.
     Known,
-    /// Another statement carries the same position: two members use one key, or a member was restored [3].
+    /// Another statement carries the same position: two members use one key, or a member was restored (finding 3).
     Conflict(Checked),
 }
 

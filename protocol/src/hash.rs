@@ -1,4 +1,4 @@
-//! [`Hash`]: a BLAKE3 digest, the name of everything that is named by its content.
+//! [`struct@Hash`]: a BLAKE3 digest, the name of everything that is named by its content.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! Invitations: what lets the next machine in (design §10, cli.md "First run and join").
 //!
 //! The text holds a secret that never goes over the wire: a key pair is derived from it, the state keeps the
-//! public half, and the newcomer signs its request with the secret half [37].
+//! public half, and the newcomer signs its request with the secret half (finding 37).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -48,6 +48,17 @@ pub struct Config {
     pub version: String,
     /// Where this member listens now.
     pub address: Option<Address>,
+    /// For the simulator only.
+    #[doc(hidden)]
+    pub sabotage: Option<Sabotage>,
+}
+
+/// A rule broken on purpose, so that the simulator can show that its checks would notice. Never set by a daemon.
+#[doc(hidden)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sabotage {
+    /// Half of the voters settle.
+    HalfQuorum,
 }
 
 /// One member.
@@ -134,7 +145,7 @@ struct Entity {
 }
 
 /// After a start a voter says nothing that counts until enough others have told it the highest they hold of it
-/// [3, 18].
+/// (findings 3, 18).
 #[derive(Default)]
 struct Silence {
     answers: BTreeSet<MemberId>,
@@ -333,6 +344,7 @@ impl Core {
 impl Entity {
     fn restore(core: &Core, head: Head, saved: Saved) -> Self {
         let mut ballot = Ballot::new(core.me(), &head.state, head.record, saved.promise);
+        ballot.sabotage(core.config.sabotage);
         let mut records = BTreeSet::new();
         for bytes in saved.records {
             let next = voting::judge(&head.state, &head.record, &bytes, core.scheme());
@@ -411,8 +423,11 @@ impl Entity {
             Input::Captured { capture, result } => self.captured(core, capture, result),
             Input::Fetched { fetch, result } => self.fetched(core, fetch, &result),
             Input::Applied { apply, result } => self.applied(core, apply, result),
-            Input::Tick => self.ballot.ask_again(),
-            Input::Persisted(_) | Input::Requested { .. } | Input::JoinAnswered(_) | Input::Sampled(_) => {}
+            Input::Tick
+            | Input::Persisted(_)
+            | Input::Requested { .. }
+            | Input::JoinAnswered(_)
+            | Input::Sampled(_) => {}
         }
     }
 

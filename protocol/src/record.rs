@@ -50,7 +50,7 @@ pub struct Newcomer {
     pub address: Address,
 }
 
-/// A newcomer's request, signed by the invitation's key and by its own: nobody else can use either [37].
+/// A newcomer's request, signed by the invitation's key and by its own: nobody else can use either (finding 37).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct JoinRequest {
     /// Which entity it wants to join.
@@ -254,7 +254,7 @@ impl Record {
 pub struct Certificate {
     /// Which epoch.
     pub epoch: u64,
-    /// Which round: all votes are of this one [4].
+    /// Which round: all votes are of this one (finding 4).
     pub round: u32,
     /// Which record.
     pub value: Hash,

@@ -47,7 +47,7 @@ pub struct Member {
     pub since: u64,
 }
 
-/// Somebody who was a member: it may still ask for the chain, so that it learns that it was removed [14].
+/// Somebody who was a member: it may still ask for the chain, so that it learns that it was removed (finding 14).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct PastMember {
     /// Its key, never admitted again.
@@ -116,7 +116,7 @@ pub struct Application {
     pub root: String,
     /// What drift on a majority means.
     pub policy: Policy,
-    /// Epoch of the last record that concerned this application or its placed voters [16].
+    /// Epoch of the last record that concerned this application or its placed voters (finding 16).
     pub basis: u64,
     /// The settled revisions that are kept, oldest first; the last one is in force.
     pub revisions: Vec<Revision>,
@@ -234,11 +234,11 @@ impl State {
         quorum_of(self.voters().count())
     }
 
-    /// How many Holdings a content needs: more than half of the placed voters, and at least three where there are
-    /// three (design §5.3).
+    /// How many Holdings a content needs: more than half of the placed voters. The design asks for three where there
+    /// are three, which would stop every deployment of a three-member entity that has lost one; with the certificate
+    /// a majority has the content durably, and that is what the promise needs (docs/decisions/0013-holders.md).
     pub fn content_quorum(&self) -> usize {
-        let placed = self.voters().count();
-        (placed / 2 + 1).max(placed.min(3))
+        quorum_of(self.voters().count())
     }
 
     /// Forgets intents too old to be replayed.

@@ -120,14 +120,14 @@ pub struct Vote {
     pub epoch: u64,
     /// The round within it.
     pub round: u32,
-    /// Hash of the record of the epoch before, so that votes do not survive a new genesis [43].
+    /// Hash of the record of the epoch before, so that votes do not survive a new genesis (finding 43).
     pub parent: Hash,
     /// Prevote or precommit.
     pub step: Step,
     /// Which record, or none.
     pub value: Option<Hash>,
     /// Of a prevote: the round of the newest quorum of prevotes that it rests on, shown to the author or locked on
-    /// by it, if any [3].
+    /// by it, if any (finding 3).
     pub relied: Option<u32>,
 }
 
@@ -168,7 +168,7 @@ pub struct ContentList {
     pub application: String,
     /// The basis the author knows: epoch of the last record that concerned this application.
     pub basis: u64,
-    /// The basis whose root the author has applied, if any. Behind `basis`: applying, neither drift nor a vote [2].
+    /// The basis whose root the author has applied, if any. Behind `basis`: applying, neither drift nor a vote (finding 2).
     pub applied: Option<u64>,
     /// Root of what two equal scans found; `None` when the root directory is absent.
     pub observed: Option<Hash>,
@@ -177,7 +177,7 @@ pub struct ContentList {
 }
 
 /// A promise: signed only when the complete content is synced in the author's own store, apart from the live tree,
-/// and kept there until the basis moves [5].
+/// and kept there until the basis moves (finding 5).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct Holding {
     /// Which application.
@@ -190,7 +190,7 @@ pub struct Holding {
     pub extent: Extent,
 }
 
-/// "I hold this head and answer" [13].
+/// "I hold this head and answer" (finding 13).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct Holds {
     /// Epoch of the head.

@@ -1,4 +1,4 @@
-//! Whether a record is valid: a pure function of the parent state and the record's bytes [9], which is at the same
+//! Whether a record is valid: a pure function of the parent state and the record's bytes (finding 9), which is at the same
 //! time the function that computes the next state (design §5.1).
 
 use std::collections::BTreeSet;
@@ -65,7 +65,7 @@ pub enum Invalid {
         /// What a content quorum is.
         need: usize,
     },
-    /// This root was settled before; only a rollback may settle it again [2].
+    /// This root was settled before; only a rollback may settle it again (finding 2).
     #[error("this content was settled before")]
     KnownRoot,
     /// The policy, or too few placed voters, forbids adoption.
@@ -311,7 +311,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Every Holding gathered so far counted under another denominator: they are asked for anew [16, 42].
+    /// Every Holding gathered so far counted under another denominator: they are asked for anew (findings 16, 42).
     fn placed_voters_changed(self) {
         let epoch = self.next.epoch;
         self.next.roster_epoch = epoch;

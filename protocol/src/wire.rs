@@ -43,7 +43,7 @@ pub struct Have {
     pub positions: Vec<Position>,
 }
 
-/// The answer to "what is the highest you hold from me?" [3].
+/// The answer to "what is the highest you hold from me?" (finding 3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct Highest {
     /// Echo of the question.

@@ -20,6 +20,8 @@ pub(crate) struct Faults {
     /// Notifications of changed files get lost.
     pub(crate) deaf: bool,
     pub(crate) skew: bool,
+    /// Changes are noticed at once, on all members at the same time.
+    pub(crate) prompt: bool,
     /// Mean time between disasters, in microseconds.
     pace: u64,
     cuts: u64,
@@ -27,7 +29,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    pub(crate) fn new(_members: usize, mut rng: Rng) -> Self {
+    pub(crate) fn new(any: bool, mut rng: Rng) -> Self {
         let mut some =
             |per_mille: u64, most: u64| if rng.chance(per_mille) { rng.below(most + 1) } else { 0 };
         let weather = Weather {
@@ -44,10 +46,11 @@ impl Faults {
             one_sided: rng.chance(300),
             crashes: rng.chance(700),
             blackouts: rng.chance(200),
-            slow_disks: rng.chance(400),
-            lossy_fetches: rng.chance(400),
-            deaf: rng.chance(400),
+            slow_disks: rng.chance(400) && any,
+            lossy_fetches: rng.chance(400) && any,
+            deaf: rng.chance(400) && any,
             skew: rng.chance(400),
+            prompt: rng.chance(400),
             pace: 2 * SECOND + rng.below(30 * SECOND),
             cuts: 0,
             partitioned: 0,

@@ -95,6 +95,7 @@ pub(crate) fn crashed(world: &mut World, at: usize) {
 }
 
 /// A disk was put back: what it said before does not bind what it says now, but it may say nothing that counts.
+#[cfg(test)]
 pub(crate) fn put_back(world: &mut World, at: usize) {
     world.invariants.epochs.remove(&at);
 }

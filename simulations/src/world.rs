@@ -2,13 +2,13 @@
 
 mod carry;
 mod content;
+mod event;
 mod links;
 mod lives;
 mod requests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::rc::Rc;
 
 use althing_protocol::effect::{Input, Output};
 use althing_protocol::hash::Hash;
@@ -25,6 +25,9 @@ use crate::reference::Reference;
 use crate::timeline::{Entry, Violation};
 use crate::workload::Workload;
 
+use event::Due;
+
+pub(crate) use event::Event;
 pub(crate) use requests::Asked;
 
 /// A millisecond in the world's microseconds.
@@ -37,86 +40,6 @@ const CALM: u64 = 100_000;
 const STORM: u64 = 150;
 /// Notable events that are kept.
 const TIMELINE: usize = 20_000;
-
-/// Something that will happen.
-pub(crate) enum Event {
-    /// A message arrives, if the connection it was sent on still stands.
-    Deliver { from: usize, to: usize, generation: u64, bytes: Rc<[u8]> },
-    /// A pair of hosts looks at its connection.
-    Look { a: usize, b: usize },
-    /// A member wanted to be woken.
-    Wake { host: usize, life: u64 },
-    /// Something under way on a host ended.
-    Give { host: usize, life: u64, input: Box<Input> },
-    /// A batch is durable.
-    Synced { host: usize, life: u64 },
-    /// A scan ends; the version of the tree when it began.
-    Scanned { host: usize, life: u64, application: String, version: u64 },
-    /// A host looks at a tree by itself.
-    Notice { host: usize, life: u64, application: String },
-    /// A capture ends.
-    Capture {
-        host: usize,
-        life: u64,
-        capture: u64,
-        application: String,
-        tree: Option<crate::host::tree::Tree>,
-        version: Option<u64>,
-    },
-    /// A fetch ends.
-    Fetch {
-        host: usize,
-        life: u64,
-        fetch: u64,
-        application: String,
-        from: Option<usize>,
-        wants: Vec<althing_protocol::effect::Want>,
-    },
-    /// An apply does its next step, also of an earlier life.
-    Apply { host: usize, application: String },
-    /// What no root needs is thrown away.
-    Sweep { host: usize, life: u64 },
-    /// A stranger's question arrives at a member.
-    JoinAsk { newcomer: usize, life: u64, at: usize, bytes: Vec<u8> },
-    /// A stranger's question was answered, or was not.
-    JoinAnswer { newcomer: usize, life: u64, answer: Result<Vec<u8>, String> },
-    /// A crashed host starts again.
-    Start { host: usize },
-    /// Something goes wrong.
-    Disaster,
-    /// Every cut is healed.
-    Heal { number: u64 },
-    /// An administrator does something.
-    Work,
-    /// Trees are looked at without any notification.
-    Patrol { host: usize },
-}
-
-struct Due {
-    at: u64,
-    number: u64,
-    event: Event,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.number) == (other.at, other.number)
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
-    }
-}
 
 /// Everything there is.
 pub(crate) struct World {
@@ -176,7 +99,7 @@ impl World {
             library: Library::default(),
             reference: Reference::default(),
             invariants: Invariants::default(),
-            faults: Faults::new(options.members, stream(seed, "faults")),
+            faults: Faults::new(options.faults, stream(seed, "faults")),
             workload: Workload::new(stream(seed, "workload")),
             rng: stream(seed, "world"),
             trace: blake3::Hasher::new(),
@@ -217,12 +140,21 @@ impl World {
         self.happen(due.event);
         // Every seed ends: whoever keeps everybody busy with nothing is a bug.
         if self.steps > CALM + STORM * (self.now / SECOND) * self.hosts.len() as u64 {
-            self.violate(
-                "storm",
-                format!("{} steps; {} things wait to happen", self.steps, self.queue.len()),
-            );
+            let text = format!("{} steps; waiting: {:?}", self.steps, self.waiting());
+            self.violate("storm", text);
         }
         true
+    }
+
+    /// Messages under way, by the first bytes that name their kind and by their ends.
+    fn waiting(&self) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        for Reverse(due) in &self.queue {
+            let Event::Deliver { from, to, bytes, .. } = &due.event else { continue };
+            let name = String::from_utf8_lossy(bytes.get(2..9).unwrap_or_default()).into_owned();
+            *kinds.entry(format!("{name:?} {from} to {to}")).or_default() += 1;
+        }
+        kinds
     }
 
     /// Lets so many microseconds pass.
@@ -262,10 +194,14 @@ impl World {
             }
             Event::Notice { host, life, application } => self.scan(host, life, &application),
             Event::Capture { host, life, capture, application, tree, version } => {
-                self.captured(host, life, capture, &application, tree, version);
+                if self.is_alive(host, life) {
+                    self.captured(host, capture, &application, tree, version);
+                }
             }
             Event::Fetch { host, life, fetch, application, from, wants } => {
-                self.fetched(host, life, fetch, &application, from, wants);
+                if self.is_alive(host, life) {
+                    self.fetched(host, fetch, &application, from, wants);
+                }
             }
             Event::Apply { host, application } => self.apply_step(host, &application),
             Event::Sweep { host, life } => self.sweep(host, life),

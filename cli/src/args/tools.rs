@@ -13,11 +13,11 @@ use crate::condition::Condition;
 /// its end in its time; after a failure data and logs are kept, and the error says where.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  althing demo\n  althing demo --members 3 --auto\n  althing demo --auto --json"
+    after_help = "Examples:\n  althing demo\n  althing demo --members 7 --auto\n  althing demo --auto --json"
 )]
 pub(crate) struct Demo {
-    /// How many members
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(3..=25))]
+    /// How many members, from 4: new content must lie on three, also while one is down
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(4..=25))]
     pub(crate) members: u16,
     /// Play all acts without asking, each within its time
     #[arg(long)]

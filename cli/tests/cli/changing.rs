@@ -53,7 +53,7 @@ fn each_command_posts_itself() {
         ("update abort shop -y", json!({ "Abort": { "application": "shop" } })),
         (
             "deploy shop --from site --reason r",
-            json!({ "Deploy": { "application": "shop", "source": source, "reason": "r" } }),
+            json!({ "Deploy": { "application": "shop", "source": source, "reason": "r", "replace": false } }),
         ),
     ];
     for (line, command) in expected {

@@ -57,7 +57,7 @@ fn all_acts_end_well_and_nothing_is_left() {
 #[test]
 fn members_die_with_a_demo_that_is_killed() {
     let place = TempDir::new().expect("a directory");
-    let mut command = althing("demo --members 3");
+    let mut command = althing("demo --members 4");
     let mut demo = command
         .env("TMPDIR", place.path())
         .stdin(Stdio::piped())
@@ -67,7 +67,7 @@ fn members_die_with_a_demo_that_is_killed() {
     let told = BufReader::new(demo.stdout.take().expect("piped"));
     let founded = told.lines().map_while(Result::ok).find(|line| line.contains("founded"));
     assert!(founded.is_some(), "no entity was founded");
-    assert_eq!(processes(place.path()).len(), 3);
+    assert_eq!(processes(place.path()).len(), 4);
     demo.kill().expect("it runs");
     demo.wait().expect("it ended");
     gone(place.path());
@@ -77,7 +77,7 @@ fn members_die_with_a_demo_that_is_killed() {
 fn keys_quit_and_keep_keeps() {
     let place = TempDir::new().expect("a directory");
     let keep = place.path().join("kept");
-    let mut command = althing("demo --members 3 --keep");
+    let mut command = althing("demo --members 4 --keep");
     let piped = command.arg(&keep).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut demo = piped.spawn().expect("the program starts");
     demo.stdin.take().expect("piped").write_all(b"1\nnonsense\nq\n").expect("read");
@@ -87,6 +87,8 @@ fn keys_quit_and_keep_keeps() {
     assert!(told.contains("repaired") && !told.contains("cut apart"), "{told}");
     assert!(keep.join("web3.log").is_file() && keep.join("web1-root/srv/site/index.html").is_file());
     gone(place.path());
+    let few = Ran::of(althing("demo --members 3").output().expect("the program runs"));
+    assert_eq!(few.code, 64, "{few:?}");
     let again = Ran::of(althing("demo --keep").arg(&keep).output().expect("the program runs"));
     assert_eq!(again.code, 64, "{again:?}");
 }
@@ -94,7 +96,7 @@ fn keys_quit_and_keep_keeps() {
 #[test]
 fn an_interrupt_ends_everything() {
     let place = TempDir::new().expect("a directory");
-    let mut command = althing("demo --members 3");
+    let mut command = althing("demo --members 4");
     let piped = command.env("TMPDIR", place.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut demo = piped.stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut told = BufReader::new(demo.stdout.take().expect("piped")).lines().map_while(Result::ok);

@@ -106,10 +106,14 @@ pub(crate) fn hash_stable(
         let started = stamp::now();
         prepare(&file, &before, mode);
         let mut file = File::from(file);
-        let read = hash_content(&mut file, job, buffer).map_err(|error| match error {
-            HashError::Cancelled => ScanError::Cancelled,
-            HashError::Read(source) => unreadable(path, source),
-        })?;
+        // No further than it takes to see that it grew: a file may grow faster than it is read.
+        let read =
+            hash_content(&mut (&mut file).take(before.size + 1), job, buffer).map_err(
+                |error| match error {
+                    HashError::Cancelled => ScanError::Cancelled,
+                    HashError::Read(source) => unreadable(path, source),
+                },
+            )?;
         let after = Stamp::of(&file).map_err(|source| unreadable(path, source))?;
         if before.is_unchanged(&after) && read.1 == before.size {
             return Ok(Hashed { content: read.0, stamp: after, racy: after.is_racy(started) });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use althing_protocol::manifest::Item;
@@ -83,7 +83,7 @@ fn is_fresh(
             Ok(rustix::fs::readlinkat(directory, name, Vec::new())?.as_bytes() == target.as_slice())
         }
         (Item::File { size, content, .. }, FileType::RegularFile) if *size == stamp.size => {
-            let mut file = File::from(beneath::read_in(directory, name)?);
+            let mut file = File::from(beneath::read_in(directory, name)?).take(size + 1);
             match hashing::hash_content(&mut file, job, &mut vec![0; BUFFER]) {
                 Ok((found, _)) => Ok(found == *content),
                 Err(HashError::Cancelled) => Err(StepError::Cancelled),

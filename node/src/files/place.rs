@@ -1,7 +1,7 @@
 //! Making one item under a temporary name, complete and durable, ready to be swapped in.
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use althing_protocol::hash::Hash;
@@ -17,6 +17,9 @@ use super::walk::is_dots;
 
 /// Directories in one another that are copied or removed: more would only serve to exhaust the stack.
 const DEPTH: usize = 512;
+
+/// How often what was appended to a file while it was copied is copied after it.
+const APPENDS: u32 = 4;
 
 /// Why a file was not made. No trace of it is left.
 #[derive(Debug)]
@@ -157,7 +160,7 @@ fn copy_to(from: (&OwnedFd, &[u8]), to: (&OwnedFd, &[u8]), depth: usize) -> io::
             let mut source = File::from(beneath::read_in(from.0, from.1)?);
             let mut file = create(to.0, to.1)?;
             if rustix::fs::ioctl_ficlone(&file, &source).is_err() {
-                io::copy(&mut source, &mut file)?;
+                copy_growing(&mut source, &mut file)?;
             }
             keep_owner_and_times(&file, &stamp)?;
             rustix::fs::fchmod(&file, Mode::from_raw_mode(stamp.permissions()))?;
@@ -183,6 +186,19 @@ fn copy_to(from: (&OwnedFd, &[u8]), to: (&OwnedFd, &[u8]), depth: usize) -> io::
         }
     }
     Ok(stamp)
+}
+
+/// Copies a file that somebody may still append to: what it grew by meanwhile, too, but not for ever.
+fn copy_growing(source: &mut File, file: &mut File) -> io::Result<()> {
+    let mut copied = 0;
+    for _ in 0..APPENDS {
+        let left = source.metadata()?.len().saturating_sub(copied);
+        if left == 0 {
+            break;
+        }
+        copied += io::copy(&mut source.take(left), file)?;
+    }
+    Ok(())
 }
 
 fn keep_owner_and_times(file: impl AsFd, stamp: &Stamp) -> io::Result<()> {

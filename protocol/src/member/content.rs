@@ -73,12 +73,14 @@ impl Entity {
     fn holders(&self, core: &Core, name: &str, root: &Hash) -> BTreeSet<MemberId> {
         let settled = self.state.applications.get(name).and_then(Application::root_hash) == Some(*root);
         let basis = self.state.applications.get(name).map(|application| application.basis);
+        // Nobody says that it keeps an earlier revision, and everybody that had it does.
+        let kept = !settled && self.state.applications.get(name).is_some_and(|known| known.knows(root));
         let has = |id: &MemberId| {
             let held = self.holding_of(id, name).is_some_and(|holding| holding.root == *root);
             let listed = self.list_of(id, name).is_some_and(|list| {
                 list.observed == Some(*root) || (settled && list.applied.is_some() && list.applied == basis)
             });
-            held || listed
+            held || listed || (kept && self.state.is_voter(id))
         };
         let reachable = |id: &MemberId| *id != core.me() && self.overlay.peers().contains(id);
         let mut holders: BTreeSet<MemberId> =
@@ -317,6 +319,13 @@ impl Entity {
         {
             roots.push(staged.root);
         }
+        // What more than half show may need holders that do not show it themselves: of three members, all.
+        let contested = self.locals.get(name).and_then(|local| local.contested).map(|(root, _)| root);
+        let promised = |root: &Hash| {
+            let mut voters = self.state.voters();
+            voters.any(|voter| self.holding_of(&voter.id, name).is_some_and(|holding| holding.root == *root))
+        };
+        roots.extend(contested.filter(promised));
         // Kept for rollback: the newest first.
         roots.extend(application.revisions.iter().rev().map(|revision| revision.root));
         let mut seen = BTreeSet::new();

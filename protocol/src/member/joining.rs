@@ -227,7 +227,7 @@ impl Entity {
         Some(Welcome { genesis: self.beginning.as_ref()?.genesis.clone(), sponsor })
     }
 
-    /// A learner that has caught up says so, and asks to become a voter [13].
+    /// A learner that has caught up says so, and asks to become a voter (finding 13).
     fn attend_promotion(&mut self, core: &mut Core) {
         let learner = self.me(core).is_some_and(|me| me.role == Role::Learner && me.store == core.life.store);
         if !learner || self.check_majority(core).is_err() {

@@ -200,6 +200,8 @@ impl Entity {
             checked.intent().is_some_and(|intent| {
                 std::mem::discriminant(&intent.change) == kind
                     && intent.change.application() == change.application()
+                    // One that nobody votes for now must not stand in the way of one that they would.
+                    && self.is_agreeable(core, checked.author(), intent)
             })
         });
         if !pending && let Err(refusal) = self.originate(core, SYSTEM, change) {
@@ -606,7 +608,7 @@ impl Entity {
         })))
     }
 
-    /// Members that show other content at the root of an application that was never settled [25].
+    /// Members that show other content at the root of an application that was never settled (finding 25).
     fn would_replace(&self, name: &str, root: &Hash) -> Option<Refusal> {
         let empty = crate::manifest::Manifest::empty().root;
         let other = |id| {

@@ -27,7 +27,7 @@ pub struct Life {
     pub incarnation: u64,
     /// No sequence at or beyond this was used in this life.
     pub reserved: u64,
-    /// Peers know more of this store than it does itself: it must never vote again [3, 18].
+    /// Peers know more of this store than it does itself: it must never vote again (findings 3, 18).
     pub burnt: bool,
 }
 
@@ -210,7 +210,7 @@ fn held_key(application: &str, root: &Hash) -> String {
     format!("held/{application}/{}", hex(&root.0))
 }
 
-/// Reads a link that [`put_link`] wrote.
+/// Reads a link that `put_link` wrote.
 pub fn read_link(bytes: &[u8]) -> Result<Link, SavedError> {
     read(b"link", bytes)
 }

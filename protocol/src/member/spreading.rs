@@ -210,10 +210,18 @@ impl Entity {
         let taken = self.board.insert(checked);
         match &taken {
             Taken::Known => return taken,
-            Taken::Conflict(_) => {
+            Taken::Conflict(held) => {
+                // A disk that was put back says other things in places that were used; only of votes is that a
+                // contradiction that stops the entity.
+                if checked.vote().is_some() && held.vote().is_some() {
+                    self.equivocation(core, held.clone(), checked.clone());
+                    return taken;
+                }
                 let (id, name) = (checked.author(), self.state.name_of(&checked.author()));
                 self.tell(core, &format!("doubled/{id}"), true, || {
-                    let text = format!("{name} said two things in one place: two machines use its key, or its disk was put back");
+                    let text = format!(
+                        "{name} said two things in one place: two machines use its key, or its disk was put back"
+                    );
                     Event::new(Severity::Critical, "member.doubled", text).of(id)
                 });
                 return taken;
@@ -305,6 +313,7 @@ impl Entity {
         }
         let busy = self.ballot.is_running() || !self.operations.is_empty() || !self.silence.over;
         self.spread.next_beat = now + if busy { BUSY_BEAT } else { BEAT };
+        self.ballot.ask_again();
         self.prune_board(core);
         self.overlay.refresh(&mut core.rng);
         self.attend_report(core);
@@ -437,6 +446,9 @@ impl Entity {
             return;
         }
         core.life.burnt = true;
+        // What it says from now on must not look older than what it said before its disk was put back.
+        core.life.incarnation = core.life.incarnation.max(highest.position.incarnation) + 1;
+        core.sequence = 0;
         let life = core.life;
         core.persist(vec![super::saved::put_life(&life)], super::Durable::Nothing);
         let name = self.state.name_of(&from);

@@ -128,8 +128,8 @@ impl Entity {
         self.candidate.value = Some((value, if own { Turn::Own } else { Turn::Others }));
     }
 
-    /// Whether this member's clock, lists and disk agree with a fresh change [9].
-    fn is_agreeable(&self, core: &Core, author: MemberId, intent: &Intent) -> bool {
+    /// Whether this member's clock, lists and disk agree with a fresh change (finding 9).
+    pub(super) fn is_agreeable(&self, core: &Core, author: MemberId, intent: &Intent) -> bool {
         let wall = core.now.wall;
         match &intent.change {
             Change::Expire { application } => {
@@ -332,6 +332,7 @@ impl Entity {
             self.roots_changed(core, &before);
         }
         self.ballot = Ballot::new(core.me(), &self.state, self.head, None);
+        self.ballot.sabotage(core.config.sabotage);
         self.candidate = Candidate::default();
         self.told.remove("unknown-record");
         let present: BTreeSet<MemberId> = self.state.members.iter().map(|member| member.id).collect();
@@ -371,7 +372,7 @@ impl Entity {
         }
     }
 
-    /// A second certificate for the epoch of the head is a fork [8].
+    /// A second certificate for the epoch of the head is a fork (finding 8).
     fn compare_link(&mut self, core: &mut Core, link: &Link) {
         let certificate = &link.certificate;
         let Some((before, parent)) = self.previous.clone() else { return };

@@ -85,11 +85,13 @@ impl Disk {
     }
 
     /// Everything durable, to put it back later.
+    #[cfg(test)]
     pub(crate) fn snapshot(&self) -> BTreeMap<(Family, Vec<u8>), Vec<u8>> {
         self.durable.clone()
     }
 
     /// Puts a snapshot back.
+    #[cfg(test)]
     pub(crate) fn restore(&mut self, snapshot: BTreeMap<(Family, Vec<u8>), Vec<u8>>) {
         self.queue.clear();
         self.durable = snapshot;

@@ -42,7 +42,8 @@ pub(crate) struct Live {
 impl Live {
     /// The manifest of what is there.
     pub(crate) fn manifest(&self) -> Option<Manifest> {
-        self.tree.as_ref().and_then(|tree| Manifest::from_items(tree).ok())
+        let whole = |tree| Manifest::from_items(tree).expect("administrators and applies leave whole trees");
+        self.tree.as_ref().map(whole)
     }
 
     /// The root of what is there.
@@ -169,7 +170,11 @@ pub(crate) fn meddle(tree: &Tree, rng: &mut Rng) -> Option<Tree> {
             }
         }
         (6, _) if rng.chance(300) => return None,
-        _ => drop(tree.insert(path(&format!("extra{}", rng.below(3))), file(rng))),
+        _ => {
+            let path = path(&format!("extra{}", rng.below(3)));
+            remove(&mut tree, &path, &mut Vec::new());
+            tree.insert(path, file(rng));
+        }
     }
     Some(tree)
 }

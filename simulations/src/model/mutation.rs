@@ -8,25 +8,25 @@ use super::verdict::{Clause, Verdict};
 /// A planted bug. Numbers in brackets name the finding of `settlement-review.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mutation {
-    /// A quorum of prevotes that comes late makes a member lock and precommit in a round it has left [1].
+    /// A quorum of prevotes that comes late makes a member lock and precommit in a round it has left (finding 1).
     LatePrecommit,
-    /// The same, but the lock is only ever raised: raising is not enough [1].
+    /// The same, but the lock is only ever raised: raising is not enough (finding 1).
     LatePrecommitLockRaised,
-    /// A late quorum overwrites the lock with an older one; nothing is precommitted late [1].
+    /// A late quorum overwrites the lock with an older one; nothing is precommitted late (finding 1).
     LockLowered,
-    /// Precommits for a value are counted over several rounds [4].
+    /// Precommits for a value are counted over several rounds (finding 4).
     MixedRounds,
     /// A lock binds nobody (rule 2).
     NoLocks,
     /// A POL of a round below the lock is enough to leave it (rule 2).
     OldPolUnlocks,
-    /// A store is put back once to a state before its votes [3].
+    /// A store is put back once to a state before its votes (finding 3).
     StoreRestored,
-    /// The same, and the member still never signs twice in a round [3].
+    /// The same, and the member still never signs twice in a round (finding 3).
     StoreRestoredSingleSignature,
-    /// The store is put back, noticed, and its voter is mute from then on: the cure of [3], not a bug.
+    /// The store is put back, noticed, and its voter is mute from then on: the cure of (finding 3), not a bug.
     StoreRestoredMute,
-    /// A vote leaves before it is durable, and a crash forgets it (malachite #864, [18]).
+    /// A vote leaves before it is durable, and a crash forgets it (malachite #864, (finding 18)).
     VoteBeforeDurable,
     /// A quorum of the members reachable instead of the roster (design §5.1).
     QuorumOfReachable,

@@ -25,11 +25,11 @@ const EXPIRED: Value = Value(0);
 /// A rule left out. Numbers in brackets name the finding of `settlement-review.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// A later round is entered on n-q+1 messages of it only; nobody shows how it got there [10].
+    /// A later round is entered on n-q+1 messages of it only; nobody shows how it got there (finding 10).
     NoEntryProof,
-    /// Nobody prevotes nil at the proposal time-out [11].
+    /// Nobody prevotes nil at the proposal time-out (finding 11).
     NoNilPrevote,
-    /// The clock makes a value invalid for good, a POL or not [9].
+    /// The clock makes a value invalid for good, a POL or not (finding 9).
     ClockInvalidates,
 }
 

@@ -79,7 +79,8 @@ impl World {
     /// An administrator (or a failing disk) changed a tree: the host notices it soon, or at the next patrol.
     pub(crate) fn changed(&mut self, at: usize, application: &str) {
         if self.hosts[at].places.contains(application) && !(self.faults.deaf && self.rng.chance(300)) {
-            let after = 5 * MS + self.rng.below(500 * MS);
+            let most = if self.faults.prompt { 40 * MS } else { 500 * MS };
+            let after = 5 * MS + self.rng.below(most);
             let (life, application) = (self.hosts[at].life, application.to_owned());
             self.schedule(after, Event::Notice { host: at, life, application });
         }
@@ -111,15 +112,11 @@ impl World {
     pub(super) fn captured(
         &mut self,
         at: usize,
-        life: u64,
         capture: u64,
         application: &str,
         tree: Option<Tree>,
         version: Option<u64>,
     ) {
-        if !self.is_alive(at, life) {
-            return;
-        }
         let moved = version.is_some_and(|version| self.hosts[at].live(application).version != version);
         let manifest = tree.and_then(|tree| Manifest::from_items(&tree).ok());
         let result = match manifest {
@@ -164,15 +161,11 @@ impl World {
     pub(super) fn fetched(
         &mut self,
         at: usize,
-        life: u64,
         fetch: u64,
         application: &str,
         from: Option<usize>,
         wants: Vec<Want>,
     ) {
-        if !self.is_alive(at, life) {
-            return;
-        }
         let mut result = Fetched::default();
         let reachable = from.is_none_or(|from| {
             self.hosts[from].is_up()

@@ -1,9 +1,12 @@
 //! Processes start, crash, and find their disks put back to an earlier state.
 
+#[cfg(test)]
 use std::collections::BTreeMap;
 
-use althing_protocol::effect::{Family, Input};
-use althing_protocol::member::{Config, Member};
+#[cfg(test)]
+use althing_protocol::effect::Family;
+use althing_protocol::effect::Input;
+use althing_protocol::member::{Config, Member, Sabotage};
 
 use super::{Event, MS, SECOND, World};
 use crate::options::Mutation;
@@ -28,8 +31,9 @@ impl World {
         host.doomed = None;
         host.mono = self.rng.below(100_000) * SECOND;
         let now = host.now(self.now);
-        let sabotage = self.options.mutation == Some(Mutation::HalfQuorum);
-        let config = Config { version: "0.1.0".into(), address: Some(host.address), ..config(sabotage) };
+        let half = self.options.mutation == Some(Mutation::HalfQuorum);
+        let sabotage = half.then_some(Sabotage::HalfQuorum);
+        let config = Config { version: "0.1.0".into(), address: Some(host.address), sabotage };
         host.member = Some(Member::restore(host.identity.clone(), config, seed, saved, now));
         self.resume_applies(at);
         self.give(at, Input::Tick);
@@ -80,19 +84,17 @@ impl World {
     }
 
     /// What is durable on a host now.
+    #[cfg(test)]
     pub(crate) fn snapshot(&self, at: usize) -> BTreeMap<(Family, Vec<u8>), Vec<u8>> {
         self.hosts[at].disk.snapshot()
     }
 
     /// An administrator puts a stopped host's disk back to an earlier state.
+    #[cfg(test)]
     pub(crate) fn put_back(&mut self, at: usize, snapshot: BTreeMap<(Family, Vec<u8>), Vec<u8>>) {
         self.note(Some(at), "its disk is put back to an earlier state");
         self.hosts[at].restored = true;
         self.hosts[at].disk.restore(snapshot);
         crate::invariants::put_back(self, at);
     }
-}
-
-fn config(_sabotage: bool) -> Config {
-    Config::default()
 }

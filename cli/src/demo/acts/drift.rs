@@ -37,7 +37,7 @@ impl Entity {
     pub(super) async fn drift(&mut self) -> Result<String> {
         let members = self.members.all();
         let deployer = &members[1];
-        let victim = &members[if members.len() > 3 { members.len() - 2 } else { members.len() - 1 }];
+        let victim = &members[members.len() - 2];
         let (in_victim, in_deployer) = (self.before(victim).await?, self.before(deployer).await?);
         damage(&Self::site_of(victim), &Self::site_of(deployer))?;
         let damaged = Instant::now();
@@ -73,8 +73,7 @@ impl Entity {
         };
         self.until("both are repaired", repaired).await?;
         let took = since(damaged);
-        self.tell_events(victim, &in_victim).await?;
-        self.tell_events(deployer, &in_deployer).await?;
+        self.tell_events([(victim, &in_victim), (deployer, &in_deployer)]).await?;
         self.agreed(&all).await?;
         self.rescue(victim, &in_victim, &of_victim).await?;
         self.rescue(deployer, &in_deployer, &of_deployer).await?;
@@ -129,14 +128,20 @@ impl Entity {
         Ok(())
     }
 
-    /// What the member itself said meanwhile, at its times.
-    async fn tell_events(&self, member: &Member, before: &Before) -> Result<()> {
-        let query = Query::new("events").with("local", 1).with("after", &before.cursor);
-        for event in self.get::<Events>(member, &query).await?.body.events {
-            if ["content.differs", "repair.done"].contains(&event.kind.as_str()) {
-                self.story.tell_at(&event.at, &format!("{}: {}", member.name, event.text))?;
-            }
+    /// What the members themselves said meanwhile, at their times.
+    async fn tell_events(&self, damaged: [(&Member, &Before); 2]) -> Result<()> {
+        let mut events = Vec::new();
+        for (member, before) in damaged {
+            let query = Query::new("events").with("local", 1).with("after", &before.cursor);
+            let told = self.get::<Events>(member, &query).await?.body.events.into_iter();
+            let told = told.filter(|event| ["content.differs", "repair.done"].contains(&event.kind.as_str()));
+            events.extend(told.map(|event| (event.at, &member.name, event.text)));
         }
+        events.sort();
+        for (at, name, text) in events {
+            self.story.tell_at(&at, &format!("{name}: {text}"))?;
+        }
+        let member = damaged[0].0;
         self.story.add(&format!("why:  althing --dir {} why {}", member.dir.display(), member.name))
     }
 }

@@ -12,7 +12,7 @@ use crate::files::scan::ScanError;
 
 /// Why a tree was not made equal to a manifest. The variants of the first group are found before anything is
 /// changed. After those of the second, `done` actions have been carried out, each completely, nothing is lost, and
-/// the journal stays: [`Files::recover`], or another apply, goes forward.
+/// the journal stays: [`super::Files::recover`], or another apply, goes forward.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// There is no list of the tree. Nothing was changed.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -97,20 +97,23 @@ fn the_same_size_and_time_with_other_content_is_found_by_the_change_time() {
 
 #[test]
 fn a_file_that_is_written_all_the_time_gives_no_list() {
+    /// Long enough that every reading takes longer than a tick.
+    const SIZE: u64 = 32 << 20;
     let world = World::new();
     world.write("log", "");
+    File::options().write(true).open(world.at("log")).unwrap().set_len(SIZE).unwrap();
     let (log, stop) = (world.at("log"), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut file = File::options().append(true).open(&log).unwrap();
-            while !stop.load(Ordering::Relaxed) {
-                file.write_all(&[b'x'; 4096]).unwrap();
+            let file = File::options().write(true).open(&log).unwrap();
+            for round in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                file.write_all_at(&[b'x'; 512], round % (SIZE - 512)).unwrap();
             }
         });
-        // Long enough that every reading takes longer than a tick.
-        while fs::metadata(&log).unwrap().size() < 64 << 20 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        std::thread::sleep(Duration::from_millis(50));
         let result = world.files.scan(ScanMode::Trust, Job::unattended());
         stop.store(true, Ordering::Relaxed);
         assert!(matches!(result, Err(ScanError::Unstable { path: at }) if at == path("log")));

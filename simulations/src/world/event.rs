@@ -1,0 +1,81 @@
+//! What can happen in a world, and when.
+
+use std::rc::Rc;
+
+use althing_protocol::effect::{Input, Want};
+
+use crate::host::tree::Tree;
+
+/// Something that will happen.
+pub(crate) enum Event {
+    /// A message arrives, if the connection it was sent on still stands.
+    Deliver { from: usize, to: usize, generation: u64, bytes: Rc<[u8]> },
+    /// A pair of hosts looks at its connection.
+    Look { a: usize, b: usize },
+    /// A member wanted to be woken.
+    Wake { host: usize, life: u64 },
+    /// Something under way on a host ended.
+    Give { host: usize, life: u64, input: Box<Input> },
+    /// A batch is durable.
+    Synced { host: usize, life: u64 },
+    /// A scan ends; the version of the tree when it began.
+    Scanned { host: usize, life: u64, application: String, version: u64 },
+    /// A host looks at a tree by itself.
+    Notice { host: usize, life: u64, application: String },
+    /// A capture ends.
+    Capture {
+        host: usize,
+        life: u64,
+        capture: u64,
+        application: String,
+        tree: Option<Tree>,
+        version: Option<u64>,
+    },
+    /// A fetch ends.
+    Fetch { host: usize, life: u64, fetch: u64, application: String, from: Option<usize>, wants: Vec<Want> },
+    /// An apply does its next step, also of an earlier life.
+    Apply { host: usize, application: String },
+    /// What no root needs is thrown away.
+    Sweep { host: usize, life: u64 },
+    /// A stranger's question arrives at a member.
+    JoinAsk { newcomer: usize, life: u64, at: usize, bytes: Vec<u8> },
+    /// A stranger's question was answered, or was not.
+    JoinAnswer { newcomer: usize, life: u64, answer: Result<Vec<u8>, String> },
+    /// A crashed host starts again.
+    Start { host: usize },
+    /// Something goes wrong.
+    Disaster,
+    /// Every cut is healed.
+    Heal { number: u64 },
+    /// An administrator does something.
+    Work,
+    /// Trees are looked at without any notification.
+    Patrol { host: usize },
+}
+
+/// An event and its time; the number keeps the order of equal times.
+pub(super) struct Due {
+    pub(super) at: u64,
+    pub(super) number: u64,
+    pub(super) event: Event,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.number) == (other.at, other.number)
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
