@@ -1,1 +1,191 @@
-//! Later.
+//! Rules of the repository that no compiler checks (style.md "Enforcement").
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use althing_protocol::control::Code;
+use anyhow::{Context, Result, ensure};
+
+/// Lines of a Rust file, at most.
+const LINES: usize = 900;
+
+fn workspace() -> Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the workspace")
+}
+
+/// Files below the workspace with this ending, as git knows them, or as they lie there without git.
+fn files(ending: &str) -> Result<Vec<(String, String)>> {
+    let root = workspace()?;
+    let listed = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root)
+        .output()?;
+    let mut names: Vec<PathBuf> = String::from_utf8(listed.stdout)?
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(PathBuf::from)
+        .collect();
+    if !listed.status.success() {
+        names = walk(root)?;
+    }
+    let wanted = names.into_iter().filter(|name| name.to_string_lossy().ends_with(ending));
+    let present = wanted.filter(|name| root.join(name).is_file());
+    present
+        .map(|name| Ok((name.to_string_lossy().into_owned(), std::fs::read_to_string(root.join(&name))?)))
+        .collect()
+}
+
+fn walk(root: &Path) -> Result<Vec<PathBuf>> {
+    let (mut found, mut open) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            let skipped = path.file_name().is_some_and(|name| name == "target" || name == ".git");
+            if path.is_dir() && !skipped {
+                open.push(path);
+            } else if path.is_file() {
+                found.push(path.strip_prefix(root)?.to_owned());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// `check` says what is wrong with a line, if anything.
+fn lines(ending: &str, check: impl Fn(&str, &str) -> Option<String>) -> Result<()> {
+    let mut wrong = Vec::new();
+    for (path, text) in files(ending)? {
+        for (number, line) in text.lines().enumerate() {
+            wrong.extend(check(&path, line).map(|what| format!("{path}:{}: {what}", number + 1)));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn files_are_short() -> Result<()> {
+    let found = files(".rs")?;
+    ensure!(found.len() > 50, "only {} files were found", found.len());
+    let long: Vec<String> = found
+        .iter()
+        .filter(|(_, text)| text.lines().count() > LINES)
+        .map(|(path, text)| format!("{path} has {} lines", text.lines().count()))
+        .collect();
+    ensure!(long.is_empty(), "more than {LINES} lines: {long:?}");
+    Ok(())
+}
+
+#[test]
+fn nothing_is_left_to_do() -> Result<()> {
+    // Written so that this file does not find itself.
+    let words = ["todo", "unimplemented", "dbg"].map(|word| format!("{word}!("));
+    let marks = [concat!("FIX", "ME"), concat!("XX", "X")];
+    lines(".rs", |_, line| {
+        let word = words.iter().find(|word| line.contains(word.as_str()));
+        let mark = marks.iter().find(|mark| line.contains(**mark));
+        word.cloned().or_else(|| mark.map(|mark| (*mark).to_owned()))
+    })
+}
+
+#[test]
+fn modules_say_what_they_are_about() -> Result<()> {
+    let vague = ["util", "utils", "common", "helper", "helpers", "misc", "manager"];
+    lines(".rs", |_, line| {
+        let rest = line.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+        let name = rest.strip_prefix("mod ")?.trim_end_matches([';', '{', ' ']).to_owned();
+        vague.contains(&name.as_str()).then(|| format!("a module named {name}"))
+    })?;
+    for (path, _) in files("/mod.rs")? {
+        anyhow::bail!("{path}: a module's file is named after it");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_file_begins_with_what_it_is_for() -> Result<()> {
+    for (path, text) in files(".rs")? {
+        ensure!(text.starts_with("//! "), "{path} has no header");
+    }
+    Ok(())
+}
+
+/// What names these crates as a path or an import.
+fn names(line: &str, krate: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    code.contains(&format!("{krate}::")) || code.trim_start().starts_with(&format!("use {krate}"))
+}
+
+#[test]
+fn big_dependencies_stay_behind_their_doors() -> Result<()> {
+    lines(".rs", |path, line| {
+        let net = path == "node/src/net.rs" || path.starts_with("node/src/net/");
+        if names(line, "libp2p") && !net {
+            return Some("libp2p outside of node/src/net".to_owned());
+        }
+        (names(line, "rocksdb") && !path.starts_with("store/")).then(|| "rocksdb outside of store".to_owned())
+    })
+}
+
+#[test]
+fn documents_have_one_title() -> Result<()> {
+    for (path, text) in files(".md")?.iter().filter(|(path, _)| path.starts_with("docs/")) {
+        let mut fenced = false;
+        let titles = text.lines().filter(|line| {
+            fenced ^= line.starts_with("```");
+            !fenced && line.starts_with("# ")
+        });
+        let count = titles.count();
+        ensure!(count == 1, "{path} has {count} titles");
+        ensure!(text.starts_with("# "), "{path} does not begin with its title");
+    }
+    Ok(())
+}
+
+#[test]
+fn error_codes_are_used_once() -> Result<()> {
+    let numbers: BTreeSet<_> = Code::ALL.iter().map(|code| code.number()).collect();
+    let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+    ensure!(numbers.len() == Code::ALL.len(), "a number is used twice");
+    ensure!(names.len() == Code::ALL.len(), "a name is used twice");
+    for code in Code::ALL {
+        let digits = code.number().strip_prefix('E').filter(|digits| digits.len() == 3);
+        ensure!(digits.is_some_and(|digits| digits.parse::<u16>().is_ok()), "{code:?}");
+        ensure!(code.meaning().ends_with('.'), "{code:?}: {}", code.meaning());
+    }
+    Ok(())
+}
+
+#[test]
+fn the_protocol_names_its_invariants() -> Result<()> {
+    let page = workspace()?.join("docs/PROTOCOL.md");
+    let directory = workspace()?.join("simulations/src/invariants");
+    let (Ok(page), Ok(listing)) = (std::fs::read_to_string(page), std::fs::read_dir(directory)) else {
+        eprintln!("skipped: docs/PROTOCOL.md or simulations/src/invariants is not there yet");
+        return Ok(());
+    };
+    for entry in listing {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        ensure!(page.contains(&name), "docs/PROTOCOL.md does not name simulations/src/invariants/{name}");
+    }
+    Ok(())
+}
+
+/// No link to a file that moved.
+#[test]
+fn links_between_documents_lead_somewhere() -> Result<()> {
+    let root = workspace()?;
+    for (path, text) in files(".md")? {
+        let from = root.join(&path);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let local = targets
+            .filter(|target| !target.contains("://") && !target.starts_with('#') && !target.contains(' '));
+        for target in local {
+            let file = target.split('#').next().unwrap_or_default();
+            let to = from.parent().context("a file is in a directory")?.join(file);
+            ensure!(to.exists(), "{path} links to {target}, which is not there");
+        }
+    }
+    Ok(())
+}

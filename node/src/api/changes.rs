@@ -116,7 +116,8 @@ impl Api {
             .try_("see what there is", "althing trash list")
         })?;
         let path = restored.map_err(|error| Refusal::new(Code::Unsafe, error.to_string()))?;
-        Ok(json!({ "outcome": "done", "path": path.to_string_lossy() }))
+        // As clients read it (cli/src/commands/app.rs).
+        Ok(json!({ "outcome": { "restored": { "path": path.to_string_lossy() } } }))
     }
 
     async fn block(&self, body: BlockBody) -> Answered {

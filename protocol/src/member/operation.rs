@@ -75,6 +75,8 @@ pub(super) struct Operation {
     epoch: u64,
     /// The majority was lost at this time.
     lost: Option<Instant>,
+    /// Fewer members than must hold the content can be reached since this time.
+    short: Option<Instant>,
     /// The last progress told.
     told: Option<Progress>,
     /// A look at the tree was asked for.
@@ -131,6 +133,7 @@ impl Entity {
             captured: None,
             epoch: self.state.epoch,
             lost: None,
+            short: None,
             told: None,
             looking: false,
             holders: 0,
@@ -228,18 +231,21 @@ impl Entity {
             return Ok(());
         }
         let total = self.state.voters().count();
-        let away = self
-            .state
-            .voters()
-            .filter(|voter| voter.id != core.me() && !self.liveness.is_reachable(&voter.id, core.now.mono));
-        let away: Vec<String> = away.map(|voter| voter.name.clone()).collect();
         let text = format!(
             "{reachable} of {total} members can be reached and {quorum} must agree; nothing was changed"
         );
         Err(Refusal::new(Code::NoMajority, text)
-            .fact("missing", away.join(" "))
+            .fact("missing", self.unreachable_voters(core))
             .fact("meanwhile", "serving goes on; updates and votes stop; an open window stays open")
             .try_("see who is heard", "althing member list"))
+    }
+
+    /// Names of the voters that are not heard.
+    fn unreachable_voters(&self, core: &Core) -> String {
+        let now = core.now.mono;
+        let away = |id| id != core.me() && !self.liveness.is_reachable(&id, now);
+        let away = self.state.voters().filter(|voter| away(voter.id)).map(|voter| voter.name.as_str());
+        away.collect::<Vec<_>>().join(" ")
     }
 
     pub(super) fn operation_captured(
@@ -507,10 +513,32 @@ impl Entity {
         operation.holders = have;
         self.progress(core, operation, "hold", have, self.state.voters().count());
         if have < need {
-            return Next::Wait;
+            return self.await_holders(core, operation, need);
         }
         let (root, extent) = (captured.root, captured.extent);
         self.go_on(core, operation, Change::Commit { application: name, root, extent, evidence })
+    }
+
+    /// Content must be held by more members than can be reached: with three members that is all of them. Says so
+    /// soon, instead of when the time for content is over.
+    fn await_holders(&self, core: &Core, operation: &mut Operation, need: usize) -> Next {
+        let reachable = self.reachable_voters(core);
+        if reachable >= need {
+            operation.short = None;
+            return Next::Wait;
+        }
+        let since = *operation.short.get_or_insert(core.now.mono);
+        if core.now.mono < since + PATIENCE {
+            return Next::Wait;
+        }
+        let total = self.state.voters().count();
+        let text = format!(
+            "{reachable} of {total} members can be reached and {need} must hold the content; nothing was changed"
+        );
+        Refusal::new(Code::NoHolders, text)
+            .fact("missing", self.unreachable_voters(core))
+            .try_("see who is heard", "althing member list")
+            .into()
     }
 
     fn choose_content(&mut self, core: &mut Core, operation: &mut Operation, name: &str, content: &Content) {
