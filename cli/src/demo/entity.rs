@@ -79,6 +79,13 @@ impl Entity {
         member.client(self.left()).post(path, body, |_| {}).await
     }
 
+    /// Asks a member to put a copy of something in its trash somewhere.
+    pub(super) async fn restore(&self, member: &Member, id: &str, to: &std::path::Path) -> Result<()> {
+        let body = json!({ "id": id, "to": to });
+        let _: Done<Value> = member.client(self.left()).post("trash/restore", &body, |_| {}).await?;
+        Ok(())
+    }
+
     /// Sends a command to a member.
     pub(super) async fn command(&self, member: &Member, command: &Command) -> Result<Outcome> {
         Ok(self.post(member, "command", &json!({ "command": command })).await?.outcome)

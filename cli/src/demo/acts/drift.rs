@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use althing_protocol::control::Code;
 use althing_protocol::view::{Events, Trash, TrashItem};
-use serde_json::json;
 
 use crate::client::Query;
 use crate::demo::entity::{Entity, SITE, Seen, since};
@@ -116,7 +115,7 @@ impl Entity {
         for (path, bytes) in lost {
             let to = self.place.join("rescued");
             for item in items.iter().filter(|item| item.path == *path) {
-                self.post(member, "trash/restore", &json!({ "id": item.id, "to": to })).await?;
+                self.restore(member, &item.id, &to).await?;
                 let found = fs::read(&to)?;
                 fs::remove_file(&to)?;
                 if found != *bytes {
