@@ -114,9 +114,13 @@ fn a_file_that_is_written_all_the_time_gives_no_list() {
             }
         });
         std::thread::sleep(Duration::from_millis(50));
-        let result = world.files.scan(ScanMode::Trust, Job::unattended());
+        // On a busy machine the writer may not get its turn during a whole scan; then what was read is what was there.
+        let refused = (0..50).any(|_| match world.files.scan(ScanMode::Trust, Job::unattended()) {
+            Err(ScanError::Unstable { path: at }) => at == path("log"),
+            _ => false,
+        });
         stop.store(true, Ordering::Relaxed);
-        assert!(matches!(result, Err(ScanError::Unstable { path: at }) if at == path("log")));
+        assert!(refused);
     });
 }
 
