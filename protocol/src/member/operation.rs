@@ -310,6 +310,14 @@ impl Entity {
         }
     }
 
+    /// Whether this member has asked to close its window.
+    fn is_closing(&self, core: &Core, name: &str) -> bool {
+        self.board
+            .of(&core.me())
+            .filter_map(|checked| checked.intent())
+            .any(|intent| matches!(&intent.change, Change::Abort { application } if application == name))
+    }
+
     pub(super) fn own_window(&self, core: &Core, name: &str) -> Option<&Window> {
         let window = self.state.applications.get(name)?.window.as_ref();
         window.filter(|window| window.author == core.me())
@@ -483,10 +491,17 @@ impl Entity {
             return next;
         }
         if self.own_window(core, &name).is_some() {
+            if !operation.opened && self.is_closing(core, &name) {
+                // What an earlier request has left behind, not ours.
+                return Next::Wait;
+            }
             operation.opened = true;
         } else {
             if operation.opened {
-                return window_closed(&name).into();
+                let same = operation.captured.as_ref().is_some_and(|it| state.root_hash() == Some(it.root));
+                let revision = self.revision_number(&name);
+                let unchanged = Outcome::Unchanged { application: name.clone(), revision };
+                return if same { Next::Done(Ok(unchanged)) } else { window_closed(&name).into() };
             }
             if content == Content::Staged || state.window.is_some() {
                 return self.window_in_the_way(core, &name).into();
@@ -498,9 +513,9 @@ impl Entity {
         self.choose_content(core, operation, &name, &content);
         let Some(captured) = self.staged(operation, &name) else { return Next::Wait };
         if state.root_hash() == Some(captured.root) {
-            self.originate_once(core, Change::Abort { application: name.clone() });
-            let revision = self.revision_number(&name);
-            return Next::Done(Ok(Outcome::Unchanged { application: name, revision }));
+            // Answered when the window is closed, so that whoever comes next does not run into it.
+            self.originate_once(core, Change::Abort { application: name });
+            return Next::Wait;
         }
         if state.revisions.is_empty()
             && !replace
