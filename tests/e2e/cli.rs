@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use althing_protocol::control::Code;
-use althing_tests::{Cluster, Json, Member, Ran, Site, program, story};
+use althing_tests::{Cluster, Json, Member, Ran, Site, program, story, wait_until};
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
@@ -225,8 +225,14 @@ fn edits_in_a_window(cluster: &mut Cluster) -> Result<()> {
     fs::write(cluster.web(1).root("shop").join("regretted.txt"), b"oh")?;
     cluster.web(1).json(&["update", "abort", "shop", "-y"])?;
     cluster.have(&[1], "shop", &tree, LIMIT)?;
-    let trash = cluster.web(1).json(&["trash", "list", "shop"])?;
-    let id = trash.find("/items", "path", "regretted.txt")?.text("/id")?.to_owned();
+    // The trash lists what an apply took away when all of it is on disk, which is a moment later.
+    let mut id = String::new();
+    wait_until(LIMIT, "what was regretted is in the trash", || {
+        let trash = cluster.members[0].json(&["trash", "list", "shop"]).map_err(|error| error.to_string())?;
+        let item = trash.find("/items", "path", "regretted.txt").map_err(|error| error.to_string())?;
+        id = item.text("/id").map_err(|error| error.to_string())?.to_owned();
+        Ok(())
+    })?;
     let to = cluster.path("regretted").to_string_lossy().into_owned();
     cluster.web(2).json(&["trash", "restore", &id, "--to", &to, "--on", "web1"])?;
     ensure!(fs::read(to)? == b"oh");
