@@ -587,3 +587,6 @@ fn quorum_value(votes: &BTreeMap<MemberId, Checked>, quorum: usize) -> Option<Ha
     }
     counts.into_iter().find(|(_, count)| *count >= quorum).map(|(value, _)| value)
 }
+
+#[cfg(test)]
+mod tests;

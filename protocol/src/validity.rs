@@ -449,3 +449,6 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
 fn lies_in(path: &str, root: &str) -> bool {
     path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
+
+#[cfg(test)]
+mod tests;
