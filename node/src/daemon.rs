@@ -97,7 +97,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 }
 
 fn start_log(level: Option<&str>) {
-    let default = "info,libp2p=warn,libp2p_swarm=warn";
+    let default = "info,libp2p=warn,libp2p_swarm=warn,notify=warn";
     let filter = tracing_subscriber::EnvFilter::try_new(level.unwrap_or(default))
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
