@@ -67,8 +67,7 @@ pub(crate) fn synced(world: &mut World, at: usize, writes: &[Write]) {
 
 /// A member sends this.
 pub(crate) fn sent(world: &mut World, at: usize, bytes: &[u8]) {
-    // {"Push": …}: the only message with statements.
-    if !bytes.starts_with(b"\xa1\x64Push") || world.invariants.last_push == bytes {
+    if !crate::network::is_push(bytes) || world.invariants.last_push == bytes {
         return;
     }
     world.invariants.last_push = bytes.to_vec();
@@ -125,6 +124,14 @@ pub(crate) fn captured(world: &mut World, at: usize, application: &str, root: Ha
 pub(crate) fn admin_asks(_world: &mut World, _at: usize, command: &Command) -> String {
     let text = format!("{command:?}");
     text.chars().take(200).collect()
+}
+
+#[cfg(test)]
+impl Invariants {
+    /// Whether an administrator put exactly this somewhere.
+    pub(crate) fn was_edited(&self, application: &str, root: &Hash) -> bool {
+        self.edited.contains_key(&(application.to_owned(), *root))
+    }
 }
 
 /// An administrator changed a live tree.

@@ -54,6 +54,13 @@ fn grow(world: &mut World, name: &str, link: &Link, parent: &Settled) {
     if link.certificate.round > 0 {
         world.count("an epoch took more than one round");
     }
+    let (were, are) = (parent.state.members.len(), state.members.len());
+    if are > were && epoch > world.options.members as u64 * 2 {
+        world.count("a member joined later");
+    }
+    if are < were {
+        world.count("a member went");
+    }
     if record.changes.len() > 1 {
         world.count("a record with several changes");
     }
