@@ -223,5 +223,5 @@ fn invitation() -> String {
     use althing_protocol::time::WallTime;
     let addresses = vec!["10.0.0.11:7800".parse().expect("an address")];
     let expires = WallTime(1_795_446_240_000);
-    Invitation { entity: Hash([1; 32]), secret: [7; 16], expires, addresses }.encode()
+    Invitation { entity: Hash([1; 32]), secret: [7; 16], expires, addresses, succeeds: None }.encode()
 }
