@@ -558,3 +558,6 @@ impl Entity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -502,4 +502,6 @@ fn lies_in(path: &str, root: &str) -> bool {
 }
 
 #[cfg(test)]
+mod readmission;
+#[cfg(test)]
 mod tests;

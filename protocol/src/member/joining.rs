@@ -211,6 +211,12 @@ impl Entity {
             // It asked before and missed the answer.
             return Ok(Id16::default());
         }
+        let id = &request.newcomer.member;
+        if self.state.past.iter().any(|past| past.id == *id) && self.state.kept_name(id).is_none() {
+            let text = "this machine was in the roster before; its key is not admitted again";
+            return Err(Refusal::new(Code::NameTaken, text)
+                .try_("forget the key there, then join anew", "althing leave --purge"));
+        }
         self.originate(core, super::operation::SYSTEM, Change::Admit(request.clone()))
     }
 
