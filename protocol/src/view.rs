@@ -276,6 +276,8 @@ pub struct RosterView {
     pub id: Hash,
     /// Settled records.
     pub epoch: u64,
+    /// The newest settled record.
+    pub head: Hash,
     /// Epoch of the last change of the roster.
     pub roster_epoch: u64,
     /// Members that vote.

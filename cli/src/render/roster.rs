@@ -12,13 +12,14 @@ use super::table::{Cell, Table};
 pub(crate) fn show(document: &Document<RosterView>, look: &Look) -> String {
     let roster = &document.body;
     let mut text = format!(
-        "{}   epoch {}, roster of epoch {}   {} of {} voters reachable, majority {}\n\n",
+        "{}   epoch {}, roster of epoch {}   {} of {} voters reachable, majority {}\nhead {}\n\n",
         look.paint(Paint::Bold, &roster.entity),
         roster.epoch,
         roster.roster_epoch,
         roster.reachable,
         roster.voters,
-        roster.majority
+        roster.majority,
+        roster.head
     );
     let mut table = Table::new(&[">ORDER", "NAME", "ROLE", "COUNTS", ">SINCE", "REACHABLE", "STORE"]).keep(4);
     for member in &roster.members {
@@ -131,6 +132,7 @@ mod tests {
             entity: "shop-fe".into(),
             id: Hash([1; 32]),
             epoch: 41,
+            head: Hash([4; 32]),
             roster_epoch: 40,
             voters: 2,
             majority: 2,
@@ -149,6 +151,7 @@ mod tests {
         };
         let expected = "\
 shop-fe   epoch 41, roster of epoch 40   1 of 2 voters reachable, majority 2
+head b3:0404040404040404040404040404040404040404040404040404040404040404
 
 ORDER  NAME  ROLE     COUNTS                  SINCE  REACHABLE  STORE
     1  web1  voter    yes                         1  yes        11111111

@@ -63,6 +63,7 @@ impl Entity {
             entity: state.name.clone(),
             id: state.entity,
             epoch: state.epoch,
+            head: self.head,
             roster_epoch: state.roster_epoch,
             voters,
             majority: state.quorum() as u64,

@@ -30,8 +30,7 @@ fn address(port: u16) -> Address {
 }
 
 fn genesis() -> Genesis {
-    let founder =
-        Newcomer { member: id(1), store: Id16([1; 16]), name: "m1".into(), address: address(1) };
+    let founder = Newcomer { member: id(1), store: Id16([1; 16]), name: "m1".into(), address: address(1) };
     Genesis {
         format: FORMAT,
         name: "demo".into(),

@@ -108,7 +108,11 @@ fn a_request_serves_once() {
     assert_eq!(after(&next, Change::Readmit(first)), Err(Invalid::Stale));
     let again = after(&next, Change::Readmit(request(&state, 2, 22, 23))).expect("a second loss");
     assert_eq!(after(&again, Change::Readmit(first)), Err(Invalid::Stale));
-    assert_eq!(after(&state, Change::Readmit(request(&state, 2, 2, 2))), Err(Invalid::Stale), "the same store");
+    assert_eq!(
+        after(&state, Change::Readmit(request(&state, 2, 2, 2))),
+        Err(Invalid::Stale),
+        "the same store"
+    );
 }
 
 #[test]

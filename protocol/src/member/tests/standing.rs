@@ -100,7 +100,8 @@ fn requests_are_heeded_while_they_are_repeated_and_are_one() {
     assert_eq!(lone.ask(readmit()).expect_err("it has not asked").code, Code::NoRequest);
     let first = request(lone.state(), 3, 33, 3);
     lone.hear(3, Message::Readmission(first));
-    let passed = |(to, message): &(MemberId, Message)| *to == id(2) && *message == Message::Readmission(first);
+    let passed =
+        |(to, message): &(MemberId, Message)| *to == id(2) && *message == Message::Readmission(first);
     assert!(lone.sent.iter().any(passed), "others need no connection to it");
     assert_eq!(lone.told("member.burnt"), 1);
     // A second machine with the same key: nobody is re-admitted until one is stopped.
@@ -111,7 +112,10 @@ fn requests_are_heeded_while_they_are_repeated_and_are_one() {
     lone.pass(8_000);
     lone.hear(3, Message::Readmission(first));
     lone.pass(8_000);
-    lone.hear(2, Message::Beat(crate::wire::Beat { epoch: 0, head: lone.head().low(), knowledge: 0, round: 0 }));
+    lone.hear(
+        2,
+        Message::Beat(crate::wire::Beat { epoch: 0, head: lone.head().low(), knowledge: 0, round: 0 }),
+    );
     lone.replies.clear();
     lone.give(Input::Requested { request: 1, by: "ada".into(), command: readmit() });
     assert_eq!(lone.replies, [], "under way");
@@ -125,9 +129,8 @@ fn requests_are_heeded_while_they_are_repeated_and_are_one() {
 #[test]
 fn of_a_store_that_is_not_the_admitted_one_nothing_is_said() {
     let mut lone = Lone::voting();
-    let answers = |lone: &Lone| {
-        lone.sent.iter().filter(|(_, message)| matches!(message, Message::Highest(_))).count()
-    };
+    let answers =
+        |lone: &Lone| lone.sent.iter().filter(|(_, message)| matches!(message, Message::Highest(_))).count();
     lone.hear(2, Message::AskHighest(Id16([2; 16]), 4));
     assert_eq!(answers(&lone), 1);
     lone.hear(2, Message::AskHighest(Id16([22; 16]), 4));

@@ -74,7 +74,10 @@ fn a_fork_further_back_is_found_from_its_end() {
     lone.sent.clear();
     lone.hear(3, Message::Chain(vec![next]));
     assert_eq!(lone.told("chain.fork"), 0);
-    assert!(lone.sent.contains(&(id(3), Message::GetChain(0))), "the links since the beginning are asked for");
+    assert!(
+        lone.sent.contains(&(id(3), Message::GetChain(0))),
+        "the links since the beginning are asked for"
+    );
     lone.hear(3, Message::Chain(there));
     assert_eq!(lone.told("chain.fork"), 1);
     assert!(!lone.member.may_vote());
@@ -92,7 +95,8 @@ fn a_forged_certificate_does_nothing_and_its_sender_is_named() {
         lone.hear(3, Message::Chain(vec![forged]));
     }
     assert_eq!((lone.told("chain.fork"), lone.told("evidence.forged")), (0, 1));
-    let named = lone.events.iter().find(|event| event.kind == "evidence.forged").and_then(|event| event.subject);
+    let named =
+        lone.events.iter().find(|event| event.kind == "evidence.forged").and_then(|event| event.subject);
     assert_eq!(named, Some(id(3)));
     assert!(lone.member.may_vote());
 }
@@ -103,7 +107,12 @@ fn two_votes_in_one_place_stop_settling_until_they_are_acknowledged() {
     let (entity, parent) = (lone.state().entity, lone.head());
     let vote = |value: &[u8], at| {
         let (step, value) = (Step::Prevote, Some(Hash::of(value)));
-        said(entity, 2, (5, at), Statement::Vote(Vote { epoch: 1, round: 0, parent, step, value, relied: None }))
+        said(
+            entity,
+            2,
+            (5, at),
+            Statement::Vote(Vote { epoch: 1, round: 0, parent, step, value, relied: None }),
+        )
     };
     lone.hear(2, Message::Push(vec![vote(b"x", 1), vote(b"y", 2)]));
     assert_eq!(lone.told("vote.equivocation"), 1);
