@@ -14,7 +14,7 @@ use crate::time::WallTime;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Contradiction {
     /// Two statements of one author that cannot both be honest.
-    Statements(Signed, Signed),
+    Statements(Box<(Signed, Signed)>),
     /// A certificate that settles another record for an epoch that is settled here; ours is in the chain.
     Fork(Box<Link>),
     /// A member of the roster began the entity anew.
@@ -43,8 +43,8 @@ impl Evidence {
     /// successor. What was acknowledged once does not stop anything again.
     pub fn covers(&self, other: &Self) -> bool {
         let same = match (&self.what, &other.what) {
-            (Contradiction::Statements(mine, _), Contradiction::Statements(theirs, _)) => {
-                mine.author == theirs.author
+            (Contradiction::Statements(mine), Contradiction::Statements(theirs)) => {
+                mine.0.author == theirs.0.author
             }
             (Contradiction::Fork(mine), Contradiction::Fork(theirs)) => {
                 mine.certificate.value == theirs.certificate.value

@@ -110,6 +110,48 @@ fn lost_votes(cluster: &mut Cluster) -> Result<()> {
 }
 
 #[test]
+fn two_machines_with_one_key_are_both_mute_until_one_stops() {
+    story(3, |cluster| {
+        let site = deploy_first(cluster, &[1, 2, 3])?;
+        cluster.web(3).stop()?;
+        let dir = cluster.web(3).dir.clone();
+        // A machine made from an image of web3: web4 by its place here, web3 by its key.
+        cluster.add()?;
+        cluster.web(4).stop()?;
+        fs::remove_dir_all(&cluster.web(4).dir)?;
+        copy(&dir, &cluster.web(4).dir.clone())?;
+        cluster.web(3).start()?;
+        cluster.settled_roster(3)?;
+        cluster.web(4).start()?;
+        for number in [3, 4, 1] {
+            shows(cluster.web(number), "store-burnt", "member/web3")?;
+        }
+        wait_until(LIMIT, "both machines are heard", || {
+            let words = ["events", "--kind", "member.doubled", "--member", "web1"];
+            let told = cluster.members[0].json(&words).map_err(|error| error.to_string())?;
+            let list = told.list("/events").map_err(|error| error.to_string())?;
+            if list.is_empty() { Err(told.to_string()) } else { Ok(()) }
+        })?;
+        let doubled = cluster.web(1).refused(107, "E706", &["member", "readmit", "web3"])?;
+        let facts = doubled["error"]["facts"].to_string();
+        ensure!(
+            facts.contains(&cluster.web(3).address()) && facts.contains(&cluster.web(4).address()),
+            "{facts}"
+        );
+        // Without web3 the others are a majority still.
+        let next = site.next(&cluster.path("next"), 1)?;
+        deploy(cluster.web(1), &next)?;
+        cluster.web(4).kill();
+        wait_until(LIMIT, "the other machine is forgotten", || {
+            let ran = cluster.members[0].run(&["member", "readmit", "web3", "--json"]);
+            ran.and_then(|ran| ran.document()).map(|_| ()).map_err(|error| error.to_string())
+        })?;
+        cluster.settled_roster(3)?;
+        cluster.have(&[1, 2, 3], "shop", &next.tree, LIMIT).map(|_| ())
+    });
+}
+
+#[test]
 fn two_of_five_begin_anew_and_the_old_majority_goes_mute() {
     story(5, |cluster| {
         let site = deploy_first(cluster, &[1, 2, 3, 4, 5])?;

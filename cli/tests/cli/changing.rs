@@ -35,6 +35,7 @@ fn each_command_posts_itself() {
         ),
         ("invite revoke 7c", json!({ "Revoke": { "id": "7c" } })),
         ("leave -y", json!("Leave")),
+        ("member readmit web9", json!({ "Readmit": { "member": "web9" } })),
         ("member remove web9 --confirm web9", json!({ "Remove": { "member": "web9" } })),
         ("app new shop --from site", create),
         ("app new shop --root /var/www --policy certified --replace", defined),

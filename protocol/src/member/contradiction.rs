@@ -61,7 +61,7 @@ impl Entity {
     pub(super) fn equivocation(&mut self, core: &mut Core, a: Checked, b: Checked) {
         let author = a.author();
         let epoch = a.vote().map_or(self.state.epoch + 1, |vote| vote.epoch);
-        let what = Contradiction::Statements(a.signed().clone(), b.signed().clone());
+        let what = Contradiction::Statements(Box::new((a.signed().clone(), b.signed().clone())));
         if !self.keep_evidence(core, epoch, what, None) {
             return;
         }
@@ -168,6 +168,12 @@ impl Entity {
         }
     }
 
+    /// Whose chain is not this one: it was told what it should know.
+    pub(super) fn is_of_the_entity_before(&self, peer: &MemberId) -> bool {
+        let Some(origin) = &self.state.origin else { return false };
+        self.state.past.iter().any(|past| past.id == *peer && past.until <= origin.epoch)
+    }
+
     fn tell_forged(&mut self, core: &mut Core, from: MemberId, what: &str) {
         let name = self.state.name_of(&from);
         self.tell(core, &format!("forged/{from}"), true, || {
@@ -183,8 +189,8 @@ impl Entity {
         let evidence = self.unresolved().next()?;
         let name = &self.state.name;
         let refusal = match &evidence.what {
-            Contradiction::Statements(one, _) => {
-                let who = self.state.name_of(&one.author);
+            Contradiction::Statements(both) => {
+                let who = self.state.name_of(&both.0.author);
                 let text = format!(
                     "{who} signed statements that contradict each other: nothing is settled until an administrator has acknowledged it"
                 );
@@ -282,8 +288,8 @@ impl Entity {
     pub(super) fn named(&self, evidence: &Evidence) -> String {
         let epoch = evidence.epoch;
         match &evidence.what {
-            Contradiction::Statements(one, _) => {
-                format!("the contradiction of {} in epoch {epoch}", self.state.name_of(&one.author))
+            Contradiction::Statements(both) => {
+                format!("the contradiction of {} in epoch {epoch}", self.state.name_of(&both.0.author))
             }
             Contradiction::Fork(link) => {
                 format!("the fork of epoch {epoch} ({} elsewhere)", link.certificate.value.short())

@@ -132,6 +132,9 @@ impl Entity {
         } else {
             self.tell_succession(core, from);
         }
+        if !known && self.is_of_the_entity_before(&from) {
+            return;
+        }
         if beat.epoch > self.state.epoch {
             self.ask_chain(core, from, self.state.epoch);
             return;

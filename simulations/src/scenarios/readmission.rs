@@ -113,6 +113,7 @@ fn forged_evidence_changes_nothing_and_names_its_sender() {
     let mut forged = last.clone();
     forged.certificate.value = first.certificate.value;
     forged.record = last.record.clone();
+    world.invariants.keys_stolen = true;
     let bytes = Message::Chain(vec![forged]).encode();
     let from = world.hosts[1].id;
     world.give(0, Input::Received { from, bytes });
