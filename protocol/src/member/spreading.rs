@@ -52,6 +52,7 @@ impl Entity {
         self.spread.compared.remove(&peer);
         let beat = self.beat();
         self.send(core, peer, &Message::Beat(beat));
+        self.show_requests(core, peer);
         self.ask_highest(core, peer);
     }
 

@@ -165,7 +165,18 @@ impl Entity {
         Some(Readmission::sign(self.state.entity, me.store, core.life.store, address, &core.identity))
     }
 
-    /// Somebody asks; what its own machine sends is passed on once, so that others need no connection to it.
+    /// What is asked in a peer's name is shown to it: if it was another machine with its key, it finds that out.
+    pub(super) fn show_requests(&mut self, core: &mut Core, peer: MemberId) {
+        if self.is_outcast(core) {
+            self.standing.due = core.now.mono;
+        }
+        for asked in self.standing.asked.get(&peer).into_iter().flatten() {
+            self.send(core, peer, &Message::Readmission(asked.request));
+        }
+    }
+
+    /// Somebody asks; what its own machine sends is passed on once, so that others need no connection to it, and
+    /// what others pass on is shown to whoever is connected under its key.
     pub(super) fn on_readmission(&mut self, core: &mut Core, from: MemberId, request: Readmission) {
         let member = self.state.member(&request.member);
         let serves = member
@@ -181,6 +192,8 @@ impl Entity {
         if from == request.member {
             let others = self.overlay.beat_to().into_iter().filter(|peer| *peer != from);
             others.for_each(|peer| self.send(core, peer, &Message::Readmission(request)));
+        } else if self.overlay.peers().contains(&request.member) {
+            self.send(core, request.member, &Message::Readmission(request));
         }
         self.note_readmission(core, request);
     }

@@ -104,6 +104,13 @@ fn requests_are_heeded_while_they_are_repeated_and_are_one() {
         |(to, message): &(MemberId, Message)| *to == id(2) && *message == Message::Readmission(first);
     assert!(lone.sent.iter().any(passed), "others need no connection to it");
     assert_eq!(lone.told("member.burnt"), 1);
+    // Whoever is connected under its key sees what was asked in its name: it may be another machine.
+    lone.sent.clear();
+    lone.hear(2, Message::Readmission(first));
+    lone.give(Input::Connected(id(3)));
+    let shown =
+        |(to, message): &&(MemberId, Message)| *to == id(3) && *message == Message::Readmission(first);
+    assert_eq!(lone.sent.iter().filter(shown).count(), 2);
     // A second machine with the same key: nobody is re-admitted until one is stopped.
     lone.hear(3, Message::Readmission(request(lone.state(), 3, 34, 30)));
     assert_eq!(lone.told("member.doubled"), 1);
