@@ -540,12 +540,12 @@ impl Entity {
     }
 
     fn attend_conditions(&mut self, core: &mut Core) {
-        let (reachable, quorum) = (self.reachable_voters(core), self.state.quorum());
+        let (able, quorum) = (self.able_voters(core), self.state.quorum());
         let total = self.state.voters().count();
-        let lost = reachable < quorum && self.me(core).is_some();
+        let lost = able < quorum && self.me(core).is_some();
         self.tell(core, "no-majority", lost, || {
             let text = format!(
-                "{reachable} of {total} voters can be reached and {quorum} must agree: nothing is settled"
+                "{able} of {total} voters can be reached and {quorum} must agree: nothing is settled"
             );
             Event::new(Severity::Critical, "majority.lost", text)
         });

@@ -245,7 +245,7 @@ impl Entity {
     /// The roster has this machine's key, with a store that is not here any more: it follows the entity, and counts
     /// when it is re-admitted.
     fn attend_entering_from_another_store(&mut self, core: &mut Core) {
-        let caught_up = self.spread.heard_epoch > 0 && self.state.epoch >= self.spread.heard_epoch;
+        let caught_up = self.highest_heard(core).is_some_and(|epoch| self.state.epoch >= epoch);
         if !caught_up {
             return;
         }

@@ -221,17 +221,20 @@ impl Entity {
     }
 
     pub(super) fn check_majority(&self, core: &Core) -> Result<(), Refusal> {
-        let (reachable, quorum) = (self.reachable_voters(core), self.state.quorum());
+        let (able, quorum) = (self.able_voters(core), self.state.quorum());
         if let Some(refusal) = self.why_stopped() {
             return Err(refusal);
         }
-        if reachable >= quorum {
+        if able >= quorum {
             return Ok(());
         }
         let total = self.state.voters().count();
-        let text = format!(
-            "{reachable} of {total} members can be reached and {quorum} must agree; nothing was changed"
-        );
+        let reachable = self.reachable_voters(core);
+        let mut text = format!("{reachable} of {total} members can be reached");
+        if able < reachable {
+            text += &format!(", {able} of them may vote");
+        }
+        text += &format!(" and {quorum} must agree; nothing was changed");
         Err(Refusal::new(Code::NoMajority, text)
             .fact("missing", self.unreachable_voters(core))
             .fact("meanwhile", "serving goes on; updates and votes stop; an open window stays open")

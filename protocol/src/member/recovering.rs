@@ -94,19 +94,25 @@ impl Entity {
         if let Some(refusal) = self.why_stopped() {
             return Err(refusal);
         }
-        let (heard, quorum) = (self.reachable_voters(core), self.state.quorum());
-        if heard >= quorum || kept.len() >= quorum {
-            let (so, many) =
-                if heard >= quorum { ("can be reached", heard) } else { ("would be kept", kept.len()) };
+        let (able, quorum) = (self.able_voters(core), self.state.quorum());
+        let kept =
+            kept.iter().filter(|(id, _)| self.state.is_voter(id) && self.why_burnt(core, id).is_none());
+        let kept = kept.count();
+        if able >= quorum || kept >= quorum {
+            let (so, many) = if able >= quorum { ("can be reached", able) } else { ("would be kept", kept) };
             let text = format!("{many} voters {so} and {quorum} are a majority: nothing has to be recovered");
             return Err(Refusal::new(Code::Unsafe, text)
                 .try_("see who is heard", "althing roster show")
                 .try_("take out who is gone for good", "althing member remove NAME"));
         }
-        if self.spread.heard_epoch > self.state.epoch {
+        if core.burnt {
+            let text = "this member's store is being replaced: ask again in a moment";
+            return Err(Refusal::new(Code::Mute, text).try_("see how it is", "althing status"));
+        }
+        if let Some(epoch) = self.highest_heard(core).filter(|epoch| *epoch > self.state.epoch) {
             let text = format!(
-                "a member that is heard has epoch {} and this one {}: it catches up by itself; ask again then",
-                self.spread.heard_epoch, self.state.epoch
+                "a member that is heard has epoch {epoch} and this one {}: it catches up by itself; ask again then",
+                self.state.epoch
             );
             return Err(Refusal::new(Code::Undecided, text).try_("see where it stands", "althing status"));
         }

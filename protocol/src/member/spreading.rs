@@ -31,8 +31,8 @@ pub(super) struct Spread {
     last_report: Option<Report>,
     compared: BTreeMap<MemberId, Instant>,
     pub(super) chain_asked: BTreeMap<MemberId, Instant>,
-    /// The highest epoch that a peer said it has.
-    pub(super) heard_epoch: u64,
+    /// The epoch that each peer said it has.
+    epochs: BTreeMap<MemberId, u64>,
     to_announce: Vec<Place>,
 }
 
@@ -60,6 +60,12 @@ impl Entity {
         self.overlay.disconnected(&peer);
         self.overlay.refresh(&mut core.rng);
         self.liveness.lost(peer, core.now.mono);
+    }
+
+    /// The highest epoch of the members that are heard, but for this one.
+    pub(super) fn highest_heard(&self, core: &Core) -> Option<u64> {
+        let heard = self.spread.epochs.iter().filter(|(peer, _)| self.is_heard(core, peer));
+        heard.map(|(_, epoch)| *epoch).max()
     }
 
     fn beat(&self) -> Beat {
@@ -129,7 +135,7 @@ impl Entity {
 
     fn on_beat(&mut self, core: &mut Core, from: MemberId, beat: Beat, known: bool) {
         if known {
-            self.spread.heard_epoch = self.spread.heard_epoch.max(beat.epoch);
+            self.spread.epochs.insert(from, beat.epoch);
         } else {
             self.tell_succession(core, from);
         }

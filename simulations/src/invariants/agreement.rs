@@ -135,6 +135,7 @@ pub(super) fn after_step(world: &mut World, at: usize) {
     let name = world.hosts[at].name.clone();
     if earlier.is_some_and(|(entity, _)| entity != place.0) {
         votes::entered(world, at);
+        world.hosts[at].restored = false;
     }
     if !agrees {
         let head: Hash = head;

@@ -105,6 +105,30 @@ fn a_lost_store_follows_and_is_readmitted_under_its_key() {
 }
 
 #[test]
+fn of_two_neither_can_readmit_the_other_but_one_can_begin_anew() {
+    let mut world = at_rest(2);
+    let snapshot = world.snapshot(1);
+    let command = deploy(&mut world, 1);
+    answer(&mut world, 1, command).expect("settled");
+    world.crash(1, "and an earlier state of its disk is put back");
+    world.put_back(1, snapshot);
+    world.start(1);
+    world.run(20 * SECOND);
+    assert_holds(&world);
+    let refusal = answer(&mut world, 0, readmit("m2")).expect_err("it takes both");
+    assert_eq!(refusal.code, Code::NoMajority);
+    let recover = Command::Recover { keep: vec!["m2".into()] };
+    let Ok(Outcome::Recovered { invitation: Some(invitation), .. }) = answer(&mut world, 0, recover) else {
+        panic!("the other one cannot vote")
+    };
+    let address = world.hosts[1].address;
+    let join = Command::Join { invitation, member: "m2".into(), address };
+    answer(&mut world, 1, join).expect("it comes over, with the store it has now");
+    assert_rest(&mut world, 30);
+    assert!(may_vote(&world, 0) && may_vote(&world, 1));
+}
+
+#[test]
 fn forged_evidence_changes_nothing_and_names_its_sender() {
     let mut world = at_rest(5);
     let links: Vec<Link> = world.hosts[1].disk.chain(0).collect();
