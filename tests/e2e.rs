@@ -12,3 +12,5 @@ mod join;
 mod partition;
 #[path = "e2e/readme.rs"]
 mod readme;
+#[path = "e2e/standing.rs"]
+mod standing;

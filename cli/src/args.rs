@@ -29,7 +29,8 @@ Start      demo        a five-member entity on this machine, with a site to brea
 Look       status      the entity at a glance
            why         why something is in its state       events   what happened
            health      health and what it is made of       vote     what members report
-Members    member      list, show, remove
+Members    member      list, show, readmit, remove       roster   who counts; recovery
+           resolve     acknowledge a contradiction, so that settling goes on
 Content    app         list, diff, verify, history, rollback, pause
            update      open, diff, commit, abort: change an application from any member
            deploy      all of that in one step             trash    what repair took away
@@ -147,6 +148,8 @@ pub(crate) enum Verb {
     Invite(entity::Invite),
     Join(entity::Join),
     Leave(entity::Leave),
+    Roster(entity::Roster),
+    Resolve(entity::Resolve),
     Status(look::Status),
     Why(look::Why),
     Events(look::Events),

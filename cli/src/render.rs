@@ -16,6 +16,7 @@ pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod members;
 pub(crate) mod outcome;
+pub(crate) mod roster;
 pub(crate) mod size;
 pub(crate) mod status;
 pub(crate) mod table;

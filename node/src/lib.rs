@@ -10,6 +10,7 @@ pub mod files;
 mod identity;
 pub mod net;
 mod place;
+mod purge;
 mod sample;
 mod transfer;
 mod writer;
@@ -17,7 +18,7 @@ mod writer;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use daemon::run;
+pub use daemon::{Ended, run};
 
 /// What the daemon must be told; everything that all members share is settled state instead.
 #[derive(Clone, Debug)]

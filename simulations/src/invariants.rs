@@ -29,14 +29,16 @@ use crate::world::World;
 pub(crate) struct Invariants {
     /// By host: votes it ever sent.
     sent: BTreeMap<usize, votes::Sent>,
-    /// By host: the epoch looked at last.
-    epochs: BTreeMap<usize, u64>,
+    /// By host: the entity and epoch looked at last.
+    epochs: BTreeMap<usize, (Hash, u64)>,
     /// By host and application: the tree before the apply under way.
     before: BTreeMap<(usize, String), Tree>,
     /// Roots that an administrator had captured, by host and application.
     captured: BTreeSet<(usize, String, Hash)>,
     /// Hosts whose live tree was made this root by an administrator.
     edited: BTreeMap<(String, Hash), BTreeSet<usize>>,
+    /// The test signs with members' keys: they may be accused.
+    pub(crate) keys_stolen: bool,
     /// The last pushed bytes that were looked at.
     last_push: Vec<u8>,
 }
@@ -80,7 +82,7 @@ pub(crate) fn sent(world: &mut World, at: usize, bytes: &[u8]) {
             return world.violate("wire", "a member signs what cannot be decoded");
         };
         match &envelope.statement {
-            Statement::Vote(vote) => votes::sent(world, at, vote),
+            Statement::Vote(vote) => votes::sent(world, at, envelope.entity, vote),
             Statement::Holding(holding) => holdings::sent(world, at, holding),
             _ => {}
         }
@@ -159,7 +161,7 @@ pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
         "window.expired" => world.count("a window expired"),
         "window.aborted" => world.count("a window was aborted"),
         "apply.failed" => world.count("an apply failed"),
-        "vote.equivocation" | "chain.forked" => {
+        "vote.equivocation" | "chain.fork" | "evidence.forged" if !world.invariants.keys_stolen => {
             world.violate("§5.5.9", format!("an honest member is accused: {}", event.text));
         }
         "record.unknown" => world.violate("§5.5.2", event.text.clone()),
@@ -167,6 +169,9 @@ pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
             world.violate("§5.5.3", format!("an honest store is burnt: {}", event.text));
         }
         "store.burnt" => world.count("a restored store was found out"),
+        "member.readmitted" => world.count("a member was re-admitted"),
+        "evidence.forged" => world.count("something forged was refused"),
+        "entity.superseded" => world.count("a member learned that its entity was begun anew"),
         _ => {}
     }
 }

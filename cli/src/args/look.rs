@@ -83,7 +83,7 @@ pub(crate) struct Vote {
     pub(crate) app: Option<String>,
 }
 
-/// List, show and remove members
+/// List, show, re-admit and remove members
 #[derive(Debug, Args)]
 #[command(visible_alias = "members", after_help = "Examples:\n  althing members\n  althing member show web7")]
 pub(crate) struct Member {
@@ -104,6 +104,15 @@ pub(crate) enum MemberVerb {
     /// Show one member
     #[command(after_help = "Examples:\n  althing member show web7")]
     Show {
+        /// Its name
+        #[arg(value_name = "M")]
+        member: String,
+    },
+    /// Have a member count again whose store was lost, restored or copied
+    ///
+    /// It must run and be heard. It keeps its place in the roster, and counts again when it has caught up.
+    #[command(after_help = "Examples:\n  althing member readmit web7")]
+    Readmit {
         /// Its name
         #[arg(value_name = "M")]
         member: String,

@@ -28,7 +28,14 @@ fn entity(voters: usize) -> (State, Hash) {
         address,
     };
     let (format, nonce) = (crate::record::FORMAT, Id16::default());
-    let genesis = Genesis { format, name: "farm".into(), founder: newcomer(0), at: WallTime(0), nonce };
+    let genesis = Genesis {
+        format,
+        name: "farm".into(),
+        founder: newcomer(0),
+        at: WallTime(0),
+        nonce,
+        inherited: None,
+    };
     let mut state = State::genesis(&genesis);
     for number in 1..voters {
         let Newcomer { member: id, store, name, address } = newcomer(number);
@@ -157,6 +164,19 @@ fn precommit(by: usize, round: u32, value: &[u8]) -> Checked {
 
 const V: &[u8] = b"the record V";
 const W: &[u8] = b"the record W";
+
+/// (finding 8)
+#[test]
+fn a_vote_that_its_author_contradicted_counts_for_nothing_and_ends_its_round() {
+    let mut c = Voter::new(2, 3);
+    c.learn(V, true);
+    c.clone().hear(&[&precommit(0, 0, V), &precommit(1, 0, V)]).settled().expect("two of three");
+    c.hear(&[&precommit(0, 0, V), &precommit(0, 0, W), &precommit(1, 0, V)]);
+    assert!(c.acts.iter().any(|act| matches!(act, Act::Equivocation(_))));
+    assert_eq!(c.settled(), None, "one honest vote is left");
+    c.wait(400);
+    assert_eq!(c.ballot.round(), 1, "a quorum has cast something");
+}
 
 /// (finding 1)
 #[test]

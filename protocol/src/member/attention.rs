@@ -1,6 +1,7 @@
 //! What needs a look, and why something is as it is.
 
 use super::{Core, Entity};
+use crate::evidence::Contradiction;
 use crate::identity::MemberId;
 use crate::state::Application;
 use crate::view::{Attention, Cause, Health, Remedy, Why};
@@ -34,11 +35,10 @@ impl Entity {
         let mut critical = |condition: &str, text: &str, command: &str| {
             list.push(note(condition, Health::Critical, "entity".to_owned(), text.to_owned(), command));
         };
-        if core.life.burnt {
-            let text = "this member's disk was restored or copied: it does not vote any more; let it leave and join anew";
-            critical("store-burnt", text, "althing leave");
-        }
-        if let Err(refusal) = self.check_majority(core) {
+        if let Some(refusal) = self.why_stopped() {
+            let command = refusal.remedies.first().map(|(_, words)| words.join(" ")).unwrap_or_default();
+            critical(self.stopped_by(), &refusal.message, &command);
+        } else if let Err(refusal) = self.check_majority(core) {
             critical("no-majority", &refusal.message, "althing member list");
         }
         if self.me(core).is_none() {
@@ -50,6 +50,10 @@ impl Entity {
     fn member_attention(&self, core: &Core, id: &MemberId, name: &str, list: &mut Vec<Attention>) {
         let subject = || format!("member/{name}");
         let why = format!("althing why {name}");
+        if let Some(text) = self.why_burnt(core, id) {
+            let command = format!("althing member readmit {name}");
+            list.push(note("store-burnt", Health::Critical, subject(), text.to_owned(), &command));
+        }
         if !self.is_heard(core, id) {
             let text = if self.is_down(core, id) { "is down" } else { "is not heard by this member" };
             list.push(note("unreachable", Health::Warning, subject(), text.to_owned(), &why));
@@ -74,12 +78,41 @@ impl Entity {
         }
     }
 
+    /// The condition of what was found.
+    fn stopped_by(&self) -> &'static str {
+        match self.unresolved().next().map(|evidence| &evidence.what) {
+            Some(Contradiction::Fork(_)) => "chain-fork",
+            Some(Contradiction::Succession(_)) => "superseded",
+            _ => "contradiction",
+        }
+    }
+
+    /// Why a member of the roster does not vote until it is re-admitted, if that is so.
+    pub(super) fn why_burnt(&self, core: &Core, id: &MemberId) -> Option<&'static str> {
+        if self.is_doubled(id) {
+            return Some("two machines use its key: stop one of them, then re-admit the other");
+        }
+        let outcast = *id == core.me() && self.is_outcast(core);
+        (outcast || self.asks(id))
+            .then_some("its store was lost, restored or copied: it does not vote until it is re-admitted")
+    }
+
     pub(super) fn why_entity(&self, core: &Core) -> Why {
         let attention = self.attention(core);
         let health = self.own_health_state(core);
         let causes =
             attention.iter().map(|one| cause(&one.condition, format!("{}: {}", one.subject, one.text)));
-        why("entity", health, attention.first().map(|one| one.condition.as_str()), causes.collect())
+        let because = attention.first().map(|one| one.condition.as_str());
+        let mut why = why("entity", health, because, causes.collect());
+        if let Some(refusal) = self.why_stopped() {
+            why.next = "Settling goes on when an administrator has acknowledged it.".to_owned();
+            why.remedies =
+                refusal.remedies.into_iter().map(|(text, command)| Remedy { text, command }).collect();
+        } else if let Some(first) = attention.first().filter(|one| one.condition == "store-burnt") {
+            why.next = "An administrator has it re-admitted; what it serves is not affected.".to_owned();
+            why.remedies = vec![Remedy { text: "re-admit it".to_owned(), command: first.command.clone() }];
+        }
+        why
     }
 
     pub(super) fn why_member(&self, core: &Core, id: &MemberId) -> Why {
@@ -87,8 +120,12 @@ impl Entity {
         let subject = format!("member/{name}");
         let mut causes = Vec::new();
         let mut because = None;
+        if let Some(text) = self.why_burnt(core, id) {
+            because = Some("store-burnt");
+            causes.push(cause("store-burnt", format!("{name}: {text}")));
+        }
         if let Some(age) = self.liveness.age(id, core.now.mono).filter(|_| !self.is_heard(core, id)) {
-            because = Some("unreachable");
+            because = because.or(Some("unreachable"));
             causes.push(cause(
                 "unreachable",
                 format!("{name} was heard {} s ago for the last time", age.0 / 1000),
@@ -105,7 +142,12 @@ impl Entity {
             because = because.or(Some("load"));
             causes.push(cause("load", format!("{name} is short of processor, memory or disk")));
         }
-        why(&subject, self.member_health(core, id), because, causes)
+        let mut why = why(&subject, self.member_health(core, id), because, causes);
+        if because == Some("store-burnt") {
+            why.next = "An administrator has it re-admitted; what it serves is not affected.".to_owned();
+            why.remedies = vec![remedy("re-admit it", &format!("althing member readmit {name}"))];
+        }
+        why
     }
 
     fn why_differs(&self, core: &Core, id: &MemberId, name: &str, application: &Application) -> Vec<Cause> {
@@ -215,10 +257,6 @@ fn why(subject: &str, health: Health, because: Option<&str>, causes: Vec<Cause>)
         Health::Warning => "warning",
         Health::Critical => "critical",
     };
-    let remedy = |(text, command): (&str, &str)| Remedy {
-        text: text.to_owned(),
-        command: command.split(' ').map(str::to_owned).collect(),
-    };
     Why {
         subject: subject.to_owned(),
         state: state.to_owned(),
@@ -229,6 +267,10 @@ fn why(subject: &str, health: Health, because: Option<&str>, causes: Vec<Cause>)
             because,
             Some("content-differs" | "local-change" | "unreachable" | "no-majority")
         ),
-        remedies: remedies.into_iter().map(remedy).collect(),
+        remedies: remedies.into_iter().map(|(text, command)| remedy(text, command)).collect(),
     }
+}
+
+fn remedy(text: &str, command: &str) -> Remedy {
+    Remedy { text: text.to_owned(), command: command.split(' ').map(str::to_owned).collect() }
 }

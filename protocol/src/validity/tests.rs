@@ -38,7 +38,8 @@ fn newcomer(number: usize) -> Newcomer {
 /// An entity of so many voters, web0 to web(n-1), at epoch 10, with the application `shop`.
 fn entity(voters: usize) -> State {
     let (at, nonce) = (WallTime(1), Id16::default());
-    let genesis = Genesis { format: FORMAT, name: "farm".into(), founder: newcomer(0), at, nonce };
+    let genesis =
+        Genesis { format: FORMAT, name: "farm".into(), founder: newcomer(0), at, nonce, inherited: None };
     let mut state = State::genesis(&genesis);
     for number in 1..voters {
         let Newcomer { member: id, store, name, address } = newcomer(number);
@@ -408,7 +409,7 @@ fn any_change(rng: &mut Rng, state: &State) -> Change {
     let root = Hash([rng.below(4) as u8; 32]);
     let evidence = holdings(state, &[0, 1, 2], root);
     let (application, extent) = ("shop".to_owned(), Extent::default());
-    match rng.below(12) {
+    match rng.below(13) {
         0 => create(name, ["/srv/api", "/srv", "/x"][rng.below(3) as usize], Policy::Majority),
         1 | 2 => open(name),
         3 => abort(name),
@@ -420,6 +421,13 @@ fn any_change(rng: &mut Rng, state: &State) -> Change {
         9 => {
             let key = identity(50 + number).id();
             Change::Invite { key, uses: 2, expires: WallTime(0) + Millis(5000), note: String::new() }
+        }
+        11 => {
+            let own = identity(number);
+            let replaced = state.member(&own.id()).map_or(Id16::default(), |member| member.store);
+            let store = Id16([rng.below(9) as u8; 16]);
+            let address = newcomer(number).address;
+            Change::Readmit(Readmission::sign(state.entity, replaced, store, address, &own))
         }
         10 => {
             let key = identity(50 + rng.below(6) as usize);
