@@ -36,6 +36,7 @@ use crate::state::{Role, State};
 use crate::statement::{Address, Checked, Envelope, Id16, Position, Statement, Vote};
 use crate::time::{Instant, Now};
 use crate::trail::Trail;
+use crate::wire::Message;
 
 use local::Local;
 use operation::Operation;
@@ -216,13 +217,28 @@ impl Member {
             self.core.started = Started::Writing;
             self.core.persist(vec![saved::put_life(&self.core.life.clone())], Durable::Started);
         }
+        let beat = match &input {
+            Input::Received { from, bytes } if Message::is_beat(bytes) => Some(*from),
+            _ => None,
+        };
+        let before = self.told_by(beat);
         self.route(input);
+        // Nearly every message of an entity at rest is a heartbeat that tells nothing new: nothing follows from it.
+        let news = before.is_none() || before != self.told_by(beat);
         if self.core.started == Started::Yes
+            && news
             && let Some(entity) = &mut self.entity
         {
             entity.attend(&mut self.core);
         }
         out.append(&mut self.core.out);
+    }
+
+    /// All that a heartbeat of this peer can change: whether it is heard, its epoch, and what it is answered.
+    fn told_by(&self, beat: Option<MemberId>) -> Option<(bool, Option<u64>, usize)> {
+        let (peer, entity) = (beat?, self.entity.as_ref()?);
+        let heard = entity.liveness.is_reachable(&peer, self.core.now.mono);
+        Some((heard, entity.spread.epochs.get(&peer).copied(), self.core.out.len()))
     }
 
     fn route(&mut self, input: Input) {
