@@ -16,12 +16,13 @@ use althing_protocol::record::Link;
 use althing_protocol::statement::Address;
 use althing_protocol::time::{Now, WallTime};
 use althing_protocol::wire::Message;
-use althing_store::Store;
+use althing_store::{Store, Unnamed};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::collect::Collector;
 use crate::net::{Net, NetConfig, NetError, NetEvent, Peer};
 use crate::place::{Place, Work as PlaceWork};
 use crate::sample::Sampler;
@@ -43,6 +44,8 @@ const SERVED: usize = 16;
 pub(crate) enum Happening {
     /// Something that the protocol is told as it is.
     Input(Input),
+    /// A capture ended: what it put into the store stays until the protocol has said whether it wants it.
+    Captured { input: Input, unnamed: Unnamed },
     /// A request, and where to its progress and answer go.
     Request { by: String, command: Command, to: mpsc::UnboundedSender<Answer> },
     /// A question about the member.
@@ -82,6 +85,7 @@ struct Daemon {
     member: Member,
     store: Arc<Store>,
     writer: Writer,
+    collector: Collector,
     net: Net,
     live: Live,
     to: mpsc::Sender<Happening>,
@@ -141,6 +145,7 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
     let (to, happenings) = mpsc::channel(QUEUE);
     let (last_event, events) = watch::channel(store.last_event());
     let writer = Writer::start(Arc::clone(&store), to.clone(), last_event)?;
+    let collector = Collector::start(Arc::clone(&store))?;
     let stop = CancellationToken::new();
     let api = api::Api::new(api::Shared {
         store: Arc::clone(&store),
@@ -157,6 +162,7 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         member,
         store,
         writer,
+        collector,
         net,
         live: Live { places: BTreeMap::new() },
         to,
@@ -239,6 +245,10 @@ impl Daemon {
     fn happened(&mut self, happening: Happening) {
         match happening {
             Happening::Input(input) => self.step(input),
+            Happening::Captured { input, unnamed } => {
+                self.step(input);
+                drop(unnamed);
+            }
             Happening::Request { by, command, to } => {
                 self.next += 1;
                 self.requests.insert(self.next, to);
@@ -324,13 +334,14 @@ impl Daemon {
                 self.submit(&application, PlaceWork::Scan(depth));
             }
             Output::Capture { capture, application, source } => {
-                if !self.submit(&application, PlaceWork::Capture { capture, source }) {
+                let unnamed = self.store.unnamed();
+                if !self.submit(&application, PlaceWork::Capture { capture, source, unnamed }) {
                     let result =
                         Err(NotCaptured::Failed("this application has no place on this member".into()));
                     self.later(Input::Captured { capture, result });
                 }
             }
-            Output::Fetch { fetch, from, wants, .. } => self.fetch(fetch, from, wants),
+            Output::Fetch { fetch, application, from, wants } => self.fetch(fetch, &application, from, wants),
             Output::Apply { apply, application, root, epoch } => {
                 if !self.submit(&application, PlaceWork::Apply { apply, root, epoch }) {
                     self.later(Input::Applied {
@@ -339,7 +350,7 @@ impl Daemon {
                     });
                 }
             }
-            Output::Keep(roots) => self.keep(roots),
+            Output::Keep(roots) => self.collector.keep(roots),
             Output::Event(event) => self.log(event),
             Output::Progress { request, progress } => {
                 if let Some(to) = self.requests.get(&request) {
@@ -439,7 +450,14 @@ impl Daemon {
         }
     }
 
-    fn fetch(&self, fetch: u64, from: Option<MemberId>, wants: Vec<althing_protocol::effect::Want>) {
+    fn fetch(
+        &self,
+        fetch: u64,
+        application: &str,
+        from: Option<MemberId>,
+        wants: Vec<althing_protocol::effect::Want>,
+    ) {
+        let tree = self.live.places.get(application).map(|place| Arc::clone(&place.files));
         tracing::debug!(fetch, ?from, wants = wants.len(), "fetching");
         let (store, net, to) = (Arc::clone(&self.store), self.net.clone(), self.to.clone());
         tokio::spawn(async move {
@@ -447,7 +465,7 @@ impl Daemon {
                 Some(holder) => transfer::fetch(&net, store, holder.0, wants).await,
                 None => {
                     let looked =
-                        tokio::task::spawn_blocking(move || transfer::look_here(&store, &wants)).await;
+                        tokio::task::spawn_blocking(move || transfer::look_here(&store, tree.as_deref(), &wants)).await;
                     looked.unwrap_or_else(|error| Fetched {
                         error: Some(error.to_string()),
                         ..Fetched::default()
@@ -457,11 +475,6 @@ impl Daemon {
             tracing::debug!(fetch, done = result.done.len(), error = result.error, "fetched");
             to.send(Happening::Input(Input::Fetched { fetch, result })).await
         });
-    }
-
-    fn keep(&self, roots: Vec<althing_protocol::hash::Hash>) {
-        // Nothing is collected yet: what no revision names stays (docs/decisions/0007-collection.md).
-        tracing::trace!(roots = roots.len(), "kept");
     }
 
     fn log(&self, event: Event) {

@@ -27,6 +27,7 @@ mod hashing;
 mod job;
 mod journal;
 mod leftovers;
+mod lend;
 mod modes;
 mod place;
 mod restore;
@@ -50,6 +51,7 @@ use althing_store::{CommitError, ContentError, ReadError, Store};
 
 pub use self::apply::{Applied, ApplyError};
 pub use self::capture::{CaptureError, Captured, Source};
+pub(crate) use self::journal::journal_roots;
 pub use self::job::{Job, Progress, Stage};
 pub use self::restore::RestoreError;
 pub use self::scan::{Scan, ScanError};

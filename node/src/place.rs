@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use althing_protocol::effect::{Applied, Captured, Depth, Input, NotCaptured, Scan, Source};
 use althing_protocol::hash::Hash;
-use althing_store::Store;
+use althing_store::{Store, Unnamed};
 use tokio::sync::mpsc;
 
 use crate::daemon::Happening;
@@ -31,7 +31,7 @@ const UNSTABLE: Duration = Duration::from_millis(300);
 /// What a worker can be asked.
 pub(crate) enum Work {
     Scan(Depth),
-    Capture { capture: u64, source: Source },
+    Capture { capture: u64, source: Source, unnamed: Unnamed },
     Apply { apply: u64, root: Hash, epoch: u64 },
 }
 
@@ -119,7 +119,7 @@ impl Worker {
         while !self.stop.load(Ordering::Relaxed) {
             match queue.recv_timeout(if self.again { UNSTABLE } else { PERIOD }) {
                 Ok(Work::Scan(depth)) => self.scan(depth),
-                Ok(Work::Capture { capture, source }) => self.capture(capture, &source),
+                Ok(Work::Capture { capture, source, unnamed }) => self.capture(capture, &source, unnamed),
                 Ok(Work::Apply { apply, root, epoch }) => self.apply(apply, root, epoch),
                 Err(RecvTimeoutError::Timeout) => {
                     self.scan(Depth::Changed);
@@ -169,7 +169,7 @@ impl Worker {
         Scan::Unstable("it changes all the time".to_owned())
     }
 
-    fn capture(&self, capture: u64, source: &Source) {
+    fn capture(&self, capture: u64, source: &Source, unnamed: Unnamed) {
         let source = match source {
             Source::Live => files::Source::Live,
             Source::Directory(path) => files::Source::Directory(PathBuf::from(path)),
@@ -181,7 +181,9 @@ impl Worker {
             end(fault);
         }
         let result = result.map(|captured| Captured { root: captured.root, extent: captured.extent });
-        self.tell(Input::Captured { capture, result: result.map_err(not_captured) });
+        let input = Input::Captured { capture, result: result.map_err(not_captured) };
+        // The channel closes only when the daemon ends.
+        let _ = self.to.blocking_send(Happening::Captured { input, unnamed });
     }
 
     fn apply(&mut self, apply: u64, root: Hash, epoch: u64) {

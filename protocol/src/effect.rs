@@ -279,7 +279,9 @@ pub enum Output {
         /// The epoch it is applied for.
         epoch: u64,
     },
-    /// Content of these roots must stay in the store; what no root names may go.
+    /// Content of these roots must stay in the store. What none of them leads to may go, but for what a capture or
+    /// fetch under way has put there or found there: the one is named here in the step that is told of its end, the
+    /// other before it is asked for.
     Keep(Vec<Hash>),
     /// Log this.
     Event(Event),

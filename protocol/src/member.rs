@@ -9,6 +9,7 @@ mod content;
 mod contradiction;
 mod health;
 mod joining;
+mod keeping;
 mod local;
 mod operation;
 mod recovering;
@@ -157,6 +158,8 @@ struct Entity {
     liveness: Liveness,
     silence: Silence,
     locals: BTreeMap<String, Local>,
+    /// The roots that the host was told to keep.
+    kept: Option<BTreeSet<Hash>>,
     operations: BTreeMap<u64, Operation>,
     candidate: voting::Candidate,
     evidence: BTreeMap<u64, Evidence>,
@@ -424,6 +427,7 @@ impl Entity {
             liveness: Liveness::default(),
             silence: Silence::default(),
             locals,
+            kept: None,
             operations: BTreeMap::new(),
             candidate: voting::Candidate::default(),
             evidence: saved.evidence,
@@ -459,7 +463,6 @@ impl Entity {
         let places = places
             .map(|(name, application)| Place { application: name.clone(), root: application.root.clone() });
         core.out.push(Output::Places(places.collect()));
-        core.out.push(Output::Keep(self.kept_roots()));
     }
 
     fn take(&mut self, core: &mut Core, input: Input) {
@@ -489,7 +492,7 @@ impl Entity {
             Durable::Installed(records, life) => self.installed(core, records, life),
             Durable::Replaced(life) => self.replaced(core, life),
             Durable::Resolved(request) => self.reply(core, request, Ok(crate::control::Outcome::Done)),
-            Durable::Held { application, root, extent } => self.is_held(core, &application, root, extent),
+            Durable::Held { application, root, extent } => self.is_held(&application, root, extent),
             Durable::Applied { application, applied, result } => {
                 self.is_applied(core, &application, applied, result)
             }

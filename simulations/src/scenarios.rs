@@ -1,6 +1,7 @@
 //! Hand-written stories with readable assertions: each begins with nine members that run one application.
 
 mod author_dies;
+mod collection;
 mod determinism;
 mod edits_meet_an_apply;
 mod eight_of_nine;

@@ -94,16 +94,6 @@ impl Entity {
         holders
     }
 
-    /// Every root whose content must stay: in force, kept for rollback, or promised.
-    pub(super) fn kept_roots(&self) -> Vec<Hash> {
-        let revisions = self.state.applications.values().flat_map(|application| &application.revisions);
-        let held = self.locals.values().flat_map(|local| local.held.keys().copied());
-        let fetching = self.locals.values().filter_map(|local| local.plan.as_ref().map(|plan| plan.root));
-        let roots: BTreeSet<Hash> =
-            revisions.map(|revision| revision.root).chain(held).chain(fetching).collect();
-        roots.into_iter().collect()
-    }
-
     // --- what the host reports ---------------------------------------------------------------------------------
 
     pub(super) fn scanned(&mut self, core: &mut Core, name: &str, scan: Scan) {
@@ -181,17 +171,19 @@ impl Entity {
     /// A root is complete and synced in the store: remember that durably, then promise it.
     pub(super) fn hold(&mut self, core: &mut Core, name: &str, root: Hash, extent: Extent) {
         let write = saved::put_held(name, &root, extent);
-        self.locals.entry(name.to_owned()).or_default().writing = true;
+        let local = self.locals.entry(name.to_owned()).or_default();
+        local.writing = true;
+        local.saving.insert(root);
         core.persist(vec![write], Durable::Held { application: name.to_owned(), root, extent });
     }
 
-    pub(super) fn is_held(&mut self, core: &mut Core, name: &str, root: Hash, extent: Extent) {
+    pub(super) fn is_held(&mut self, name: &str, root: Hash, extent: Extent) {
         let Some(local) = self.locals.get_mut(name) else { return };
         local.writing = false;
+        local.saving.remove(&root);
         local.held.insert(root, extent);
         // What was lacking may be what an apply failed for.
         local.retry = None;
-        core.out.push(Output::Keep(self.kept_roots()));
     }
 
     pub(super) fn fetched(&mut self, core: &mut Core, fetch: u64, result: &Fetched) {
@@ -285,14 +277,18 @@ impl Entity {
 
     pub(super) fn attend_content(&mut self, core: &mut Core) {
         let names: Vec<String> = self.state.applications.keys().cloned().collect();
-        for name in names {
+        for name in &names {
             self.locals.entry(name.clone()).or_default();
-            self.carry_basis(core, &name);
-            self.attend_fetch(core, &name);
-            self.attend_adoption(core, &name);
-            self.attend_apply(core, &name);
-            self.publish_holding(core, &name);
-            self.publish_list(core, &name);
+            self.carry_basis(core, name);
+            self.choose_fetch(core, name);
+        }
+        self.attend_keeping(core);
+        for name in &names {
+            self.attend_fetch(core, name);
+            self.attend_adoption(core, name);
+            self.attend_apply(core, name);
+            self.publish_holding(core, name);
+            self.publish_list(core, name);
         }
         self.attend_windows(core);
     }
@@ -335,7 +331,8 @@ impl Entity {
         roots
     }
 
-    fn attend_fetch(&mut self, core: &mut Core, name: &str) {
+    /// Begins, goes on with, or gives up getting a root.
+    fn choose_fetch(&mut self, core: &Core, name: &str) {
         let wanted = self.wanted_roots(core, name);
         let Some(local) = self.locals.get(name) else { return };
         if local.writing {
@@ -348,19 +345,17 @@ impl Entity {
         let possible =
             |root: &Hash| wanted[..urgent].contains(root) || !self.holders(core, name, root).is_empty();
         let next = lacking.into_iter().find(possible);
-        let current = local.plan.as_ref().map(|plan| plan.root);
-        let Some(root) = next else {
-            if let Some(local) = self.locals.get_mut(name) {
-                local.plan = None;
-            }
-            return;
-        };
-        let holders = self.holders(core, name, &root);
         let Some(local) = self.locals.get_mut(name) else { return };
-        if current != Some(root) {
-            local.plan = Some(Plan::new(root));
+        if local.plan.as_ref().map(|plan| plan.root) != next {
+            local.plan = next.map(Plan::new);
         }
-        let Some(plan) = &mut local.plan else { return };
+    }
+
+    fn attend_fetch(&mut self, core: &mut Core, name: &str) {
+        let Some(local) = self.locals.get(name) else { return };
+        let Some(root) = local.plan.as_ref().map(|plan| plan.root).filter(|_| !local.writing) else { return };
+        let holders = self.holders(core, name, &root);
+        let Some(plan) = self.locals.get_mut(name).and_then(|local| local.plan.as_mut()) else { return };
         plan.set_holders(holders);
         while let Some(ask) = plan.next(core.now.mono) {
             let fetch = core.id();
@@ -517,7 +512,6 @@ impl Entity {
 
     /// Forgets what the new state does not name any more.
     pub(super) fn roots_changed(&mut self, core: &mut Core, before: &State) {
-        let mut writes = Vec::new();
         self.locals.retain(|name, _| self.state.applications.contains_key(name));
         for (name, application) in &self.state.applications {
             let Some(local) = self.locals.get_mut(name) else { continue };
@@ -531,19 +525,8 @@ impl Entity {
             if application.root_hash() != before.applications.get(name).and_then(Application::root_hash) {
                 (local.retry, local.failures, local.error, local.drifting) = (None, 0, None, None);
             }
-            if application.window.is_some() {
-                continue;
-            }
-            let gone: Vec<Hash> =
-                local.held.keys().filter(|root| !application.knows(root)).copied().collect();
-            for root in gone {
-                local.held.remove(&root);
-                writes.push(saved::drop_held(name, &root));
-            }
         }
-        if !writes.is_empty() {
-            core.persist(writes, Durable::Nothing);
-        }
+        self.release_roots(core, before);
     }
 
     /// Looks at an application's tree again.

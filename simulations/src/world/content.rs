@@ -14,9 +14,6 @@ use crate::host::tree::{Journal, Tree};
 use crate::invariants;
 use crate::options::Mutation;
 
-/// Pieces younger than this are never thrown away: they may be part of something that is not complete yet.
-const GRACE: u64 = 60 * SECOND;
-
 /// What a host says when its disk is full.
 const NO_ROOM: &str = "no space left on device";
 
@@ -113,6 +110,14 @@ impl World {
             Source::Directory(path) => (host.directories.get(path).cloned(), None),
         };
         let life = host.life;
+        // Written now, named by nobody before it is complete.
+        self.hosts[at].content.capture_begins(capture);
+        if let Some(manifest) = tree.as_ref().and_then(|tree| Manifest::from_items(tree).ok()) {
+            self.library.learn(&manifest);
+            for piece in self.library.pieces(&manifest.root) {
+                self.hosts[at].content.put(piece);
+            }
+        }
         self.schedule(after, Event::Capture { host: at, life, capture, application, tree, version });
     }
 
@@ -131,15 +136,12 @@ impl World {
             None => Err(NotCaptured::Refused("there is nothing to capture".to_owned())),
             Some(_) if moved => Err(NotCaptured::Changing("the tree changes while it is read".to_owned())),
             Some(manifest) => {
-                self.library.learn(&manifest);
-                for piece in self.library.pieces(&manifest.root) {
-                    self.hosts[at].content.put(piece, self.now);
-                }
                 invariants::captured(self, at, application, manifest.root);
                 Ok(Captured { root: manifest.root, extent: manifest.extent().unwrap_or_default() })
             }
         };
         self.give(at, Input::Captured { capture, result });
+        self.hosts[at].content.capture_ended(capture);
     }
 
     // --- fetches -----------------------------------------------------------------------------------------------
@@ -195,7 +197,7 @@ impl World {
                 result.missing.push(want);
                 continue;
             }
-            self.hosts[at].content.put(name, self.now);
+            self.hosts[at].content.put(name);
             if let (Want::Directory(name), Some(directory)) = (want, self.library.directory(&name)) {
                 result.directories.push((name, directory.clone()));
             }
@@ -255,6 +257,8 @@ impl World {
         }
         let live = self.hosts[at].live(application);
         if let Some(action) = journal.actions.pop_front() {
+            invariants::writes(self, at, application, &action);
+            let live = self.hosts[at].live(application);
             let (changed, trashed) = live.act(&action);
             journal.changed += changed;
             journal.trashed += trashed;
@@ -294,19 +298,30 @@ impl World {
 
     pub(super) fn keep(&mut self, at: usize, roots: Vec<Hash>) {
         self.hosts[at].keep = roots.into_iter().collect();
-        let life = self.hosts[at].life;
-        let after = SECOND + self.rng.below(20 * SECOND);
+        self.collect_later(at, 20 * SECOND);
+    }
+
+    fn collect_later(&mut self, at: usize, most: u64) {
+        let (life, after) = (self.hosts[at].life, self.rng.below(most));
         self.schedule(after, Event::Sweep { host: at, life });
     }
 
+    /// Half of a collection: it marks, and sweeps some time later. Whatever happens in between, nothing that is
+    /// needed may go.
     pub(super) fn sweep(&mut self, at: usize, life: u64) {
         if !self.is_alive(at, life) {
             return;
         }
-        let mutant = self.options.mutation == Some(Mutation::LostContent);
-        let before = if mutant { self.now } else { self.now.saturating_sub(GRACE) };
-        let keep = if mutant { BTreeSet::new() } else { self.hosts[at].keep.clone() };
-        let gone = self.hosts[at].content.sweep(&self.library, &keep, before);
+        if !self.hosts[at].content.is_marked() {
+            let careless = self.options.mutation == Some(Mutation::LostContent);
+            let host = &mut self.hosts[at];
+            // An apply that a crash interrupted goes forward to a root that nobody may name any more.
+            let journals = host.live.values().filter_map(|live| live.journal.as_ref().map(|it| it.root));
+            let keep = host.keep.iter().copied().chain(journals).collect();
+            host.content.mark(&self.library, &keep, careless);
+            return self.collect_later(at, 3 * SECOND);
+        }
+        let gone = self.hosts[at].content.sweep();
         if gone > 0 {
             self.count("content was thrown away");
             invariants::swept(self, at);
