@@ -58,6 +58,11 @@ impl Files {
         Ok(self.store.put_records(&[(&self.applied_key(), Some(&applied)), (&self.journal_key(), None)])?)
     }
 
+    /// The application is gone: neither what was applied nor what was being applied means anything any more.
+    pub(crate) fn forget_applies(&self) -> Result<(), StoreFault> {
+        Ok(self.store.put_records(&[(&self.applied_key(), None), (&self.journal_key(), None)])?)
+    }
+
     /// Whether a tree of this application was ever made here.
     pub(crate) fn was_applied(&self) -> Result<bool, StoreFault> {
         Ok(self.store.record(&self.applied_key())?.is_some()

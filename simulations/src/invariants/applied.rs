@@ -37,7 +37,11 @@ pub(super) fn applies(world: &mut World, at: usize, application: &str, root: &Ha
 pub(super) fn writes(world: &mut World, at: usize, application: &str, action: &Action) {
     let Action::WriteFile { content, .. } = action else { return };
     if !world.hosts[at].content.has(content) {
-        let text = format!("{} lost {} in the middle of an apply of {application}", world.hosts[at].name, content.short());
+        let text = format!(
+            "{} lost {} in the middle of an apply of {application}",
+            world.hosts[at].name,
+            content.short()
+        );
         world.violate("§5.5.4", text);
     }
 }

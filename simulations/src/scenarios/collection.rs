@@ -61,7 +61,8 @@ fn what_an_aborted_window_staged_goes_and_what_is_staged_stays() {
     answer(&mut world, 2, Command::Stage { application: WEB.into(), source }).expect("staged");
     world.run(COLLECTED);
     assert_holds(&world);
-    let staged = world.hosts[2].keep.difference(&kept(&world)).copied().next().expect("the staged root is kept");
+    let staged =
+        world.hosts[2].keep.difference(&kept(&world)).copied().next().expect("the staged root is kept");
     for host in &world.hosts {
         assert!(host.content.lacking(&world.library, &staged).is_empty(), "{} holds it", host.name);
     }

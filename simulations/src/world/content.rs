@@ -6,6 +6,7 @@ use althing_protocol::effect::{Applied, Captured, Fetched, Input, NotCaptured, P
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::manifest::Manifest;
+use althing_protocol::path::ItemPath;
 use althing_protocol::repair::{self, Action};
 
 use super::{Event, MS, SECOND, World};
@@ -25,6 +26,7 @@ impl World {
     // --- scans -------------------------------------------------------------------------------------------------
 
     pub(super) fn set_places(&mut self, at: usize, places: Vec<Place>) {
+        // Administrators of this world manage every path.
         let names: BTreeSet<String> = places.into_iter().map(|place| place.application).collect();
         let before = std::mem::replace(&mut self.hosts[at].places, names.clone());
         let life = self.hosts[at].life;
@@ -224,12 +226,21 @@ impl World {
 
     // --- applies -----------------------------------------------------------------------------------------------
 
-    pub(super) fn apply(&mut self, at: usize, apply: u64, application: String, root: Hash, epoch: u64) {
+    pub(super) fn apply(
+        &mut self,
+        at: usize,
+        apply: u64,
+        application: String,
+        (root, epoch): (Hash, u64),
+        leave: &[ItemPath],
+    ) {
         invariants::applies(self, at, &application, &root, epoch);
         let life = self.hosts[at].life;
         let have = self.hosts[at].live(&application).manifest().unwrap_or_else(Manifest::empty);
         let want = self.library.manifest(&root);
         let differences = want.and_then(|want| repair::diff(&have, &want).ok());
+        let all = differences.as_ref().map_or(0, Vec::len);
+        let differences = differences.map(|differences| repair::except(differences, leave));
         let Some(differences) = differences.filter(|_| self.hosts[at].live(&application).journal.is_none())
         else {
             let result = Err("an apply is under way, or the content is not complete".to_owned());
@@ -239,7 +250,9 @@ impl World {
             );
         };
         let actions = repair::actions(&differences).actions.into();
-        let journal = Journal { apply, life, root, actions, changed: 0, trashed: 0 };
+        let (left, paths) = (all - differences.len(), differences.iter().map(|it| it.path.clone()).collect());
+        let applied = Applied { left: left as u64, paths, ..Applied::default() };
+        let journal = Journal { apply, life, root, actions, applied };
         self.hosts[at].live(&application).journal = Some(journal);
         let after = 2 * MS + self.rng.below(20 * MS);
         self.schedule(after, Event::Apply { host: at, application });
@@ -260,8 +273,8 @@ impl World {
             invariants::writes(self, at, application, &action);
             let live = self.hosts[at].live(application);
             let (changed, trashed) = live.act(&action);
-            journal.changed += changed;
-            journal.trashed += trashed;
+            journal.applied.changed += changed;
+            journal.applied.trashed += trashed;
             live.journal = Some(journal);
             let application = application.to_owned();
             return self.schedule(step, Event::Apply { host: at, application });
@@ -273,9 +286,7 @@ impl World {
         invariants::applied(self, at, application, &journal.root);
         let life = self.hosts[at].life;
         if journal.life == life {
-            let detail = String::new();
-            let result = Ok(Applied { changed: journal.changed, trashed: journal.trashed, detail });
-            self.give(at, Input::Applied { apply: journal.apply, result });
+            self.give(at, Input::Applied { apply: journal.apply, result: Ok(journal.applied) });
         } else {
             self.count("an apply went forward after a crash");
         }
@@ -292,6 +303,28 @@ impl World {
             self.give(at, Input::Applied { apply: journal.apply, result });
         }
         self.scan(at, life, application);
+    }
+
+    /// A removed application is cleared away, unless an apply of it is under way: then later.
+    pub(super) fn clear(&mut self, at: usize, clear: u64, application: &str, keep_files: bool) {
+        let after = 5 * MS + self.rng.below(200 * MS);
+        let (life, live) = (self.hosts[at].life, self.hosts[at].live(application));
+        let result = if live.journal.is_some() {
+            Err("an apply is under way".to_owned())
+        } else if keep_files {
+            Ok(0)
+        } else {
+            let items = live.tree.take().unwrap_or_default();
+            live.version += 1;
+            let count = items.len() as u64;
+            live.trash.extend(items);
+            Ok(count)
+        };
+        self.count("a removed application was cleared away");
+        self.schedule(
+            after,
+            Event::Give { host: at, life, input: Box::new(Input::Cleared { clear, result }) },
+        );
     }
 
     // --- keeping -----------------------------------------------------------------------------------------------

@@ -58,7 +58,8 @@ fn put(store: &Store, tree: &Tree) -> Hash {
 
 fn is_whole(store: &Store, tree: &Tree) -> bool {
     let manifest = tree.manifest();
-    store.manifest(&manifest.root) == Ok(Some(manifest)) && tree.contents().iter().all(|it| store.content().has(it))
+    store.manifest(&manifest.root) == Ok(Some(manifest))
+        && tree.contents().iter().all(|it| store.content().has(it))
 }
 
 /// Every content that lies in the store.
