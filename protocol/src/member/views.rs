@@ -174,7 +174,7 @@ impl Entity {
             "agrees"
         } else if settled.is_none() {
             if list.observed.is_some() { "unmanaged" } else { "absent" }
-        } else if list.applied != Some(list.basis) {
+        } else if list.applied != Some(list.basis) && list.left == 0 {
             "applying"
         } else {
             "drift"
