@@ -2,6 +2,7 @@
 //!
 //! A [`Call`] is answered the same way wherever it comes from; `on=MEMBER` has it answered by that member.
 
+mod candidate;
 mod changes;
 mod content;
 mod events;

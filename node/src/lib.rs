@@ -5,6 +5,7 @@
 //! thread per application, API) talks to it through one bounded channel.
 
 mod api;
+mod collect;
 mod daemon;
 pub mod files;
 mod identity;

@@ -83,6 +83,15 @@ pub enum Command {
         source: Option<Source>,
         /// Content that is already at the root of members may be moved to the trash.
         replace: bool,
+        /// Patterns of paths that are not managed.
+        unmanaged: Vec<String>,
+    },
+    /// An application is not the entity's any more.
+    Discard {
+        /// Which.
+        application: String,
+        /// Leave its files where they are, instead of moving them to the trash.
+        keep_files: bool,
     },
     /// Open an update window here.
     Open {
@@ -92,6 +101,15 @@ pub enum Command {
         lasts: Millis,
         /// Why.
         reason: String,
+        /// What lies at the root here now is staged at once, whether it is drift or not.
+        adopt: bool,
+    },
+    /// Let the window that is open here stand until some time from now.
+    Extend {
+        /// Of which application.
+        application: String,
+        /// For how long from now.
+        lasts: Millis,
     },
     /// Stage content in the open window.
     Stage {
@@ -203,6 +221,15 @@ pub enum Outcome {
         /// Its root.
         root: String,
     },
+    /// An application was removed.
+    Removed {
+        /// Its name.
+        application: String,
+        /// Where it lay.
+        root: String,
+        /// Its files stay there.
+        keep_files: bool,
+    },
     /// A window is open here.
     Window {
         /// Of which application.
@@ -211,6 +238,8 @@ pub enum Outcome {
         expires: WallTime,
         /// The revision in force.
         revision: u64,
+        /// What was staged with it, if that was asked for.
+        staged: Option<Hash>,
     },
     /// Content is staged.
     Staged {
@@ -365,6 +394,7 @@ codes! {
     Changing = "E415", "tree-changing", 75, "The tree changes while it is read.";
     Busy = "E416", "busy", 75, "Another request for this application is under way on this member.";
     WouldReplace = "E417", "would-replace", 107, "Members hold other content at the root, which would go to the trash.";
+    Differs = "E419", "differs", 107, "This member's files are not what is settled: a window would take the difference for an update.";
     Undecided = "E420", "undecided", 75, "The vote did not end in time; it goes on.";
     NoHolders = "E421", "not-held", 106, "Too few members hold the new content durably.";
     Unsafe = "E701", "unsafe", 107, "Refused as unsafe without confirmation.";

@@ -7,6 +7,7 @@
 //! [`control`], [`event`]).
 
 pub mod ballot;
+pub mod candidate;
 pub mod codec;
 pub mod control;
 pub mod effect;

@@ -63,6 +63,13 @@ pub const STATEMENTS_PER_AUTHOR: usize = 4096;
 /// Rounds ahead of mine whose votes are kept while I catch up; further ones are dropped and re-sent.
 pub const ROUNDS_AHEAD: u32 = 64;
 
+/// Patterns of one application for what it does not manage.
+pub const UNMANAGED: usize = 32;
+/// One such pattern.
+pub const PATTERN_BYTES: usize = 255;
+/// Paths that an apply names as changed, for the member that counts repairs.
+pub const REPAIRED_PATHS: usize = 1_000;
+
 /// Things to fetch in one request to one holder.
 pub const WANTS_PER_FETCH: usize = 256;
 /// Bytes to fetch in one request to one holder, unless a single item is larger.

@@ -4,11 +4,15 @@
 //! [`Member::deadline`] afterwards and steps with [`Input::Tick`] when that time has come. Nothing else is needed,
 //! and nothing else is allowed: the daemon and the simulator are two hosts of this type.
 
+mod adopting;
 mod attention;
 mod content;
+mod contested;
 mod contradiction;
 mod health;
 mod joining;
+mod keeping;
+mod leaving;
 mod local;
 mod operation;
 mod recovering;
@@ -136,6 +140,8 @@ struct Installed {
     head: Head,
     certificate: crate::record::Certificate,
     changes: Vec<crate::statement::Signed>,
+    /// Applications that it removed.
+    removed: Vec<(String, saved::Leaving)>,
 }
 
 /// What a member is within an entity.
@@ -157,6 +163,9 @@ struct Entity {
     liveness: Liveness,
     silence: Silence,
     locals: BTreeMap<String, Local>,
+    /// The roots that the host was told to keep.
+    kept: Option<BTreeSet<Hash>>,
+    departures: leaving::Departures,
     operations: BTreeMap<u64, Operation>,
     candidate: voting::Candidate,
     evidence: BTreeMap<u64, Evidence>,
@@ -264,6 +273,7 @@ impl Member {
             | Input::Captured { .. }
             | Input::Fetched { .. }
             | Input::Applied { .. }
+            | Input::Cleared { .. }
             | Input::Tick => {
                 if let Some(entity) = &mut self.entity {
                     entity.take(&mut self.core, input);
@@ -334,6 +344,12 @@ impl Member {
         self.entity.as_ref()?.locals.get(application)?.applied
     }
 
+    /// What this member does not repair of an application for now, because it was changed again and again.
+    pub fn left_alone(&self, application: &str) -> Vec<crate::path::ItemPath> {
+        let local = self.entity.as_ref().and_then(|entity| entity.locals.get(application));
+        local.map(|local| local.contested.left_alone(self.core.now.mono)).unwrap_or_default()
+    }
+
     /// What this member saw last of an application's live tree.
     pub fn observed(&self, application: &str) -> Option<Hash> {
         self.entity.as_ref()?.locals.get(application)?.observed.as_ref()?.root
@@ -394,6 +410,7 @@ impl Core {
 
 impl Entity {
     fn restore(core: &Core, head: Head, saved: Saved) -> Self {
+        let departures = leaving::Departures::new(&saved, &head.state.applications);
         let mut ballot = Ballot::new(core.me(), &head.state, head.record, saved.promise);
         ballot.sabotage(core.config.sabotage);
         let mut records = BTreeSet::new();
@@ -424,6 +441,8 @@ impl Entity {
             liveness: Liveness::default(),
             silence: Silence::default(),
             locals,
+            kept: None,
+            departures,
             operations: BTreeMap::new(),
             candidate: voting::Candidate::default(),
             evidence: saved.evidence,
@@ -455,11 +474,17 @@ impl Entity {
     }
 
     fn announce_places(&mut self, core: &mut Core) {
-        let places = self.state.applications.iter();
-        let places = places
-            .map(|(name, application)| Place { application: name.clone(), root: application.root.clone() });
-        core.out.push(Output::Places(places.collect()));
-        core.out.push(Output::Keep(self.kept_roots()));
+        let place = |name: &String, root: &String, unmanaged: &Vec<String>| Place {
+            application: name.clone(),
+            root: root.clone(),
+            unmanaged: unmanaged.clone(),
+        };
+        // One that was removed keeps its place until it is cleared away, also from a new one of its name.
+        let present = self.state.applications.iter().filter(|(name, _)| !self.is_leaving(name));
+        let present = present.map(|(name, known)| place(name, &known.root, &known.unmanaged));
+        let leaving = self.departures.pending.iter();
+        let leaving = leaving.map(|(name, known)| place(name, &known.root, &known.unmanaged));
+        core.out.push(Output::Places(present.chain(leaving).collect()));
     }
 
     fn take(&mut self, core: &mut Core, input: Input) {
@@ -475,6 +500,7 @@ impl Entity {
             Input::Captured { capture, result } => self.captured(core, capture, result),
             Input::Fetched { fetch, result } => self.fetched(core, fetch, &result),
             Input::Applied { apply, result } => self.applied(core, apply, result),
+            Input::Cleared { clear, result } => self.cleared(core, clear, result),
             Input::Tick
             | Input::Persisted(_)
             | Input::Requested { .. }
@@ -503,6 +529,7 @@ impl Entity {
         self.attend_standing(core);
         self.attend_ballot(core);
         self.attend_content(core);
+        self.attend_departures(core);
         self.attend_joining(core);
         self.attend_operations(core);
         // What was staged just now is promised at once: whoever asks next sees it.
@@ -518,7 +545,8 @@ impl Entity {
         let content = self.locals.keys().filter_map(|name| self.content_deadline(core, name)).min();
         let operations = self.operations.values().map(|operation| operation.deadline).min();
         let expiry = self.expiry_deadline(core);
-        let others = [ballot, content, operations, expiry].into_iter().flatten().min();
+        let departures = self.departures_deadline();
+        let others = [ballot, content, operations, expiry, departures].into_iter().flatten().min();
         let beat = self.spread.next_beat;
         // A deadline that has passed and led to nothing must not keep the host spinning.
         others.map_or(beat, |at| at.min(beat)).max(now + crate::time::Millis(1))

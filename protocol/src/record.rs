@@ -186,6 +186,17 @@ pub enum Change {
         root: String,
         /// What drift on a majority means.
         policy: Policy,
+        /// Patterns of paths that are not managed.
+        unmanaged: Vec<String>,
+        /// Whether what a majority has there already becomes the first revision (policy `majority`).
+        adopts: bool,
+    },
+    /// An application is not the entity's any more.
+    Discard {
+        /// Which.
+        application: String,
+        /// Members leave its files where they are, instead of moving them to the trash.
+        keep_files: bool,
     },
     /// Opens an update window for the originator.
     Open {
@@ -197,6 +208,13 @@ pub enum Change {
         reason: String,
         /// Opened by `deploy` or `rollback`: it ends with its author.
         implicit: bool,
+    },
+    /// The originator's open window stands longer, or less long.
+    Extend {
+        /// Of which application.
+        application: String,
+        /// The new end.
+        expires: WallTime,
     },
     /// Settles a root and closes the originator's window.
     Commit {
@@ -244,6 +262,8 @@ impl Change {
     pub fn application(&self) -> Option<&str> {
         match self {
             Self::Create { application, .. }
+            | Self::Discard { application, .. }
+            | Self::Extend { application, .. }
             | Self::Open { application, .. }
             | Self::Commit { application, .. }
             | Self::Abort { application }

@@ -31,6 +31,9 @@ pub enum Role {
     Learner,
 }
 
+/// Of fewer placed voters none is a majority that could not be one tampered member: nothing is adopted (finding 22).
+pub const ADOPTERS: usize = 3;
+
 /// A member of the roster.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct Member {
@@ -125,6 +128,10 @@ pub struct Application {
     pub window: Option<Window>,
     /// No repair before this time.
     pub paused: Option<WallTime>,
+    /// Patterns of paths below the root that are not managed: never seen, captured or changed (finding 25).
+    pub unmanaged: Vec<String>,
+    /// Whether what a majority of members has there already becomes the first revision (finding 24).
+    pub adopts: bool,
 }
 
 impl Application {

@@ -8,7 +8,9 @@ use crate::identity::{MemberId, Scheme};
 use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmission, Record};
-use crate::state::{Application, Invitation, Member, PastMember, Revision, Role, State, Window, quorum_of};
+use crate::state::{
+    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, State, Window, quorum_of,
+};
 use crate::statement::{Checked, Intent, Signed, Statement, StatementFault, Step};
 use crate::time::WallTime;
 use crate::trail::{Voter, voters_of};
@@ -219,7 +221,21 @@ impl Draft<'_> {
             Change::Remove { member } => self.remove(member),
             Change::Readmit(request) => self.readmit(request),
             Change::Move { addresses } => self.relocate(addresses),
-            Change::Create { application, root, policy } => self.create(application, root, *policy),
+            Change::Create { application, root, policy, unmanaged, adopts } => {
+                let new = Application {
+                    root: root.clone(),
+                    policy: *policy,
+                    basis: self.next.epoch,
+                    revisions: Vec::new(),
+                    window: None,
+                    paused: None,
+                    unmanaged: unmanaged.clone(),
+                    adopts: *adopts,
+                };
+                self.create(application, new)
+            }
+            Change::Discard { application, .. } => self.discard(application),
+            Change::Extend { application, expires } => self.extend(application, *expires),
             Change::Open { application, expires, reason, implicit } => {
                 self.open(application, *expires, reason, *implicit)
             }
@@ -380,9 +396,14 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn create(self, name: &str, root: &str, policy: Policy) -> Result<(), Invalid> {
+    fn create(self, name: &str, new: Application) -> Result<(), Invalid> {
         check_label(name)?;
+        let root = new.root.as_str();
         check_root(root)?;
+        if new.unmanaged.len() > limits::UNMANAGED {
+            return Err(Invalid::Full("patterns of unmanaged paths"));
+        }
+        new.unmanaged.iter().try_for_each(|pattern| check_pattern(pattern))?;
         if self.next.applications.len() >= limits::APPLICATIONS {
             return Err(Invalid::Full("applications"));
         }
@@ -393,15 +414,29 @@ impl Draft<'_> {
         if let Some((other, _)) = self.next.applications.iter().find(|(_, other)| overlaps(other)) {
             return Err(Invalid::Overlap(other.clone()));
         }
-        let application = Application {
-            root: root.to_owned(),
-            policy,
-            basis: self.next.epoch,
-            revisions: Vec::new(),
-            window: None,
-            paused: None,
-        };
-        self.next.applications.insert(name.to_owned(), application);
+        self.next.applications.insert(name.to_owned(), new);
+        Ok(())
+    }
+
+    fn discard(self, name: &str) -> Result<(), Invalid> {
+        if let Some(window) = &self.next.application(name)?.window {
+            return Err(Invalid::WindowOpen(window.author));
+        }
+        self.next.applications.remove(name);
+        Ok(())
+    }
+
+    /// Not a reason to move the basis: what was promised in the window is promised still.
+    fn extend(self, name: &str, expires: WallTime) -> Result<(), Invalid> {
+        let (at, author) = (self.intent.at, self.author);
+        let application = self.next.applications.get_mut(name);
+        let application = application.ok_or_else(|| Invalid::Unknown(name.to_owned()))?;
+        let window = application.window.as_mut().filter(|window| window.author == author);
+        let window = window.ok_or(Invalid::NoWindow)?;
+        if expires > at + limits::WINDOW_MAX {
+            return Err(Invalid::Text("so long a window".into()));
+        }
+        window.expires = expires;
         Ok(())
     }
 
@@ -438,7 +473,8 @@ impl Draft<'_> {
         self.before.check_evidence(name, &root, evidence, self.scheme)?;
         let placed = self.before.voters().count();
         let application = self.next.application(name)?;
-        if application.policy != Policy::Majority || placed < 3 {
+        let first = application.revisions.is_empty() && !application.adopts;
+        if application.policy != Policy::Majority || placed < ADOPTERS || first {
             return Err(Invalid::NotAdoptable);
         }
         if let Some(window) = &application.window {
@@ -495,6 +531,16 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::Text(format!("the root {root:?}")))
+}
+
+/// A pattern of paths below a root: relative, in plain components. How it is matched is the hosts' business, and all
+/// of them match alike (node/src/files/unmanaged.rs).
+pub fn check_pattern(pattern: &str) -> Result<(), Invalid> {
+    let plain = |part: &str| !matches!(part, "" | "." | "..");
+    let good = pattern.len() <= limits::PATTERN_BYTES
+        && !pattern.chars().any(char::is_control)
+        && pattern.split('/').all(plain);
+    if good { Ok(()) } else { Err(Invalid::Text(format!("the pattern {pattern:?}"))) }
 }
 
 fn lies_in(path: &str, root: &str) -> bool {

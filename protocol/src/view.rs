@@ -140,6 +140,18 @@ pub struct AppView {
     pub bytes: u64,
     /// `majority` or `certified`.
     pub policy: String,
+    /// Patterns of paths below the path that are not managed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmanaged: Vec<String>,
+    /// Names of members that leave items alone because these are changed again and again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contested: Vec<String>,
+    /// Repair is stopped until then, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<String>,
+    /// What members have, if nothing was ever settled; in `app show` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Candidate>,
     /// The open window.
     pub window: Option<WindowView>,
     /// The last revision's time, RFC 3339.
@@ -148,6 +160,41 @@ pub struct AppView {
     pub by: Option<String>,
     /// From which member.
     pub from: Option<String>,
+}
+
+/// What members have in common of an application that was never settled, item by item.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Placed members.
+    pub of: u64,
+    /// Names of those whose trees were seen.
+    pub seen: Vec<String>,
+    /// Items that more than half have in the same form.
+    pub agreed: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Items that not more than half have in one form.
+    pub disputed: u64,
+    /// The first of these, by path.
+    pub undecided: Vec<Undecided>,
+}
+
+/// An item that not more than half of the members have in one form.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Undecided {
+    /// Below the application's root.
+    pub path: String,
+    /// Its forms.
+    pub variants: Vec<Variant>,
+}
+
+/// One form of an item, and who has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Variant {
+    /// Names.
+    pub members: Vec<String>,
+    /// What they have.
+    pub item: ItemView,
 }
 
 /// An open window.

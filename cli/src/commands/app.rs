@@ -55,7 +55,16 @@ pub(super) async fn app(context: &Context, args: App) -> Result<Exit> {
             let command = Command::Pause { application: app.clone(), lasts: None };
             change_saying(context, &command, &["althing", "app", "show", &app], &text).await
         }
+        AppVerb::Remove { app, keep_files, confirm } => remove(context, app, keep_files, confirm).await,
     }
+}
+
+async fn remove(context: &Context, app: String, keep_files: bool, confirm: Option<String>) -> Result<Exit> {
+    let files = if keep_files { "Its files stay." } else { "Its files go to the trash, for 7 days." };
+    let question = format!("Take {app} out of the entity, with all of its revisions? {files}");
+    ask::severe(context, &question, &app, confirm.as_deref())?;
+    let command = Command::Discard { application: app.clone(), keep_files };
+    change(context, &command, &["althing", "events", "--app", &app]).await
 }
 
 async fn new(context: &Context, args: New) -> Result<Exit> {
@@ -69,7 +78,8 @@ async fn new(context: &Context, args: New) -> Result<Exit> {
     };
     let source = args.from.as_deref().map(source).transpose()?;
     let hint = ["althing", "app", "show", &args.app.clone()];
-    let command = Command::Create { application: args.app, root, policy, source, replace: args.replace };
+    let (application, replace, unmanaged) = (args.app, args.replace, args.unmanaged);
+    let command = Command::Create { application, root, policy, source, replace, unmanaged };
     change(context, &command, &hint).await
 }
 

@@ -46,6 +46,10 @@ fn app_view(name: &str, revision: u64, (items, bytes): (u64, u64), updated: &str
         items,
         bytes,
         policy: "majority".to_owned(),
+        unmanaged: Vec::new(),
+        contested: Vec::new(),
+        paused_until: None,
+        candidate: None,
         window: None,
         updated: Some(updated.to_owned()),
         by: Some(by.to_owned()),
@@ -360,7 +364,7 @@ pub(crate) fn why() -> Document<Why> {
     ];
     let remedy = Remedy {
         text: "to keep the change".to_owned(),
-        command: words("althing update open shop --on web7"),
+        command: words("althing update open shop --on web7 --adopt"),
     };
     let why = Why {
         subject: "member/web7".to_owned(),

@@ -24,7 +24,7 @@ impl Api {
             "members" => document("althing.members/1", &self.view(|member, _| member.members()).await?),
             "member" => self.member(query("name")).await,
             "apps" => self.apps().await,
-            "app" => document("althing.app/1", &self.app(&needed(call, "name")?).await?),
+            "app" => document("althing.app/1", &self.app_in_full(call, &needed(call, "name")?).await?),
             "update" => document("althing.window/1", &self.app(&needed(call, "app")?).await?),
             "history" => {
                 let name = needed(call, "app")?;

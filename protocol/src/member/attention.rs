@@ -1,5 +1,7 @@
 //! What needs a look, and why something is as it is.
 
+use super::content::few;
+use super::contested::TIMES;
 use super::{Core, Entity};
 use crate::evidence::Contradiction;
 use crate::identity::MemberId;
@@ -61,7 +63,14 @@ impl Entity {
         }
         for (application, state) in &self.state.applications {
             let settled = state.settled().is_some() && state.window.is_none();
-            if settled && self.content_state(id, application, state) == "drift" {
+            if !settled || self.content_state(id, application, state) != "drift" {
+                continue;
+            }
+            let left = self.list_of(id, application).map_or(0, |list| list.left);
+            if left > 0 {
+                let text = format!("{application}: {left} paths change again and again and are not repaired");
+                list.push(note("contested", Health::Warning, subject(), text, &why));
+            } else {
                 let text = format!("{application} differs from what was settled");
                 list.push(note("content-differs", Health::Warning, subject(), text, &why));
             }
@@ -119,7 +128,7 @@ impl Entity {
         let name = self.state.name_of(id);
         let subject = format!("member/{name}");
         let mut causes = Vec::new();
-        let mut because = None;
+        let (mut because, mut about) = (None, None);
         if let Some(text) = self.why_burnt(core, id) {
             because = Some("store-burnt");
             causes.push(cause("store-burnt", format!("{name}: {text}")));
@@ -134,7 +143,9 @@ impl Entity {
         for (application, state) in &self.state.applications {
             let content = self.content_state(id, application, state);
             if matches!(content, "drift" | "applying") {
-                because = because.or(Some("content-differs"));
+                let left = self.list_of(id, application).map_or(0, |list| list.left);
+                because = because.or(Some(if left > 0 { "contested" } else { "content-differs" }));
+                about = about.or(Some(application.as_str()));
                 causes.extend(self.why_differs(core, id, application, state));
             }
         }
@@ -146,6 +157,8 @@ impl Entity {
         if because == Some("store-burnt") {
             why.next = "An administrator has it re-admitted; what it serves is not affected.".to_owned();
             why.remedies = vec![remedy("re-admit it", &format!("althing member readmit {name}"))];
+        } else if let Some(application) = about {
+            why.remedies.extend(content_remedies(application, &name, because == Some("contested")));
         }
         why
     }
@@ -169,7 +182,14 @@ impl Entity {
                 settled.number
             );
             causes.push(cause("majority", text));
-            if list.is_some_and(|list| list.applied != Some(list.basis)) {
+            let left = list.map_or(0, |list| list.left);
+            if left > 0 {
+                let text = format!(
+                    "{left} paths were repaired {TIMES} times within an hour and differ again: {who} leaves them alone{}",
+                    self.which_are_left(core, id, name)
+                );
+                causes.push(cause("contested", text));
+            } else if list.is_some_and(|list| list.applied != Some(list.basis)) {
                 causes.push(cause(
                     "applying",
                     format!("{who} has not applied revision {} yet", settled.number),
@@ -182,6 +202,13 @@ impl Entity {
             }
         }
         causes
+    }
+
+    /// Only the member itself knows which.
+    fn which_are_left(&self, core: &Core, id: &MemberId, name: &str) -> String {
+        let local = self.local(name).filter(|_| *id == core.me());
+        let left = local.map(|local| local.contested.left_alone(core.now.mono)).unwrap_or_default();
+        if left.is_empty() { String::new() } else { format!(": {}", few(&left)) }
     }
 
     pub(super) fn why_application(&self, core: &Core, name: &str) -> Why {
@@ -209,14 +236,38 @@ impl Entity {
                 causes.extend(self.why_differs(core, &voter.id, name, application));
             }
         }
-        let because = causes.first().map(|cause| cause.code.clone());
+        let contested = self.contested_on(name).next().map(|member| member.name.clone());
+        let because = match &contested {
+            Some(_) => Some("contested".to_owned()),
+            None => causes.first().map(|cause| cause.code.clone()),
+        };
         let health = if causes.is_empty() { Health::Ok } else { Health::Warning };
-        why(&subject, health, because.as_deref(), causes)
+        let mut why = why(&subject, health, because.as_deref(), causes);
+        let differs = matches!(why.because.as_str(), "local-change" | "contested");
+        let differing =
+            self.state.voters().find(|voter| self.content_state(&voter.id, name, application) == "drift");
+        if let Some(member) = contested.or(differing.map(|voter| voter.name.clone())).filter(|_| differs) {
+            why.remedies.extend(content_remedies(name, &member, why.because == "contested"));
+        }
+        why
     }
 }
 
 /// Conditions that mend themselves when the cause is gone.
 const AUTOMATIC: [&str; 4] = ["no-majority", "unreachable", "content-differs", "local-error"];
+
+/// What an administrator can do about content that is not as settled on a member.
+fn content_remedies(application: &str, member: &str, contested: bool) -> Vec<Remedy> {
+    let mut remedies = vec![
+        remedy("to keep the change", &format!("althing update open {application} --on {member} --adopt")),
+        remedy("to stop repair", &format!("althing app pause {application}")),
+    ];
+    if contested {
+        let command = format!("althing app repair {application} --on {member}");
+        remedies.insert(0, remedy("to have it repaired", &command));
+    }
+    remedies
+}
 
 fn note(condition: &str, severity: Health, subject: String, text: String, command: &str) -> Attention {
     let command = command.split(' ').map(str::to_owned).collect();
@@ -234,6 +285,10 @@ fn why(subject: &str, health: Health, because: Option<&str>, causes: Vec<Cause>)
         Some("content-differs" | "local-change") => (
             "Repair ends by itself; nothing is needed from you.",
             vec![("see what differs", "althing app list"), ("get something back", "althing trash list")],
+        ),
+        Some("contested") => (
+            "What is changed again and again is left alone for an hour after its last repair; the rest is repaired.",
+            vec![("see what differs", "althing app list")],
         ),
         Some("unreachable") => (
             "It is heard again by itself when it and the network are up.",

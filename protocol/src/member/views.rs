@@ -174,7 +174,7 @@ impl Entity {
             "agrees"
         } else if settled.is_none() {
             if list.observed.is_some() { "unmanaged" } else { "absent" }
-        } else if list.applied != Some(list.basis) {
+        } else if list.applied != Some(list.basis) && list.left == 0 {
             "applying"
         } else {
             "drift"
@@ -205,11 +205,27 @@ impl Entity {
             items: settled.map_or(0, |revision| revision.extent.items),
             bytes: settled.map_or(0, |revision| revision.extent.bytes),
             policy: if application.policy == Policy::Majority { "majority" } else { "certified" }.to_owned(),
+            unmanaged: application.unmanaged.clone(),
+            contested: self.contested_on(name).map(|voter| voter.name.clone()).collect(),
+            paused_until: application
+                .paused
+                .filter(|until| core.now.wall < *until)
+                .map(|until| until.rfc3339()),
+            candidate: None,
             window: self.window_view(name, application),
             updated: settled.map(|revision| revision.at.rfc3339()),
             by: settled.map(|revision| revision.by.clone()),
             from: settled.map(|revision| self.state.name_of(&revision.from)),
         })
+    }
+
+    /// Members that say that they leave something of it alone.
+    pub(super) fn contested_on<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a crate::state::Member> {
+        let leaves = |id: &MemberId| self.list_of(id, name).is_some_and(|list| list.left > 0);
+        self.state.members.iter().filter(move |member| leaves(&member.id))
     }
 
     pub(super) fn window_view(&self, name: &str, application: &Application) -> Option<WindowView> {

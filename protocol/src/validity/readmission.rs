@@ -79,6 +79,8 @@ fn a_readmitted_member_is_a_learner_in_its_old_place() {
         revisions: Vec::new(),
         window: Some(window),
         paused: None,
+        unmanaged: Vec::new(),
+        adopts: true,
     };
     state.applications.insert("a".into(), application);
     let next = after(&state, Change::Readmit(request(&state, 2, 2, 22))).expect("valid");

@@ -51,7 +51,8 @@ fn entity(voters: usize) -> State {
 }
 
 fn create(name: &str, root: &str, policy: Policy) -> Change {
-    Change::Create { application: name.into(), root: root.into(), policy }
+    let (application, root, unmanaged) = (name.into(), root.into(), Vec::new());
+    Change::Create { application, root, policy, unmanaged, adopts: true }
 }
 
 fn open(name: &str) -> Change {
@@ -74,7 +75,7 @@ fn sign_from(state: &State, by: usize, store: Id16, statement: Statement) -> Sig
 }
 
 fn intent(state: &State, by: usize, change: Change) -> Signed {
-    let number = u64::from(Rng::new(Hash::of(format!("{change:?}{}", state.epoch).as_bytes()).0).draw());
+    let number = Rng::new(Hash::of(format!("{change:?}{}", state.epoch).as_bytes()).0).draw();
     intent_at(state, by, number, WallTime(1000), change)
 }
 
@@ -94,7 +95,8 @@ fn does(state: &mut State, by: usize, change: Change) {
 }
 
 fn holding(state: &State, by: usize, root: Hash) -> Signed {
-    let (application, basis) = ("shop".to_owned(), state.applications["shop"].basis);
+    let basis = state.applications.get("shop").map_or(0, |shop| shop.basis);
+    let application = "shop".to_owned();
     sign(state, by, Statement::Holding(Holding { application, basis, root, extent: Extent::default() }))
 }
 
@@ -160,6 +162,7 @@ fn only_holdings_of_this_content_and_basis_are_evidence() {
         applied: Some(good.basis),
         observed: Some(ROOT),
         extent: Extent::default(),
+        left: 0,
     };
     let list = sign(&state, 1, Statement::List(list));
     assert_eq!(judge(vec![holding(&state, 0, ROOT), list]), Some(Invalid::Kind));
@@ -263,6 +266,67 @@ fn drift_is_adopted_by_three_and_more_and_only_where_the_policy_says_so() {
     state.applications.get_mut("shop").expect("there").policy = Policy::Certified;
     let evidence = holdings(&state, &[0, 1, 2], ROOT);
     assert_eq!(tries(&state, 0, adopt(ROOT, evidence)), Err(Invalid::NotAdoptable));
+}
+
+/// (finding 24) Only where nobody brought content of his own.
+#[test]
+fn the_first_content_is_adopted_where_the_application_says_so() {
+    let mut state = entity(3);
+    let evidence = holdings(&state, &[0, 1, 2], ROOT);
+    assert!(tries(&state, 0, adopt(ROOT, evidence.clone())).is_ok());
+    state.applications.get_mut("shop").expect("there").adopts = false;
+    assert_eq!(tries(&state, 0, adopt(ROOT, evidence)), Err(Invalid::NotAdoptable));
+    settle(&mut state, Hash::of(b"brought"));
+    let evidence = holdings(&state, &[0, 1, 2], ROOT);
+    assert!(tries(&state, 0, adopt(ROOT, evidence)).is_ok(), "drift is another matter");
+}
+
+/// (finding 25)
+#[test]
+fn patterns_of_unmanaged_paths_stay_below_the_root_and_are_few() {
+    let state = entity(3);
+    let with = |unmanaged: Vec<String>| {
+        let (application, root) = ("other".into(), "/srv/other".into());
+        let policy = Policy::Majority;
+        tries(&state, 0, Change::Create { application, root, policy, unmanaged, adopts: false }).err()
+    };
+    for pattern in ["cache/**", "*.log", "var/[a-z]*/tmp", "..."] {
+        assert_eq!(with(vec![pattern.into()]), None, "{pattern}");
+    }
+    for pattern in ["", "/etc", "../x", "a/./b", "a//b", "cache/", "a\nb", &"x".repeat(256)] {
+        assert!(matches!(with(vec![pattern.into()]), Some(Invalid::Text(_))), "{pattern:?}");
+    }
+    assert_eq!(with(vec!["x".into(); 32]), None);
+    assert!(matches!(with(vec!["x".into(); 33]), Some(Invalid::Full(_))));
+}
+
+#[test]
+fn a_removed_application_is_gone_with_its_root_and_not_during_a_window() {
+    let mut state = entity(3);
+    settle(&mut state, ROOT);
+    let discard = || Change::Discard { application: "shop".into(), keep_files: false };
+    does(&mut state, 1, open("shop"));
+    assert_eq!(tries(&state, 0, discard()), Err(Invalid::WindowOpen(identity(1).id())));
+    does(&mut state, 2, abort("shop"));
+    does(&mut state, 0, discard());
+    assert_eq!(tries(&state, 0, discard()), Err(Invalid::Unknown("shop".into())));
+    does(&mut state, 0, create("shop", "/srv", Policy::Certified));
+    assert_eq!(state.applications["shop"].settled(), None, "it inherits nothing");
+}
+
+#[test]
+fn a_window_is_extended_by_its_author_and_what_was_promised_in_it_counts() {
+    let mut state = entity(3);
+    does(&mut state, 1, open("shop"));
+    let evidence = holdings(&state, &[0, 1, 2], ROOT);
+    let extend = |expires| Change::Extend { application: "shop".into(), expires };
+    assert_eq!(tries(&state, 0, extend(WallTime(90_000))), Err(Invalid::NoWindow));
+    let too_long = WallTime(1000) + limits::WINDOW_MAX + Millis(10_000_000);
+    assert!(matches!(tries(&state, 1, extend(too_long)), Err(Invalid::Text(_))));
+    does(&mut state, 1, extend(WallTime(90_000)));
+    let window = state.applications["shop"].window.clone().expect("open");
+    assert_eq!(window.expires, WallTime(90_000));
+    does(&mut state, 1, commit(evidence));
 }
 
 /// (finding 25) Two applications whose roots lie in each other would repair each other for ever.
@@ -397,7 +461,7 @@ fn intents_grow_old() {
     let intent = intent(&state, 0, open("shop"));
     let mut later = state.clone();
     later.epoch += limits::INTENT_EPOCHS - 1;
-    assert!(later.with_changes(&[intent.clone()], SCHEME).is_ok());
+    assert!(later.with_changes(std::slice::from_ref(&intent), SCHEME).is_ok());
     later.epoch += 1;
     assert_eq!(later.with_changes(&[intent], SCHEME), Err(Invalid::Stale));
 }
@@ -409,7 +473,7 @@ fn any_change(rng: &mut Rng, state: &State) -> Change {
     let root = Hash([rng.below(4) as u8; 32]);
     let evidence = holdings(state, &[0, 1, 2], root);
     let (application, extent) = ("shop".to_owned(), Extent::default());
-    match rng.below(13) {
+    match rng.below(15) {
         0 => create(name, ["/srv/api", "/srv", "/x"][rng.below(3) as usize], Policy::Majority),
         1 | 2 => open(name),
         3 => abort(name),
@@ -417,6 +481,8 @@ fn any_change(rng: &mut Rng, state: &State) -> Change {
         5 => Change::Commit { application, root, extent, evidence },
         6 => Change::Adopt { application, root, extent, evidence },
         7 => Change::Remove { member: identity(number).id() },
+        12 => Change::Discard { application: name.into(), keep_files: rng.chance(500) },
+        13 => Change::Extend { application: name.into(), expires: WallTime(rng.below(99_999)) },
         8 => Change::Pause { application: name.into(), until: Some(WallTime(rng.below(99))) },
         9 => {
             let key = identity(50 + number).id();

@@ -92,6 +92,7 @@ impl Entity {
             policy: Policy::Majority,
             source: Some(Source::Directory(source.to_string_lossy().into_owned())),
             replace: false,
+            unmanaged: Vec::new(),
         };
         self.command(from, &create).await?;
         self.revision = 1;
