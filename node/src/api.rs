@@ -2,10 +2,13 @@
 //!
 //! A [`Call`] is answered the same way wherever it comes from; `on=MEMBER` has it answered by that member.
 
+mod chain;
 mod changes;
 mod content;
 mod events;
+mod everywhere;
 mod http;
+mod past;
 mod reads;
 
 use std::collections::BTreeMap;
@@ -22,10 +25,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use chain::for_each_link;
 pub(crate) use http::listen;
 
 use crate::daemon::{Happening, Live, ending};
-use crate::net::{Net, PeerKey};
+use crate::net::{Net, NetError, PeerKey};
 
 /// A peer that answers a relayed call takes at most this long, unless the call says otherwise.
 const RELAY: Duration = Duration::from_secs(10);
@@ -137,18 +141,11 @@ impl Api {
         let name = call.query.remove("on").unwrap_or_default();
         let patience = if call.body.is_some() { RELAY_CHANGE } else { RELAY };
         let body = serde_json::to_vec(&call).unwrap_or_default();
-        let unreachable = |why: String| {
-            let refusal = Refusal::new(Code::PeerDown, format!("{name} does not answer: {why}"))
-                .try_("see who is heard", "althing member list");
-            error_document(&refusal, "")
-        };
-        let answer = self
-            .shared
-            .net
-            .request(peer, body, patience)
-            .await
-            .map_err(|error| unreachable(error.to_string()))?;
-        let value: Value = serde_json::from_slice(&answer).map_err(|error| unreachable(error.to_string()))?;
+        let changes = call.body.is_some();
+        let failed = |error: &NetError| error_document(&unanswered(&name, error, changes), "");
+        let answer = self.shared.net.request(peer, body, patience).await.map_err(|error| failed(&error))?;
+        let value: Value =
+            serde_json::from_slice(&answer).map_err(|error| failed(&NetError::Broken(error.to_string())))?;
         if value.get("error").is_some() { Err(value) } else { Ok(value) }
     }
 
@@ -184,9 +181,15 @@ impl Api {
 pub(crate) fn error_document(refusal: &Refusal, answered_by: &str) -> Value {
     let facts: serde_json::Map<String, Value> =
         refusal.facts.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    let remedies: Vec<Value> =
-        refusal.remedies.iter().map(|(text, command)| json!({"text": text, "command": command})).collect();
     let code = refusal.code;
+    let mut remedies: Vec<Value> =
+        refusal.remedies.iter().map(|(text, command)| json!({"text": text, "command": command})).collect();
+    if remedies.is_empty() {
+        // Never without a way on: then what the code's page says.
+        let words = |command: &str| command.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let page = code.page().remedies.iter();
+        remedies = page.map(|(text, command)| json!({"text": text, "command": words(command)})).collect();
+    }
     json!({
         "schema": "althing.error/1",
         "at": wall().rfc3339(),
@@ -211,6 +214,21 @@ fn document(schema: &str, body: &impl Serialize) -> Answered {
 fn wall() -> WallTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     WallTime(since.as_millis() as u64)
+}
+
+/// What is so when a member that was asked gave no answer. A change that may have reached it may go on there.
+fn unanswered(name: &str, error: &NetError, changes: bool) -> Refusal {
+    let arrived = matches!(error, NetError::Timeout | NetError::Unanswered | NetError::Broken(_));
+    if changes && arrived {
+        let text = format!("{name} was asked and has not said how it ended: it may be done, or go on there");
+        return Refusal::new(Code::Undecided, text)
+            .fact("reason", error)
+            .try_("see where it stands", "althing status")
+            .try_("see what was settled", "althing audit --since 10m");
+    }
+    Refusal::new(Code::PeerDown, format!("{name} does not answer: {error}"))
+        .fact("so", "nothing was asked of it")
+        .try_("see who is heard", "althing member list")
 }
 
 fn not_in_entity() -> Refusal {

@@ -4,13 +4,17 @@
 //! [`statement`]); what is settled and by whom ([`record`], [`state`], [`validity`], [`ballot`]); what spreads it
 //! ([`wire`], [`gossip`], [`liveness`]); what is on disks ([`path`], [`manifest`], [`repair`], [`fetch`]); how well
 //! everybody does ([`metrics`]); and the machine that owns all of it, with its one seam ([`member`], [`effect`],
-//! [`control`], [`event`]).
+//! [`control`], [`event`]), with what its errors and conditions mean ([`explain`]), and what the chain tells afterwards
+//! ([`audit`], [`backup`]).
 
+pub mod audit;
+pub mod backup;
 pub mod ballot;
 pub mod codec;
 pub mod control;
 pub mod effect;
 pub mod event;
+pub mod explain;
 pub mod fetch;
 pub mod gossip;
 pub mod hash;

@@ -12,6 +12,7 @@ mod local;
 mod operation;
 mod requests;
 pub mod saved;
+mod serving;
 mod spreading;
 mod views;
 mod voting;
@@ -449,6 +450,7 @@ impl Entity {
         self.attend_ballot(core);
         self.attend_content(core);
         self.attend_joining(core);
+        self.attend_service(core);
         self.attend_operations(core);
         // What was staged just now is promised at once: whoever asks next sees it.
         let names: Vec<String> = self.state.applications.keys().cloned().collect();
@@ -463,7 +465,8 @@ impl Entity {
         let content = self.locals.keys().filter_map(|name| self.content_deadline(core, name)).min();
         let operations = self.operations.values().map(|operation| operation.deadline).min();
         let expiry = self.expiry_deadline(core);
-        let others = [ballot, content, operations, expiry].into_iter().flatten().min();
+        let back = self.return_deadline(core);
+        let others = [ballot, content, operations, expiry, back].into_iter().flatten().min();
         let beat = self.spread.next_beat;
         // A deadline that has passed and led to nothing must not keep the host spinning.
         others.map_or(beat, |at| at.min(beat)).max(now + crate::time::Millis(1))

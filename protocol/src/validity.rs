@@ -1,14 +1,16 @@
 //! Whether a record is valid: a pure function of the parent state and the record's bytes (finding 9), which is at the same
 //! time the function that computes the next state (design §5.1).
 
-use std::collections::BTreeSet;
+mod members;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hash::Hash;
 use crate::identity::{MemberId, Scheme};
 use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Record};
-use crate::state::{Application, Invitation, Member, PastMember, Revision, Role, State, Window};
+use crate::state::{Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window};
 use crate::statement::{Checked, Intent, Signed, Statement, StatementFault, Step};
 use crate::time::WallTime;
 
@@ -74,6 +76,12 @@ pub enum Invalid {
     /// The last voter cannot go.
     #[error("the last voter cannot be removed")]
     LastVoter,
+    /// Nobody would be left in service (design §5.5, 14).
+    #[error("nobody would be left in service")]
+    NobodyServes,
+    /// A member is in another role or state of service than the change needs.
+    #[error("{0}")]
+    NotSo(&'static str),
     /// Too few valid precommits of one round.
     #[error("{have} of {need} valid precommits")]
     Certificate {
@@ -197,7 +205,9 @@ struct Draft<'a> {
 impl Draft<'_> {
     fn change(self) -> Result<(), Invalid> {
         match &self.intent.change {
-            Change::Invite { key, uses, expires, note } => self.invite(*key, *uses, *expires, note),
+            Change::Invite { key, uses, expires, note, spare } => {
+                self.invite(*key, *uses, *expires, note, *spare)
+            }
             Change::Revoke { key } => {
                 let gone = self.next.invitations.remove(key);
                 gone.map(|_| ()).ok_or_else(|| Invalid::Unknown("such invitation".into()))
@@ -205,8 +215,20 @@ impl Draft<'_> {
             Change::Admit(request) => self.admit(request),
             Change::Promote { member, holds } => self.promote(member, holds),
             Change::Remove { member } => self.remove(member),
+            Change::TakeOut { member, reason, until, anyway } => {
+                self.take_out(member, reason, *until, *anyway)
+            }
+            Change::BringIn { member } => self.bring_in(member),
+            Change::Return { member } => self.bring_back(member),
+            Change::Spare { member, anyway } => self.spare(member, *anyway),
+            Change::Enlist { member } => self.enlist(member),
+            Change::Rename { member, name } => self.rename(member, name),
+            Change::Label { member, labels } => self.label(member, labels),
             Change::Move { addresses } => self.relocate(addresses),
             Change::Create { application, root, policy } => self.create(application, root, *policy),
+            Change::Define { application, policy } => {
+                concerned(self.next, application).map(|application| application.policy = *policy)
+            }
             Change::Open { application, expires, reason, implicit } => {
                 self.open(application, *expires, reason, *implicit)
             }
@@ -223,7 +245,14 @@ impl Draft<'_> {
         }
     }
 
-    fn invite(self, key: MemberId, uses: u32, expires: WallTime, note: &str) -> Result<(), Invalid> {
+    fn invite(
+        self,
+        key: MemberId,
+        uses: u32,
+        expires: WallTime,
+        note: &str,
+        spare: bool,
+    ) -> Result<(), Invalid> {
         check_text(note)?;
         if self.next.invitations.len() >= limits::INVITATIONS {
             return Err(Invalid::Full("invitations"));
@@ -235,7 +264,7 @@ impl Draft<'_> {
         if uses == 0 || uses as usize > limits::MEMBERS || expires > reach {
             return Err(Invalid::Text("this number of uses or expiry".into()));
         }
-        let invitation = Invitation { uses, expires, note: note.to_owned(), by: self.author };
+        let invitation = Invitation { uses, expires, note: note.to_owned(), by: self.author, spare };
         self.next.invitations.insert(key, invitation);
         Ok(())
     }
@@ -249,6 +278,8 @@ impl Draft<'_> {
             return Err(StatementFault::Signature(newcomer.member).into());
         }
         invitation.uses -= 1;
+        let (role, service) =
+            if invitation.spare { (Role::Follower, Service::Spare) } else { (Role::Learner, Service::In) };
         if invitation.uses == 0 {
             self.next.invitations.remove(&request.invitation);
         }
@@ -266,9 +297,11 @@ impl Draft<'_> {
             id: newcomer.member,
             store: newcomer.store,
             name: newcomer.name.clone(),
-            role: Role::Learner,
+            role,
             addresses: vec![newcomer.address],
             since: self.next.epoch,
+            service,
+            labels: BTreeMap::new(),
         });
         self.next.roster_epoch = self.next.epoch;
         Ok(())
@@ -283,7 +316,7 @@ impl Draft<'_> {
         }
         let member = self.next.members.iter_mut().find(|member| member.id == *id);
         let member = member.ok_or(Invalid::NotAMember(*id))?;
-        if member.role == Role::Voter || word.epoch < member.since {
+        if member.role != Role::Learner || word.epoch < member.since {
             return Err(Invalid::Stale);
         }
         member.role = Role::Voter;

@@ -1,6 +1,8 @@
 //! What a member shows of itself and of the entity: the documents behind every reading command (cli.md). Facts are
 //! computed from the machine when asked for, never stored beside it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Hash;
@@ -64,6 +66,9 @@ pub struct Status {
     pub majority: u64,
     /// Its members.
     pub members: MemberCounts,
+    /// How many of them take traffic.
+    #[serde(default)]
+    pub service: ServiceCounts,
     /// By name.
     pub applications: Vec<AppView>,
     /// Worst first.
@@ -113,6 +118,21 @@ pub struct MemberCounts {
     pub reachable: u64,
     /// That count in the majority.
     pub voters: u64,
+    /// Names of those that are not heard.
+    #[serde(default)]
+    pub unheard: Vec<String>,
+}
+
+/// How many members take traffic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ServiceCounts {
+    /// In service.
+    #[serde(rename = "in")]
+    pub serving: u64,
+    /// Taken out.
+    pub out: u64,
+    /// Waiting to be brought in.
+    pub spare: u64,
 }
 
 /// An application in a list.
@@ -174,8 +194,11 @@ pub struct WindowView {
 pub struct Attention {
     /// `content-differs`
     pub condition: String,
-    /// `warning`
-    pub severity: Health,
+    /// `A202`, for `althing explain`.
+    #[serde(default)]
+    pub code: String,
+    /// How much it matters.
+    pub severity: crate::event::Severity,
     /// `member/web7`, `app/shop`, `entity`
     pub subject: String,
     /// One line.
@@ -184,6 +207,9 @@ pub struct Attention {
     pub automatic: bool,
     /// What tells more.
     pub command: Vec<String>,
+    /// What to do.
+    #[serde(default)]
+    pub remedies: Vec<Remedy>,
 }
 
 /// Windows and the last update.
@@ -235,8 +261,17 @@ pub struct MemberView {
     pub id: String,
     /// `alive`, `unreachable` (not heard by this member) or `down` (nor by others).
     pub state: String,
-    /// `voter` or `learner`.
+    /// `voter`, `learner` or `follower`.
     pub role: String,
+    /// `in`, `out` or `spare`.
+    #[serde(default)]
+    pub service: String,
+    /// Why it is out of service, and until when.
+    #[serde(default)]
+    pub out: Option<OutView>,
+    /// By key.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// Whether it counts in the majority.
     pub counts: bool,
     /// Whether it says that it votes now (false while mute after a start).
@@ -265,6 +300,19 @@ pub struct MemberView {
     pub epoch: Option<u64>,
     /// What it has of each application.
     pub content: Vec<ContentView>,
+}
+
+/// Why a member is out of service.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OutView {
+    /// Free text.
+    pub reason: String,
+    /// Who asked.
+    pub by: String,
+    /// RFC 3339.
+    pub since: String,
+    /// RFC 3339, if it comes back by itself.
+    pub until: Option<String>,
 }
 
 /// What a member has of an application.
@@ -584,6 +632,100 @@ pub struct EventView {
     pub text: String,
 }
 
+/// `althing.audit/1`
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Audit {
+    /// Settled changes, oldest first.
+    pub entries: Vec<AuditEntry>,
+    /// What was checked, if that was asked for.
+    pub verified: Option<Verified>,
+}
+
+/// A settled change: who had it settled, when and where.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// The record that settled it.
+    pub epoch: u64,
+    /// RFC 3339, by the clock of the member that was asked.
+    pub at: String,
+    /// Who asked, as that member's host told it.
+    pub by: String,
+    /// The member that was asked, and signed.
+    pub from: String,
+    /// `commit`, `take-out`…
+    pub change: String,
+    /// The application it is about.
+    pub application: Option<String>,
+    /// The member it is about.
+    pub member: Option<String>,
+    /// For people.
+    pub text: String,
+}
+
+/// What an audit checked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Verified {
+    /// The entity's id, where it began.
+    pub genesis: Hash,
+    /// Records whose signatures, parents, changes and resulting states hold.
+    pub records: u64,
+    /// Signatures of voters that were checked.
+    pub votes: u64,
+    /// The last record.
+    pub head: Hash,
+    /// Whether the state that results is the one in force on this member.
+    pub is_in_force: bool,
+}
+
+/// `althing.everywhere/1`: the entity as each member sees it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Everywhere {
+    /// The member that the others are compared with: the one that answers.
+    pub reference: String,
+    /// In the order of the roster.
+    pub members: Vec<Seen>,
+}
+
+/// The entity as one member sees it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Seen {
+    /// Its name.
+    pub member: String,
+    /// Why it gives no answer, if it gives none.
+    pub silent: Option<String>,
+    /// Members that it hears, itself included.
+    pub hears: u64,
+    /// Members of its roster.
+    pub of: u64,
+    /// The entity's health as it sees it.
+    pub health: Option<Health>,
+    /// Records that it has.
+    pub epoch: Option<u64>,
+    /// Epoch of its roster.
+    pub roster_revision: Option<u64>,
+    /// By application: revision, and who agrees.
+    pub applications: Vec<SeenApp>,
+    /// Its clock less that of the member that answers, in seconds, as well as the way there and back tells.
+    pub clock_offset_seconds: Option<f64>,
+    /// The way there and back.
+    pub round_trip_seconds: Option<f64>,
+    /// What it sees otherwise than the reference.
+    pub differs: Vec<String>,
+}
+
+/// An application as a member sees it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SeenApp {
+    /// Its name.
+    pub name: String,
+    /// The revision in force.
+    pub revision: u64,
+    /// Members that agree.
+    pub agree: u64,
+    /// Placed members.
+    pub of: u64,
+}
+
 /// `althing.trash/1`
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Trash {
@@ -634,6 +776,9 @@ pub struct InvitationView {
     pub by: String,
     /// Free text.
     pub note: String,
+    /// Whether it lets in spares.
+    #[serde(default)]
+    pub spare: bool,
 }
 
 /// `althing.version/1`

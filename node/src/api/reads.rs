@@ -31,7 +31,12 @@ impl Api {
                 document("althing.history/1", &history.ok_or_else(|| no_application(&name))?)
             }
             "votes" => self.votes(query("app")).await,
-            "why" => self.why(query("subject")).await,
+            "why" => match number(call, "at_ms")? {
+                Some(at) => self.why_at(call, at).await,
+                None => self.why(query("subject")).await,
+            },
+            "everywhere" => self.everywhere(call).await,
+            "audit" => self.audit(call).await,
             "health" => document("althing.health/1", &self.view(|member, _| member.health()).await?),
             "balance" => document("althing.balance/1", &self.view(|member, _| member.balance()).await?),
             "invitations" => {
@@ -117,7 +122,7 @@ impl Api {
         self.view(named).await.map(Some)
     }
 
-    async fn why(&self, subject: Option<String>) -> Answered {
+    pub(super) async fn why(&self, subject: Option<String>) -> Answered {
         let wanted = subject.clone();
         let (inside, why) =
             self.ask(move |member, _| (member.state().is_some(), member.why(wanted.as_deref()))).await?;
