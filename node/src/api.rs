@@ -246,3 +246,29 @@ fn no_application(name: &str) -> Refusal {
     Refusal::new(Code::NoSuchApplication, format!("there is no application {name}"))
         .try_("see which there are", "althing app list")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_may_have_arrived_is_not_called_undone() {
+        let code = |error: NetError, changes: bool| unanswered("web2", &error, changes).code;
+        for error in [NetError::Timeout, NetError::Unanswered, NetError::Broken("reset".into())] {
+            assert_eq!(code(error.clone(), true), Code::Undecided, "{error}");
+            assert_eq!(code(error.clone(), false), Code::PeerDown, "{error}");
+        }
+        for error in [NetError::NotConnected, NetError::Stranger, NetError::Busy] {
+            assert_eq!(code(error.clone(), true), Code::PeerDown, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_never_without_a_way_on() {
+        for code in Code::ALL {
+            let document = error_document(&Refusal::new(*code, "no"), "web1");
+            let remedies = document["error"]["remedies"].as_array().map_or(0, Vec::len);
+            assert!(remedies > 0, "{document}");
+        }
+    }
+}

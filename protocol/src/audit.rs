@@ -69,7 +69,7 @@ pub fn entries(link: &Link, names: &State, scheme: Scheme) -> Result<Vec<AuditEn
 }
 
 fn entry(epoch: u64, author: MemberId, intent: &Intent, names: &State) -> AuditEntry {
-    let (change, text) = words(&intent.change, names);
+    let (change, text) = words(&intent.change);
     AuditEntry {
         epoch,
         at: intent.at.rfc3339(),
@@ -100,7 +100,7 @@ fn subject(change: &Change) -> Option<MemberId> {
 }
 
 /// The kind of a change, and what it says.
-fn words(change: &Change, names: &State) -> (&'static str, String) {
+fn words(change: &Change) -> (&'static str, String) {
     match change {
         Change::Create { .. }
         | Change::Define { .. }
@@ -110,7 +110,7 @@ fn words(change: &Change, names: &State) -> (&'static str, String) {
         | Change::Expire { .. }
         | Change::Adopt { .. }
         | Change::Pause { .. } => words_of_application(change),
-        _ => words_of_roster(change, names),
+        _ => words_of_roster(change),
     }
 }
 
@@ -137,12 +137,12 @@ fn words_of_application(change: &Change) -> (&'static str, String) {
     }
 }
 
-fn words_of_roster(change: &Change, names: &State) -> (&'static str, String) {
+fn words_of_roster(change: &Change) -> (&'static str, String) {
     match change {
         Change::Invite { key, uses, expires, .. } => {
-            ("invite", format!("{key}, {uses} uses, until {}", expires.rfc3339()))
+            ("invite", format!("{}, {uses} uses, until {}", tail(key), expires.rfc3339()))
         }
-        Change::Revoke { key } => ("revoke", key.to_string()),
+        Change::Revoke { key } => ("revoke", tail(key)),
         Change::Admit(request) => ("admit", format!("as {}", request.newcomer.name)),
         Change::Promote { .. } => ("promote", "counts in the majority now".to_owned()),
         Change::Remove { .. } => ("remove", "left the roster".to_owned()),
@@ -154,7 +154,7 @@ fn words_of_roster(change: &Change, names: &State) -> (&'static str, String) {
         Change::Return { .. } => ("return", "in service, for its time out is over".to_owned()),
         Change::Spare { .. } => ("spare", "a spare now, which does not count".to_owned()),
         Change::Enlist { .. } => ("enlist", "not a spare any more".to_owned()),
-        Change::Rename { member, name } => ("rename", format!("{} is called {name}", names.name_of(member))),
+        Change::Rename { name, .. } => ("rename", format!("called {name} from then on")),
         Change::Label { labels, .. } => ("label", labels_of(labels)),
         Change::Move { addresses } => {
             let to = addresses.iter().map(|address| address.control.to_string()).collect::<Vec<_>>();
@@ -167,6 +167,12 @@ fn words_of_roster(change: &Change, names: &State) -> (&'static str, String) {
 fn labels_of(labels: &std::collections::BTreeMap<String, Option<String>>) -> String {
     let one = |(key, value): (&String, &Option<String>)| format!("{key}={}", value.as_deref().unwrap_or(""));
     labels.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// The end of an invitation's id, which is enough to name it.
+fn tail(key: &MemberId) -> String {
+    let id = key.to_string();
+    id.chars().skip(id.chars().count().saturating_sub(8)).collect()
 }
 
 fn because(reason: &str) -> String {

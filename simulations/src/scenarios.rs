@@ -6,6 +6,7 @@ mod eight_of_nine;
 mod five_against_four;
 mod majority_drift_is_adopted;
 mod member_away_catches_up;
+mod members_in_and_out_of_service;
 mod mutations;
 mod restored_snapshot_goes_mute;
 mod swarm;

@@ -242,6 +242,7 @@ fn next(because: Option<&str>) -> &'static str {
         Some("unreachable") => "It is heard again by itself when it and the network are up.",
         Some("no-majority") => "Settling goes on when enough members are heard again.",
         Some("window-open") => "The window is committed, aborted, or expires.",
+        Some("load") => "It ends with the load; who is critical takes no traffic while others can.",
         Some("out-of-service") => "It takes traffic again when it is brought in, or when its time is over.",
         Some(_) => "See the events for what happened.",
     }

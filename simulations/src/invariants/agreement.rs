@@ -9,7 +9,7 @@ use althing_protocol::identity::MemberId;
 use althing_protocol::record::{Link, Record};
 use althing_protocol::statement::{Checked, Step};
 
-use super::{holdings, undone, windows};
+use super::{holdings, service, undone, windows};
 use crate::reference::Settled;
 use crate::world::World;
 
@@ -59,6 +59,7 @@ fn grow(world: &mut World, name: &str, link: &Link, parent: &Settled) {
     }
     world.count("a record was settled");
     let before = parent.state.clone();
+    service::settled(world, &before, &state, &record);
     world.reference.chain.insert(epoch, Settled { record: value, state });
     windows::settled(world, &before, &record);
     undone::settled(world, &before, &record);
