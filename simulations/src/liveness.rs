@@ -24,7 +24,7 @@ pub(crate) fn stuck(world: &World) -> Vec<String> {
             reasons.push(text);
             continue;
         }
-        if !member.may_vote() && !host.restored {
+        if head.state.is_voter(&host.id) && !member.may_vote() && !host.restored {
             reasons.push(format!("{} does not vote", host.name));
         }
         content(world, at, &mut reasons);

@@ -46,7 +46,8 @@ fn everywhere(cluster: &mut Cluster) -> Result<()> {
         if third["silent"].is_string() { Ok(()) } else { Err(all.to_string()) }
     })?;
     cluster.web(3).start()?;
-    cluster.agreed("shop", 1, LIMIT)
+    cluster.agreed("shop", 1, LIMIT)?;
+    Ok(())
 }
 
 fn the_past(cluster: &mut Cluster, site: &Site) -> Result<()> {
@@ -229,7 +230,8 @@ fn what_is_restored_is_a_newcomer() {
         third.refused(69, "E101", &["status"])?;
         third.join(&invitation)?.document()?;
         cluster.settled_roster(3)?;
-        cluster.have(&[3], "shop", &site.tree, LIMIT)
+        cluster.have(&[3], "shop", &site.tree, LIMIT)?;
+        Ok(())
     });
 }
 

@@ -155,6 +155,6 @@ fn some_answers_need_no_node_at_all() {
     assert!(output("explain e412").starts_with("E412 window-open   exit 75\n"));
     assert_eq!(output("explain window-open"), output("explain 412"));
     for shell in ["bash", "zsh", "fish"] {
-        assert!(output(&format!("completions {shell}")).contains("rollback"), "{shell}");
+        assert!(output(&format!("completions {shell}")).contains("__complete"), "{shell}");
     }
 }

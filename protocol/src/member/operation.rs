@@ -650,7 +650,8 @@ impl Entity {
     // --- windows that end by themselves ------------------------------------------------------------------------
 
     pub(super) fn attend_windows(&mut self, core: &mut Core) {
-        if self.check_majority(core).is_err() || !self.may_vote(core) {
+        // Spares end their own windows, too; only voters act for others.
+        if self.check_majority(core).is_err() || self.is_silent(core) || self.me(core).is_none() {
             return;
         }
         let open = self.state.applications.iter().filter_map(|(name, application)| {

@@ -62,6 +62,10 @@ fn spares_hold_content_are_repaired_and_do_not_count() {
     let state = world.reference.state().expect("an entity");
     assert_eq!((state.quorum(), state.content_quorum(), state.in_service().count()), (2, 2, 3));
 
+    // A spare takes commands like any other member, and its staged content is fetched by those that count.
+    let command = deploy(&mut world, 3);
+    answer(&mut world, 3, command).expect("asked of a spare");
+
     // Both are away, and one that counts: of three that count two go on.
     [2, 3, 4].into_iter().for_each(|at| world.crash(at, "and is away"));
     let command = deploy(&mut world, 0);
