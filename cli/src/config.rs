@@ -172,6 +172,7 @@ impl Config {
     }
 
     /// What a flag of the command line says.
+    #[cfg_attr(not(feature = "daemon"), expect(dead_code, reason = "only the daemon needs it"))]
     pub(crate) fn set_by_flag(&mut self, key: &'static str, value: Option<String>, flag: &'static str) {
         if let Some(value) = value {
             self.set(key, value, Origin::Flag(flag));
@@ -199,6 +200,7 @@ impl Config {
     }
 
     /// A path.
+    #[cfg_attr(not(feature = "daemon"), expect(dead_code, reason = "only the daemon needs it"))]
     pub(crate) fn path(&self, key: &str) -> Option<PathBuf> {
         self.text(key).map(PathBuf::from)
     }

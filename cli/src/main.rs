@@ -14,6 +14,7 @@ mod demo;
 mod doctor;
 mod error;
 mod exit;
+mod extract;
 mod manifest;
 mod moment;
 mod pager;

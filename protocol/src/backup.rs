@@ -12,7 +12,7 @@ use serde_bytes::ByteBuf;
 
 use crate::audit::Auditor;
 use crate::codec;
-use crate::hash::Hash;
+use crate::hash::{Hash, Hasher};
 use crate::identity::Scheme;
 use crate::limits;
 use crate::manifest::{Directory, Extent, Item, Manifest};
@@ -73,6 +73,9 @@ pub enum BackupError {
     /// A record does not hold.
     #[error("the chain does not hold at epoch {0}: {1}")]
     Chain(u64, String),
+    /// The bytes of a file are not those of its name.
+    #[error("the bytes of {0} are others")]
+    Content(Hash),
     /// Content in force is not in it.
     #[error("content of {0} is missing")]
     Lacks(String),
@@ -148,8 +151,9 @@ pub struct Reader {
     auditor: Option<Auditor>,
     directories: BTreeMap<Hash, Directory>,
     files: BTreeSet<Hash>,
-    /// Bytes that the file before still lacks.
+    /// Bytes that the file before still lacks, and what came of it so far.
     lacks: u64,
+    file: Option<(Hash, Hasher)>,
     ended: bool,
 }
 
@@ -196,16 +200,33 @@ impl Reader {
             Part::File(name, size) => {
                 self.files.insert(*name);
                 self.lacks = *size;
+                self.file = Some((*name, Hasher::default()));
+                self.compare()?;
             }
-            Part::Piece(piece) => self.lacks -= piece.len() as u64,
+            Part::Piece(piece) => {
+                self.lacks -= piece.len() as u64;
+                self.file.iter_mut().for_each(|(_, hasher)| hasher.add(piece));
+                self.compare()?;
+            }
             Part::End(seal) if *seal == self.seal => self.ended = true,
             Part::End(_) => return Err(BackupError::Seal),
         }
         Ok(())
     }
 
+    /// Whether a file that is whole is what its name says.
+    fn compare(&mut self) -> Result<(), BackupError> {
+        if self.lacks > 0 {
+            return Ok(());
+        }
+        match self.file.take() {
+            Some((name, hasher)) if hasher.hash() != name => Err(BackupError::Content(name)),
+            _ => Ok(()),
+        }
+    }
+
     /// What it was, after the last frame.
-    pub fn finish(self) -> Result<Contents, BackupError> {
+    pub fn finish(&self) -> Result<Contents, BackupError> {
         let (Some(auditor), Some((at, with_content)), true) = (&self.auditor, self.beginning, self.ended)
         else {
             return Err(BackupError::Cut);
@@ -315,9 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn files_are_what_their_names_say() {
+        let name = Hash::of(b"other");
+        let wrong = [Part::File(name, 5), Part::Piece(ByteBuf::from(&b"hello"[..]))];
+        let [head, piece] = wrong;
+        assert_eq!(read(&frames(&[beginning(true), head, piece])), Err(BackupError::Content(name)));
+        let [empty, _] = file(b"");
+        assert!(read(&frames(&[beginning(true), empty])).is_ok());
+    }
+
+    #[test]
     fn parts_stand_where_they_may() {
         let [head, piece] = file(b"hello");
-        assert_eq!(read(&frames(&[head.clone()])), Err(BackupError::Order(0)));
+        assert_eq!(read(&frames(std::slice::from_ref(&head))), Err(BackupError::Order(0)));
         assert_eq!(read(&frames(&[beginning(true), piece.clone()])), Err(BackupError::Order(1)));
         assert_eq!(read(&frames(&[beginning(false), head.clone()])), Err(BackupError::Order(1)));
         assert_eq!(read(&frames(&[beginning(true), head.clone(), head.clone()])), Err(BackupError::Order(2)));

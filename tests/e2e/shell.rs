@@ -216,6 +216,11 @@ fn what_is_restored_is_a_newcomer() {
         let checked = cluster.web(2).json(&["backup", "check", &name])?;
         ensure!(checked.find("/applications", "name", "shop")?.number("/revision")? == 1, "{checked}");
         damage_is_found(cluster, &file)?;
+        let files = cluster.path("files");
+        let to = files.to_string_lossy().into_owned();
+        cluster.web(1).json(&["backup", "restore", &name, "--to", &to])?;
+        site.tree.is_at(&files.join("shop")).map_err(|differs| anyhow::anyhow!("{differs}"))?;
+        cluster.web(1).refused(107, "E701", &["backup", "restore", &name, "--to", &to])?;
 
         // A machine with what was restored joins, and has the content without asking anybody for it.
         let invitation = cluster.invite(&[])?;

@@ -178,14 +178,20 @@ pub(crate) enum BackupVerb {
         #[arg(value_name = "F")]
         file: PathBuf,
     },
-    /// Make a data directory with the content of a backup, for a node that then joins
+    /// Make a data directory with the content of a backup, for a node that then joins; or, with --to, plain files
     ///
-    /// The directory is that of --dir, and must be new or empty.
-    #[command(after_help = "Examples:\n  althing backup restore farm.backup --dir /tmp/new")]
+    /// The directory is that of --dir, and must be new or empty. With --to, no node is needed: each application is put
+    /// below that directory, which must be new or empty, under its name.
+    #[command(
+        after_help = "Examples:\n  althing backup restore farm.backup --dir /tmp/new\n  althing backup restore farm.backup --to /tmp/files"
+    )]
     Restore {
         /// The file
         #[arg(value_name = "F")]
         file: PathBuf,
+        /// Write the files of all applications below this directory
+        #[arg(long, value_name = "PATH")]
+        to: Option<PathBuf>,
     },
 }
 

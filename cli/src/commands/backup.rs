@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use althing_protocol::backup::{BackupError, Contents, FRAME_BYTES, MAGIC, Reader};
+use althing_protocol::backup::{BackupError, Contents, FRAME_BYTES, MAGIC, Part, Reader};
 use althing_protocol::control::Code;
 use althing_protocol::identity::Scheme;
 
@@ -15,6 +15,7 @@ use crate::client::Query;
 use crate::context::{Context, print};
 use crate::error::{Failure, Result};
 use crate::exit::Exit;
+use crate::extract::Trees;
 use crate::render::document;
 use crate::render::size::{bytes, of_things};
 
@@ -25,7 +26,8 @@ pub(super) async fn backup(context: &Context, verb: BackupVerb) -> Result<Exit> 
             let contents = check(&file)?;
             report(context, "checked", &file, &contents)
         }
-        BackupVerb::Restore { file } => restore(context, &file),
+        BackupVerb::Restore { file, to: None } => restore(context, &file),
+        BackupVerb::Restore { file, to: Some(to) } => extract(context, &file, &to),
     }
 }
 
@@ -78,6 +80,25 @@ fn open(path: &Path) -> Result<BufReader<File>> {
 
 /// Reads all of it.
 fn check(path: &Path) -> Result<Contents> {
+    let reader = read(path, &mut |_| Ok(()))?;
+    Ok(reader.finish().map_err(|error| invalid(path, error))?)
+}
+
+/// Plain files of all applications, for whoever has nobody left to join.
+fn extract(context: &Context, path: &Path, to: &Path) -> Result<Exit> {
+    let contents = check(path)?;
+    if !contents.with_content {
+        let text = format!("{} has no content: it was made without --with-content", path.display());
+        return Err(Failure::new(Code::Input, text).into());
+    }
+    let mut trees = Trees::new(to)?;
+    let reader = read(path, &mut |part| trees.take(part))?;
+    trees.finish(&reader, &contents)?;
+    report(context, "extracted", to, &contents)
+}
+
+/// Reads part by part, and judges each before it is handed on.
+fn read(path: &Path, take: &mut dyn FnMut(&Part) -> Result<()>) -> Result<Reader> {
     let mut file = open(path)?;
     let cut = |_| invalid(path, BackupError::Cut);
     let mut magic = [0; MAGIC.len()];
@@ -98,9 +119,9 @@ fn check(path: &Path) -> Result<Contents> {
         }
         let mut body = vec![0; length];
         file.read_exact(&mut body).map_err(cut)?;
-        reader.take(&body, Scheme::Ed25519).map_err(|error| invalid(path, error))?;
+        take(&reader.take(&body, Scheme::Ed25519).map_err(|error| invalid(path, error))?)?;
     }
-    Ok(reader.finish().map_err(|error| invalid(path, error))?)
+    Ok(reader)
 }
 
 #[cfg(feature = "daemon")]
@@ -168,6 +189,7 @@ fn screen(result: &str, path: &Path, contents: &Contents) -> String {
         "restored" => format!(
             "{path} has the content of {what}. It has no key and no vote: start it and let it join.\n  next  althing run --dir {path}\n        althing join --dir {path}\n"
         ),
+        "extracted" => format!("{path} has the files of {what}, each application under its name.\n"),
         _ => format!("{path} holds: {what}, made {}.\n", contents.at),
     }
 }

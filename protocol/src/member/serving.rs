@@ -153,7 +153,7 @@ pub(super) fn describe(before: &State, after: &State, origin: &str, intent: &Int
             told(Severity::Info, "member.renamed", text, member)
         }
         Change::Label { member, .. } => {
-            let labels = after.member(member).map(|member| labels_of(member)).unwrap_or_default();
+            let labels = after.member(member).map(labels_of).unwrap_or_default();
             told(Severity::Info, "member.labelled", format!("{labels}, by {by} on {origin}"), member)
         }
         _ => None,
