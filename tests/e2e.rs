@@ -16,3 +16,5 @@ mod readme;
 mod serving;
 #[path = "e2e/shell.rs"]
 mod shell;
+#[path = "e2e/standing.rs"]
+mod standing;

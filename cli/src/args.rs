@@ -30,7 +30,9 @@ Look       status      the entity at a glance
            why         why something is in its state       events   what happened
            health      health and what it is made of       vote     what members report
            audit       who had what settled, when and where
-Members    member      list, show, out, in, spare, label, rename, remove
+Members    member      list, show, out, in, spare, label, rename, readmit, remove
+           roster      who counts; recovery
+           resolve     acknowledge a contradiction, so that settling goes on
 Content    app         list, diff, verify, history, rollback, pause
            update      open, diff, commit, abort: change an application from any member
            deploy      all of that in one step             trash    what repair took away
@@ -148,6 +150,8 @@ pub(crate) enum Verb {
     Invite(entity::Invite),
     Join(entity::Join),
     Leave(entity::Leave),
+    Roster(entity::Roster),
+    Resolve(entity::Resolve),
     Status(look::Status),
     Why(look::Why),
     Events(look::Events),

@@ -24,6 +24,7 @@ mod events;
 mod explain;
 mod look;
 mod serving;
+mod standing;
 mod tools;
 mod update;
 mod wait;
@@ -50,7 +51,9 @@ async fn talk(context: &Context, verb: Verb) -> Result<Exit> {
         Verb::Init(args) => entity::init(context, args).await,
         Verb::Invite(args) => entity::invite(context, args).await,
         Verb::Join(args) => entity::join(context, args).await,
-        Verb::Leave(_) => entity::leave(context).await,
+        Verb::Leave(args) => entity::leave(context, args).await,
+        Verb::Roster(args) => standing::roster(context, args).await,
+        Verb::Resolve(args) => standing::resolve(context, args).await,
         Verb::Status(args) => look::status(context, &args).await,
         Verb::Why(args) => look::why(context, args).await,
         Verb::Events(args) => events::events(context, args).await,

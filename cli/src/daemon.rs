@@ -41,7 +41,8 @@ pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
         faults: args.allow_faults,
     };
     match althing_node::run(config) {
-        Ok(()) => Ok(Exit::OK),
+        Ok(althing_node::Ended::Stopped) => Ok(Exit::OK),
+        Ok(althing_node::Ended::Purged) => again(),
         Err(error) => {
             let mut failure = Failure::new(Code::Failed, format!("the node stopped: {error}"));
             for cause in error.chain().skip(1) {
@@ -50,6 +51,16 @@ pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
             Err(failure.into())
         }
     }
+}
+
+/// The same daemon in the same process, with nothing left of the one before.
+#[cfg(feature = "daemon")]
+fn again() -> Result<Exit> {
+    use std::os::unix::process::CommandExt as _;
+
+    let mut words = std::env::args_os();
+    words.next();
+    Err(std::process::Command::new(std::env::current_exe()?).args(words).exec().into())
 }
 
 /// There is no daemon in this program.

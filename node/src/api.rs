@@ -103,19 +103,33 @@ impl Api {
         name.ok().flatten().unwrap_or_default()
     }
 
+    /// The name of another member.
+    async fn name_of(&self, peer: PeerKey) -> String {
+        let id = MemberId(peer);
+        let name = self.ask(move |member, _| member.state().map(|state| state.name_of(&id))).await;
+        name.ok().flatten().unwrap_or_else(|| id.to_string())
+    }
+
     /// Answers a call here or on another member. `progress` takes lines that come before the answer.
     pub(crate) async fn answer(
         &self,
         call: Call,
         progress: Option<mpsc::UnboundedSender<Value>>,
     ) -> Result<Value, Value> {
+        match self.target(&call).await {
+            Ok(None) => self.answer_here(&call, progress).await,
+            Ok(Some(peer)) => self.relay(peer, call).await,
+            Err(refusal) => Err(error_document(&refusal, &self.own_name().await)),
+        }
+    }
+
+    async fn answer_here(
+        &self,
+        call: &Call,
+        progress: Option<mpsc::UnboundedSender<Value>>,
+    ) -> Result<Value, Value> {
         let by = self.own_name().await;
-        let result = match self.target(&call).await {
-            Ok(None) => self.here(&call, progress).await,
-            Ok(Some(peer)) => return self.relay(peer, call).await,
-            Err(refusal) => Err(refusal),
-        };
-        match result {
+        match self.here(call, progress).await {
             Ok(Value::Object(mut document)) => {
                 document.entry("at").or_insert_with(|| json!(wall().rfc3339()));
                 document.entry("answered_by").or_insert_with(|| json!(by));
@@ -128,7 +142,7 @@ impl Api {
 
     /// The member that shall answer, if it is another.
     async fn target(&self, call: &Call) -> Result<Option<PeerKey>, Refusal> {
-        let Some(name) = call.query.get("on").cloned() else { return Ok(None) };
+        let Some(name) = call.query.get("on").cloned() else { return Ok(self.deputy(call).await) };
         let wanted = name.clone();
         let found = self.view(move |member, _| {
             member.state().map(|state| state.member_named(&wanted).map(|found| found.id))
@@ -138,7 +152,10 @@ impl Api {
     }
 
     async fn relay(&self, peer: PeerKey, mut call: Call) -> Result<Value, Value> {
-        let name = call.query.remove("on").unwrap_or_default();
+        let name = match call.query.remove("on") {
+            Some(name) => name,
+            None => self.name_of(peer).await,
+        };
         let patience = if call.body.is_some() { RELAY_CHANGE } else { RELAY };
         let body = serde_json::to_vec(&call).unwrap_or_default();
         let changes = call.body.is_some();
@@ -159,7 +176,7 @@ impl Api {
                 // It was sent here: nothing is passed on twice.
                 call.query.remove("on");
                 call.by = format!("{}@{name}", call.by);
-                match self.answer(call, None).await {
+                match self.answer_here(&call, None).await {
                     Ok(value) | Err(value) => value,
                 }
             }

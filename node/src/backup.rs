@@ -30,7 +30,7 @@ pub(crate) fn write(
     out(MAGIC.to_vec())?;
     out(writer.frame(&Part::Beginning { genesis: genesis.clone(), at, content }))?;
     let mut gone = None;
-    let read = for_each_link(store, state.epoch, |link| {
+    let read = for_each_link(store, State::genesis(genesis).epoch..=state.epoch, |link| {
         if gone.is_none() {
             gone = out(writer.frame(&Part::Link(Box::new(link.clone())))).err();
         }

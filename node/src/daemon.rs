@@ -26,7 +26,7 @@ use crate::net::{Net, NetConfig, NetError, NetEvent, Peer};
 use crate::place::{Place, Work as PlaceWork};
 use crate::sample::Sampler;
 use crate::writer::{Work, Writer};
-use crate::{Config, api, identity, transfer};
+use crate::{Config, api, identity, purge, transfer};
 
 /// Happenings that wait for the loop.
 const QUEUE: usize = 4096;
@@ -34,6 +34,8 @@ const QUEUE: usize = 4096;
 const SAMPLE: Duration = Duration::from_secs(2);
 /// A member of an invitation that does not answer is given up after this.
 const JOIN_PATIENCE: Duration = Duration::from_secs(20);
+/// Whoever asks to forget the entity has its answer within this.
+const FAREWELL: Duration = Duration::from_millis(300);
 /// Members to whom content is served at once.
 const SERVED: usize = 16;
 
@@ -47,6 +49,10 @@ pub(crate) enum Happening {
     Query(Question),
     /// Cut this member off from others.
     Block(BTreeSet<[u8; 32]>),
+    /// Forget the entity: done, or why not.
+    Purge(oneshot::Sender<Result<(), String>>),
+    /// Who asked for that has the answer: end.
+    Purged,
 }
 
 /// A question, which carries the way its answer goes.
@@ -87,17 +93,26 @@ struct Daemon {
     served: Arc<tokio::sync::Semaphore>,
 }
 
-/// Runs the daemon until it is told to stop (SIGTERM, SIGINT).
-pub fn run(config: Config) -> anyhow::Result<()> {
+/// Why the daemon ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// The entity is to be forgotten: it must be started again, in a new process.
+    Purged,
+}
+
+/// Runs the daemon until it is told to stop (SIGTERM, SIGINT) or to forget its entity.
+pub fn run(config: Config) -> anyhow::Result<Ended> {
     start_log(config.log.as_deref());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(serve(config))?;
+    let ended = runtime.block_on(serve(config))?;
     runtime.shutdown_timeout(Duration::from_secs(2));
-    Ok(())
+    Ok(ended)
 }
 
 fn start_log(level: Option<&str>) {
-    let default = "info,libp2p=warn,libp2p_swarm=warn";
+    let default = "info,libp2p=warn,libp2p_swarm=warn,notify=warn";
     let filter = tracing_subscriber::EnvFilter::try_new(level.unwrap_or(default))
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
@@ -105,7 +120,8 @@ fn start_log(level: Option<&str>) {
     let _ = log.try_init();
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config) -> anyhow::Result<Ended> {
+    purge::finish(&config.dir).context("the entity that was left cannot be forgotten")?;
     let store = Arc::new(Store::open(&config.dir)?);
     let secret = identity::load(&config.dir)?;
     let bulk_listen = config.bulk_listen.unwrap_or_else(|| next_port(config.listen));
@@ -151,10 +167,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         began,
         served: Arc::new(tokio::sync::Semaphore::new(SERVED)),
     };
-    daemon.run(happenings, from_net, api).await?;
+    let ended = daemon.run(happenings, from_net, api).await?;
     stop.cancel();
     drop(socket);
-    Ok(())
+    Ok(ended)
 }
 
 fn next_port(listen: std::net::SocketAddr) -> std::net::SocketAddr {
@@ -190,11 +206,12 @@ impl Daemon {
         mut happenings: mpsc::Receiver<Happening>,
         mut from_net: mpsc::Receiver<NetEvent>,
         api: api::Api,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Ended> {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
         tracing::info!(id = %self.member.id(), listening = ?self.net.listening(), "started");
         self.step(Input::Tick);
+        let mut ended = Ended::Stopped;
         loop {
             let due = self.member.deadline().map_or(Duration::from_secs(3600), |at| {
                 Duration::from_millis(at.0.saturating_sub(now(self.began).mono.0))
@@ -204,13 +221,19 @@ impl Daemon {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = tokio::time::sleep(due) => self.step(Input::Tick),
-                Some(happening) = happenings.recv() => self.happened(happening),
+                Some(happening) = happenings.recv() => {
+                    if matches!(happening, Happening::Purged) {
+                        ended = Ended::Purged;
+                        break;
+                    }
+                    self.happened(happening);
+                }
                 Some(event) = from_net.recv() => self.net_event(event, &api),
             }
         }
         tracing::info!("stopping");
         self.net.shutdown().await;
-        Ok(())
+        Ok(ended)
     }
 
     fn happened(&mut self, happening: Happening) {
@@ -223,7 +246,23 @@ impl Daemon {
             }
             Happening::Query(query) => query(&self.member, &self.live),
             Happening::Block(peers) => self.net.set_blocked(peers),
+            Happening::Purge(reply) => self.purge(reply),
+            Happening::Purged => {}
         }
+    }
+
+    /// Ends a moment after whoever asked has the answer.
+    fn purge(&self, reply: oneshot::Sender<Result<(), String>>) {
+        let done = purge::ask(&self.config.dir).map_err(|error| error.to_string());
+        if done.is_ok() {
+            let to = self.to.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(FAREWELL).await;
+                to.send(Happening::Purged).await
+            });
+        }
+        // The asker may have gone: it is done all the same.
+        let _ = reply.send(done);
     }
 
     fn net_event(&mut self, event: NetEvent, api: &api::Api) {

@@ -11,6 +11,7 @@ pub mod files;
 mod identity;
 pub mod net;
 mod place;
+mod purge;
 mod sample;
 mod transfer;
 mod writer;
@@ -19,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use backup::restore;
-pub use daemon::run;
+pub use daemon::{Ended, run};
 
 /// What the daemon must be told; everything that all members share is settled state instead.
 #[derive(Clone, Debug)]

@@ -143,6 +143,7 @@ impl Worker {
         self.scanning.store(false, Ordering::Release);
         let scan = self.look(depth);
         self.again = matches!(scan, Scan::Unstable(_));
+        tracing::debug!(application = self.name, ?scan, "scanned");
         self.tell(Input::Scanned { application: self.name.clone(), scan });
     }
 

@@ -86,6 +86,7 @@ fn entry(epoch: u64, author: MemberId, intent: &Intent, names: &State) -> AuditE
 fn subject(change: &Change) -> Option<MemberId> {
     match change {
         Change::Admit(request) => Some(request.newcomer.member),
+        Change::Readmit(request) => Some(request.member),
         Change::Promote { member, .. }
         | Change::Remove { member }
         | Change::TakeOut { member, .. }
@@ -144,6 +145,7 @@ fn words_of_roster(change: &Change) -> (&'static str, String) {
         }
         Change::Revoke { key } => ("revoke", tail(key)),
         Change::Admit(request) => ("admit", format!("as {}", request.newcomer.name)),
+        Change::Readmit(_) => ("readmit", "counts anew, from another store".to_owned()),
         Change::Promote { .. } => ("promote", "counts in the majority now".to_owned()),
         Change::Remove { .. } => ("remove", "left the roster".to_owned()),
         Change::TakeOut { reason, until, .. } => {

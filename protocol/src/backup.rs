@@ -285,7 +285,14 @@ mod tests {
         let address = Address { control: socket, bulk: socket };
         let member = Identity::from_seed([1; 32]).id();
         let founder = Newcomer { member, store: Id16([1; 16]), name: "web1".into(), address };
-        Genesis { format: FORMAT, name: "farm".into(), founder, at: WallTime(0), nonce: Id16([7; 16]) }
+        Genesis {
+            format: FORMAT,
+            name: "farm".into(),
+            founder,
+            at: WallTime(0),
+            nonce: Id16([7; 16]),
+            inherited: None,
+        }
     }
 
     fn frames(parts: &[Part]) -> Vec<Vec<u8>> {

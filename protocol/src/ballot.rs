@@ -104,6 +104,16 @@ struct Round {
     precommits: BTreeMap<MemberId, Checked>,
     /// In the order of arrival; one per author is looked at (finding 43).
     proposals: Vec<(MemberId, Hash, Option<Pol>)>,
+    /// Votes that their authors contradicted: cast, so that rounds end, and counted for nothing (finding 8).
+    void: BTreeSet<(Step, MemberId)>,
+}
+
+impl Round {
+    /// Votes that count.
+    fn counted(&self, step: Step) -> impl Iterator<Item = &Checked> {
+        let cast = if step == Step::Prevote { &self.prevotes } else { &self.precommits };
+        cast.iter().filter(move |(author, _)| !self.void.contains(&(step, **author))).map(|(_, vote)| vote)
+    }
 }
 
 /// The record of a value, and whether it is a valid child of the head.
@@ -263,6 +273,7 @@ impl Ballot {
         match votes.get(&checked.author()) {
             Some(earlier) if earlier.vote() != Some(vote) => {
                 acts.push(Act::Equivocation(Box::new((earlier.clone(), checked.clone()))));
+                round.void.insert((vote.step, checked.author()));
             }
             Some(_) => {}
             None => {
@@ -320,7 +331,7 @@ impl Ballot {
     /// Rule 6: q precommits for one value of one and the same round.
     fn find_settled(&mut self, acts: &mut Vec<Act>) -> bool {
         for (round, votes) in &self.rounds {
-            let Some(value) = quorum_value(&votes.precommits, self.quorum) else { continue };
+            let Some(value) = quorum_value(votes.counted(Step::Precommit), self.quorum) else { continue };
             if !self.records.contains_key(&value) {
                 // Once until the next occasion: two members that lack it must not make each other ask.
                 if self.asked.insert(value) {
@@ -329,7 +340,8 @@ impl Ballot {
                 continue;
             }
             let signed = |vote: &&Checked| vote.vote().is_some_and(|vote| vote.value == Some(value));
-            let votes = votes.precommits.values().filter(signed).map(|vote| vote.signed().clone()).collect();
+            let votes =
+                votes.counted(Step::Precommit).filter(signed).map(|vote| vote.signed().clone()).collect();
             let (epoch, round) = (self.epoch, *round);
             self.settled = true;
             acts.push(Act::Settled(Certificate { epoch, round, value, votes }));
@@ -385,10 +397,10 @@ impl Ballot {
         let mut found: Option<Pol> = None;
         for (round, votes) in &self.rounds {
             let shown = votes.proposals.iter().filter_map(|(_, _, pol)| pol.clone());
-            let counted = quorum_value(&votes.prevotes, self.quorum).map(|value| {
+            let counted = quorum_value(votes.counted(Step::Prevote), self.quorum).map(|value| {
                 let signed = |vote: &&Checked| vote.vote().is_some_and(|vote| vote.value == Some(value));
                 let votes =
-                    votes.prevotes.values().filter(signed).map(|vote| vote.signed().clone()).collect();
+                    votes.counted(Step::Prevote).filter(signed).map(|vote| vote.signed().clone()).collect();
                 Pol { value, round: *round, votes }
             });
             for pol in shown.chain(counted) {
@@ -451,10 +463,11 @@ impl Ballot {
         if self.promise.precommits.contains_key(&round) {
             return;
         }
-        let Some(cast) = self.rounds.get(&round).map(|round| &round.prevotes) else { return };
-        let polled = quorum_value(cast, self.quorum).filter(|value| self.is_valid(value));
-        let nils = cast.values().filter(|vote| vote.vote().is_some_and(|vote| vote.value.is_none())).count();
-        let any = cast.len() >= self.quorum;
+        let Some(votes_cast) = self.rounds.get(&round) else { return };
+        let counted = || votes_cast.counted(Step::Prevote);
+        let polled = quorum_value(counted(), self.quorum).filter(|value| self.is_valid(value));
+        let nils = counted().filter(|vote| vote.vote().is_some_and(|vote| vote.value.is_none())).count();
+        let any = votes_cast.prevotes.len() >= self.quorum;
         if any && self.prevote_wait.is_none() {
             self.prevote_wait = Some(now + self.wait(VOTE_WAIT));
         }
@@ -491,8 +504,8 @@ impl Ballot {
     /// A quorum speaks of a record that is not here: without its bytes nothing can be voted or settled (finding 11).
     fn ask_for_records(&mut self, acts: &mut Vec<Act>) {
         for votes in self.rounds.values() {
-            for cast in [&votes.prevotes, &votes.precommits] {
-                let Some(value) = quorum_value(cast, self.quorum) else { continue };
+            for step in [Step::Prevote, Step::Precommit] {
+                let Some(value) = quorum_value(votes.counted(step), self.quorum) else { continue };
                 if !self.records.contains_key(&value) && self.asked.insert(value) {
                     acts.push(Act::Lacking(value));
                 }
@@ -580,10 +593,13 @@ fn waiting(base: Millis, round: u32) -> Millis {
 }
 
 /// The value, if any, that at least `quorum` of these votes name.
-fn quorum_value(votes: &BTreeMap<MemberId, Checked>, quorum: usize) -> Option<Hash> {
+fn quorum_value<'a>(votes: impl Iterator<Item = &'a Checked>, quorum: usize) -> Option<Hash> {
     let mut counts: BTreeMap<Hash, usize> = BTreeMap::new();
-    for value in votes.values().filter_map(|vote| vote.vote()?.value) {
+    for value in votes.filter_map(|vote| vote.vote()?.value) {
         *counts.entry(value).or_default() += 1;
     }
     counts.into_iter().find(|(_, count)| *count >= quorum).map(|(value, _)| value)
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,21 @@ pub enum Command {
         /// By key; a label without a value is removed.
         labels: BTreeMap<String, Option<String>>,
     },
+    /// Have a member count again whose store was lost, restored or copied.
+    Readmit {
+        /// Its name.
+        member: String,
+    },
+    /// Acknowledge what stops settling on this member.
+    Resolve {
+        /// The record whose branch goes on, of a fork or an entity that was begun anew.
+        keep: Option<String>,
+    },
+    /// Begin the entity anew, its majority being lost for good.
+    Recover {
+        /// Members that are to come over, by name.
+        keep: Vec<String>,
+    },
     /// This member leaves.
     Leave,
     /// This member listens elsewhere now.
@@ -205,6 +220,23 @@ pub enum Outcome {
         voters: u64,
         /// Votes that settle.
         majority: u64,
+    },
+    /// The entity was begun anew.
+    Recovered {
+        /// Its name.
+        entity: String,
+        /// Its id.
+        id: Hash,
+        /// The entity before.
+        from: Hash,
+        /// The last epoch of that.
+        epoch: u64,
+        /// Members that are to come over.
+        others: Vec<String>,
+        /// What they join with.
+        invitation: Option<String>,
+        /// Until when.
+        expires: Option<WallTime>,
     },
     /// An invitation.
     Invitation {
@@ -367,6 +399,7 @@ codes! {
     NodeDown = "E201", "node-down", 69, "No node answers at the address.";
     PeerDown = "E202", "peer-unreachable", 69, "The member that should answer cannot be reached.";
     Mute = "E203", "mute", 75, "This member does not vote yet, or not any more.";
+    Contradiction = "E302", "contradiction", 106, "Something was found that contradicts what was settled; nothing is settled until it is acknowledged.";
     NoMajority = "E301", "no-majority", 106, "Fewer members can be reached than must agree.";
     InvitationExpired = "E311", "invitation-expired", 65, "The invitation's time is over.";
     InvitationUsed = "E312", "invitation-used", 65, "The invitation was used as often as it may, or revoked.";
@@ -377,6 +410,8 @@ codes! {
     NoSuchApplication = "E402", "no-such-application", 105, "The entity has no application of this name.";
     NoSuchRevision = "E403", "no-such-revision", 105, "This revision is not kept any more, or never was.";
     NoSuchItem = "E404", "no-such-item", 105, "There is no item of this name.";
+    NoRequest = "E405", "no-request", 75, "The member has not asked to be re-admitted, or is not heard.";
+    NothingToResolve = "E406", "nothing-to-resolve", 105, "Nothing was found on this member that would have to be acknowledged.";
     WindowOpen = "E412", "window-open", 75, "An update window of the application is open on another member.";
     NoWindow = "E413", "no-window", 75, "No update window of the application is open on this member.";
     RevisionStale = "E414", "revision-stale", 103, "The revision in force is not the expected one.";
@@ -393,4 +428,7 @@ codes! {
     Unsafe = "E701", "unsafe", 107, "Refused as unsafe without confirmation.";
     WouldEmptyService = "E702", "would-empty-service", 107, "Nobody would be left in service.";
     LastVoter = "E703", "last-voter", 107, "The last voter cannot leave the roster.";
+    KeepNeeded = "E704", "keep-needed", 107, "There are two branches, and the one to keep must be named.";
+    OtherBranch = "E705", "other-branch", 107, "The record to keep is not in this member's chain.";
+    Doubled = "E706", "doubled", 107, "Two machines use the key of this member.";
 }

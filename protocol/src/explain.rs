@@ -47,6 +47,12 @@ impl Code {
             Self::ManifestInvalid | Self::WouldMove | Self::ConfigInvalid | Self::BackupInvalid => {
                 self.file_page()
             }
+            Self::Contradiction
+            | Self::NoRequest
+            | Self::NothingToResolve
+            | Self::KeepNeeded
+            | Self::OtherBranch
+            | Self::Doubled => self.ugly_page(),
             Self::NoMajority | Self::WouldEmptyService | Self::LastVoter | Self::ChainBroken => {
                 self.roster_page()
             }
@@ -276,6 +282,52 @@ impl Code {
         }
     }
 
+    fn ugly_page(self) -> Page {
+        match self {
+            Self::Contradiction => page(
+                "A member signed two statements of which only one can be true, an epoch has two certificates, or the entity \
+                 was begun anew. Nothing is settled on this member until an administrator has looked and says so; content \
+                 and traffic go on.",
+                &[
+                    ("see what was found", "althing roster show"),
+                    ("acknowledge it", "althing resolve --confirm ENTITY"),
+                ],
+            ),
+            Self::NoRequest => page(
+                "A member asks for its re-admission itself, when it finds that its store was lost, restored or copied. It \
+                 must run and be heard.",
+                &[("see who asks", "althing roster show"), ("see who is heard", "althing member list")],
+            ),
+            Self::NothingToResolve => page(
+                "Evidence is kept by each member that saw it. This one has none, or it was acknowledged already.",
+                &[
+                    ("see what was found", "althing roster show"),
+                    ("ask another member", "althing roster show --on MEMBER"),
+                ],
+            ),
+            Self::KeepNeeded => page(
+                "The chain has two branches, and going on means giving up one. The record to keep must be named, so that \
+                 nobody chooses by accident.",
+                &[
+                    ("see both", "althing roster show"),
+                    ("go on with one", "althing resolve --keep HASH --confirm ENTITY"),
+                ],
+            ),
+            Self::OtherBranch => page(
+                "This member has the other branch: what it settled there cannot be undone on it. It comes back as a \
+                 newcomer; its files stay as they are.",
+                &[("leave, and forget the branch", "althing leave --purge"), ("come back", "althing join")],
+            ),
+            _ => page(
+                "Two machines use one key, each with a store of its own. Neither may vote while both are heard.",
+                &[
+                    ("see which member it is", "althing member list"),
+                    ("when one is stopped", "althing member readmit MEMBER"),
+                ],
+            ),
+        }
+    }
+
     fn roster_page(self) -> Page {
         match self {
             Self::NoMajority => page(
@@ -362,11 +414,11 @@ enum Mends {
 }
 
 conditions! {
-    StoreBurnt = "A101", "store-burnt", Critical, ByHand, "A member's disk was restored or copied.",
-        "Other members hold more of what this member signed than its own disk does. It may have forgotten promises, so it \
-         never votes from this disk again. Its content is served and repaired as before.",
-        ["see what the others hold" => "althing events --kind store.burnt",
-         "take it out of the roster, to join anew with an empty directory" => "althing leave"];
+    StoreBurnt = "A101", "store-burnt", Critical, ByHand, "A member's store was lost, restored or copied.",
+        "The member may have forgotten promises that it signed, so it does not vote until it is re-admitted with a new \
+         store. It keeps its place in the roster; its content is served and repaired as before.",
+        ["re-admit it" => "althing member readmit MEMBER",
+         "see what the others hold" => "althing events --kind store.burnt"];
     NoMajority = "A102", "no-majority", Critical, ByItself, "Fewer voters are heard than must agree.",
         "Nothing is settled while fewer than a majority of the roster's voters can be reached. Serving goes on, and repair \
          from what was settled before.",
@@ -374,7 +426,16 @@ conditions! {
     Contradiction = "A103", "contradiction", Critical, ByHand, "Signatures contradict each other.",
         "A member signed two statements of which only one can be true, or an epoch has two certificates. All members that \
          saw it have stopped settling, because a majority cannot be trusted to be one. Content and traffic go on.",
-        ["see who signed what" => "althing events --severity critical --since 24h"];
+        ["see what was found" => "althing roster show", "acknowledge it" => "althing resolve --confirm ENTITY"];
+    ChainFork = "A105", "chain-fork", Critical, ByHand, "An epoch has two certificates.",
+        "Members settled two different records of one epoch. Nothing is settled on those that saw both until an \
+         administrator names the branch that goes on.",
+        ["see both" => "althing roster show", "go on with one" => "althing resolve --keep HASH --confirm ENTITY"];
+    Superseded = "A106", "superseded", Critical, ByHand, "The entity was begun anew elsewhere.",
+        "A member of the roster began the entity anew because its majority was lost for good. This member settles nothing \
+         more in the old one; it keeps serving its content.",
+        ["see what was found" => "althing roster show",
+         "come over, with an invitation of the new entity" => "althing join"];
     NotAMember = "A104", "not-a-member", Critical, ByHand, "This machine was removed from the roster.",
         "The others settled that this machine does not count any more. What it has stays as it is and is not repaired.",
         ["leave the entity here, too" => "althing leave", "come back with an invitation from a member" => "althing join"];

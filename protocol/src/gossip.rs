@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::identity::MemberId;
 use crate::limits;
 use crate::rng::Rng;
-use crate::statement::{Checked, Position, Signed, Slot, Step};
+use crate::statement::{Checked, Id16, Position, Signed, Slot, Step};
 use crate::wire::{Have, Place};
 
 /// Up to so many peers everybody pushes to everybody; beyond, an overlay carries what is new.
@@ -29,6 +29,8 @@ pub enum Taken {
 
 #[derive(Clone, Debug, Default)]
 struct Author {
+    /// The store that the rest is about: positions of another one say nothing.
+    store: Id16,
     /// The highest position ever seen; survives the statements.
     highest: Position,
     /// The highest vote ever seen.
@@ -50,9 +52,13 @@ fn counts(slot: &Slot) -> bool {
 }
 
 impl Board {
-    /// Takes a checked statement.
+    /// Takes a checked statement of the store that the roster names. The first from a new store replaces all that
+    /// was said from the one before.
     pub fn insert(&mut self, checked: &Checked) -> Taken {
         let author = self.authors.entry(checked.author()).or_default();
+        if author.store != checked.store() {
+            *author = Author { store: checked.store(), ..Author::default() };
+        }
         let slot = checked.statement().slot();
         if let Some(held) = author.slots.get(&slot) {
             if held.position() == checked.position() && held != checked {
@@ -108,9 +114,20 @@ impl Board {
         self.authors.get(author).into_iter().flat_map(|author| author.slots.values())
     }
 
-    /// The highest position and vote ever seen of an author.
-    pub fn highest(&self, author: &MemberId) -> (Position, Option<(u64, u32, Step)>) {
-        self.authors.get(author).map_or_else(Default::default, |author| (author.highest, author.vote))
+    /// The highest position and vote ever seen of an author's store.
+    pub fn highest(&self, author: &MemberId, store: Id16) -> (Position, Option<(u64, u32, Step)>) {
+        let author = self.authors.get(author).filter(|author| author.store == store);
+        author.map_or_else(Default::default, |author| (author.highest, author.vote))
+    }
+
+    /// The highest position ever seen of an author, from whichever store is heard now.
+    fn newest(&self, author: &MemberId) -> Position {
+        self.authors.get(author).map_or_else(Default::default, |author| author.highest)
+    }
+
+    /// Whether a place is ahead of everything held of its author.
+    pub fn lacks(&self, place: &Place) -> bool {
+        self.newest(&place.author) < place.position
     }
 
     /// One number for all that is known: equal on members that know the same.

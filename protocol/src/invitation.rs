@@ -12,6 +12,7 @@ use crate::hash::Hash;
 use crate::identity::{Identity, MemberId};
 use crate::record::Genesis;
 use crate::statement::Address;
+use crate::succession::Succession;
 use crate::time::WallTime;
 
 /// What every invitation's text begins with; the digit is its version.
@@ -19,6 +20,8 @@ const PREFIX: &str = "althing1";
 /// RFC 4648 base 32 in lower case: no letters that look alike in most fonts, no punctuation.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const CHECKSUM: usize = 4;
+/// Begins what names the entity before; 4 and 6 begin an address.
+const SUCCEEDS: u8 = 1;
 
 /// An invitation, as the newcomer gets it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +34,8 @@ pub struct Invitation {
     pub expires: WallTime,
     /// Where members listen; the newcomer tries them in order.
     pub addresses: Vec<SocketAddr>,
+    /// The entity that this one succeeds, and its last epoch: members of that one may use the invitation, too.
+    pub succeeds: Option<(Hash, u64)>,
 }
 
 /// Not an invitation. Nothing was changed.
@@ -62,6 +67,11 @@ impl Invitation {
             }
             bytes.extend(address.port().to_be_bytes());
         }
+        if let Some((before, epoch)) = &self.succeeds {
+            bytes.push(SUCCEEDS);
+            bytes.extend(before.0);
+            bytes.extend(epoch.to_be_bytes());
+        }
         let sum = Hash::of(&bytes).0;
         bytes.extend(&sum[..CHECKSUM]);
         format!("{PREFIX}{}", base32(&bytes))
@@ -83,9 +93,16 @@ impl Invitation {
         let (entity, rest) = body.split_first_chunk::<32>()?;
         let (secret, rest) = rest.split_first_chunk::<16>()?;
         let (seconds, mut rest) = rest.split_first_chunk::<4>()?;
-        let mut addresses = Vec::new();
+        let (mut addresses, mut succeeds) = (Vec::new(), None);
         while let Some((kind, after)) = rest.split_first() {
             let (ip, after) = match kind {
+                &SUCCEEDS => {
+                    let (before, after) = after.split_first_chunk::<32>()?;
+                    let (epoch, after) = after.split_first_chunk::<8>()?;
+                    succeeds = Some((Hash(*before), u64::from_be_bytes(*epoch)));
+                    rest = after;
+                    continue;
+                }
                 4 => after
                     .split_first_chunk::<4>()
                     .map(|(ip, rest)| (IpAddr::from(Ipv4Addr::from(*ip)), rest))?,
@@ -99,7 +116,7 @@ impl Invitation {
             rest = after;
         }
         let expires = WallTime(u64::from(u32::from_be_bytes(*seconds)) * 1000);
-        Some(Self { entity: Hash(*entity), secret: *secret, expires, addresses })
+        Some(Self { entity: Hash(*entity), secret: *secret, expires, addresses, succeeds })
     }
 }
 
@@ -151,6 +168,8 @@ pub struct Welcome {
     pub genesis: Genesis,
     /// Whom to ask for the chain.
     pub sponsor: Sponsor,
+    /// Of an entity that succeeds another one: proof for members of that one.
+    pub succession: Option<Succession>,
 }
 
 /// The answer to a join request.
@@ -175,6 +194,7 @@ mod tests {
             secret: [seed; 16],
             expires: WallTime(1_700_000_000_000),
             addresses,
+            succeeds: (seed % 2 == 1).then_some((Hash([7; 32]), u64::from(seed))),
         }
     }
 

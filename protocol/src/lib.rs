@@ -3,9 +3,9 @@
 //! A map of the crate, bottom up: what is hashed, signed and encoded ([`hash`], [`identity`], [`codec`],
 //! [`statement`]); what is settled and by whom ([`record`], [`state`], [`validity`], [`ballot`]); what spreads it
 //! ([`wire`], [`gossip`], [`liveness`]); what is on disks ([`path`], [`manifest`], [`repair`], [`fetch`]); how well
-//! everybody does ([`metrics`]); and the machine that owns all of it, with its one seam ([`member`], [`effect`],
-//! [`control`], [`event`]), with what its errors and conditions mean ([`explain`]), and what the chain tells afterwards
-//! ([`audit`], [`backup`]).
+//! everybody does ([`metrics`]); the ugly days ([`evidence`], [`succession`], [`trail`]); and the machine that owns all
+//! of it, with its one seam ([`member`], [`effect`], [`control`], [`event`]), with what its errors and conditions mean
+//! ([`explain`]), and what the chain tells afterwards ([`audit`], [`backup`]).
 
 pub mod audit;
 pub mod backup;
@@ -14,6 +14,7 @@ pub mod codec;
 pub mod control;
 pub mod effect;
 pub mod event;
+pub mod evidence;
 pub mod explain;
 pub mod fetch;
 pub mod gossip;
@@ -31,7 +32,9 @@ pub mod repair;
 pub mod rng;
 pub mod state;
 pub mod statement;
+pub mod succession;
 pub mod time;
+pub mod trail;
 pub mod validity;
 pub mod view;
 pub mod wire;

@@ -32,6 +32,18 @@ pub const CHAIN_RECORDS: usize = 64;
 pub const MEMBERS: usize = 10_000;
 /// Past members that may still catch up.
 pub const PAST_MEMBERS: usize = 1_000;
+/// Settled epochs of which a member remembers who decided them: a second certificate of one of these is a fork. As
+/// many as one answer of a catch-up can show.
+pub const TRAIL_EPOCHS: usize = CHAIN_RECORDS;
+/// Rosters remembered with them: in an entity that grows each epoch has one.
+pub const TRAIL_ROSTERS: usize = 8;
+/// Contradictions that are kept, acknowledged ones included; the oldest acknowledged one goes beyond.
+pub const EVIDENCE: usize = 256;
+/// What a new entity takes over from the one before; beyond, only the revisions in force come with it.
+pub const GENESIS_BYTES: usize = 512 << 10;
+/// Requests of one member to be re-admitted that are looked at: two are enough to see that its key is used twice.
+pub const READMISSIONS: usize = 2;
+
 /// Applications of an entity.
 pub const APPLICATIONS: usize = 1_000;
 /// Live invitations.

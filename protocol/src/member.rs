@@ -6,14 +6,18 @@
 
 mod attention;
 mod content;
+mod contradiction;
 mod health;
 mod joining;
 mod local;
 mod operation;
+mod recovering;
 mod requests;
+pub mod roster;
 pub mod saved;
 mod serving;
 mod spreading;
+mod standing;
 mod views;
 mod voting;
 
@@ -22,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ballot::Ballot;
 use crate::effect::{Input, Output, Peer, Place, Write};
 use crate::event::{Event, Severity};
+use crate::evidence::Evidence;
 use crate::gossip::{Board, Overlay};
 use crate::hash::Hash;
 use crate::identity::{Identity, MemberId, Scheme};
@@ -31,6 +36,7 @@ use crate::rng::Rng;
 use crate::state::{Role, State};
 use crate::statement::{Address, Checked, Envelope, Id16, Position, Statement, Vote};
 use crate::time::{Instant, Now};
+use crate::trail::Trail;
 
 use local::Local;
 use operation::Operation;
@@ -79,6 +85,11 @@ struct Core {
     /// The life as the last start left it: what peers may know of this store.
     earlier: Life,
     sequence: u64,
+    /// The store was found out to be a copy or to have lost something: a new one is on its way to the disk, and
+    /// nothing is signed meanwhile (findings 3, 18).
+    burnt: bool,
+    /// Everybody there is a connection to, in the roster or not.
+    connected: BTreeSet<MemberId>,
     started: Started,
     next_id: u64,
     batches: BTreeMap<u64, Durable>,
@@ -101,10 +112,22 @@ enum Durable {
     Started,
     Reserved(u64),
     Cast(Vec<Vote>),
-    Installed(Vec<Installed>),
-    Held { application: String, root: Hash, extent: crate::manifest::Extent },
-    Applied { application: String, applied: (u64, Hash), result: Option<crate::effect::Applied> },
+    Installed(Vec<Installed>, Option<Life>),
+    Held {
+        application: String,
+        root: Hash,
+        extent: crate::manifest::Extent,
+    },
+    Applied {
+        application: String,
+        applied: (u64, Hash),
+        result: Option<crate::effect::Applied>,
+    },
     Entered(Box<Head>, Box<Beginning>, joining::Entering),
+    /// The life of a new store.
+    Replaced(Life),
+    /// A request that waited for this is done.
+    Resolved(u64),
     Nothing,
 }
 
@@ -119,7 +142,7 @@ struct Installed {
 struct Entity {
     state: State,
     head: Hash,
-    previous: Option<(State, Hash)>,
+    trail: Trail,
     certificate: Option<crate::record::Certificate>,
     beginning: Option<Beginning>,
     /// Strangers that wait for an answer: the intent that admits them, and who they are.
@@ -136,7 +159,8 @@ struct Entity {
     locals: BTreeMap<String, Local>,
     operations: BTreeMap<u64, Operation>,
     candidate: voting::Candidate,
-    evidence: Option<Vec<u8>>,
+    evidence: BTreeMap<u64, Evidence>,
+    standing: standing::Standing,
     spread: spreading::Spread,
     records: BTreeSet<Hash>,
     health_since: (crate::view::Health, Instant),
@@ -168,6 +192,8 @@ impl Member {
             life,
             earlier,
             sequence: 0,
+            burnt: false,
+            connected: BTreeSet::new(),
             started: Started::No,
             next_id: 1,
             batches: BTreeMap::new(),
@@ -201,6 +227,15 @@ impl Member {
     }
 
     fn route(&mut self, input: Input) {
+        match &input {
+            Input::Connected(peer) => {
+                self.core.connected.insert(*peer);
+            }
+            Input::Disconnected(peer) => {
+                self.core.connected.remove(peer);
+            }
+            _ => {}
+        }
         match input {
             Input::Persisted(batch) => self.persisted(batch),
             Input::Requested { request, by, command } => self.requested(request, by, command),
@@ -365,7 +400,7 @@ impl Entity {
             entering: None,
             state: head.state,
             head: head.record,
-            previous: head.previous,
+            trail: head.trail,
             certificate: None,
             ballot,
             installing: false,
@@ -377,6 +412,7 @@ impl Entity {
             operations: BTreeMap::new(),
             candidate: voting::Candidate::default(),
             evidence: saved.evidence,
+            standing: standing::Standing::default(),
             spread: spreading::Spread::default(),
             records,
             health_since: (crate::view::Health::Ok, core.now.mono),
@@ -435,7 +471,9 @@ impl Entity {
     fn durable(&mut self, core: &mut Core, durable: Durable) {
         match durable {
             Durable::Cast(votes) => self.cast(core, votes),
-            Durable::Installed(records) => self.installed(core, records),
+            Durable::Installed(records, life) => self.installed(core, records, life),
+            Durable::Replaced(life) => self.replaced(core, life),
+            Durable::Resolved(request) => self.reply(core, request, Ok(crate::control::Outcome::Done)),
             Durable::Held { application, root, extent } => self.is_held(core, &application, root, extent),
             Durable::Applied { application, applied, result } => {
                 self.is_applied(core, &application, applied, result)
@@ -447,6 +485,7 @@ impl Entity {
     /// Everything that follows from what is known now. Idempotent: run after every input.
     fn attend(&mut self, core: &mut Core) {
         self.attend_spreading(core);
+        self.attend_standing(core);
         self.attend_ballot(core);
         self.attend_content(core);
         self.attend_joining(core);
@@ -478,7 +517,7 @@ impl Entity {
 
     fn may_vote(&self, core: &Core) -> bool {
         let own = self.me(core).is_some_and(|me| me.role == Role::Voter && me.store == core.life.store);
-        own && self.silence.over && !core.life.burnt && self.evidence.is_none()
+        own && self.silence.over && !core.burnt && !self.is_stopped()
     }
 
     /// Logs a condition once, until it is over.
@@ -504,12 +543,12 @@ impl Entity {
     }
 
     fn attend_conditions(&mut self, core: &mut Core) {
-        let (reachable, quorum) = (self.reachable_voters(core), self.state.quorum());
+        let (able, quorum) = (self.able_voters(core), self.state.quorum());
         let total = self.state.voters().count();
-        let lost = reachable < quorum && self.me(core).is_some();
+        let lost = able < quorum && self.me(core).is_some();
         self.tell(core, "no-majority", lost, || {
             let text = format!(
-                "{reachable} of {total} voters can be reached and {quorum} must agree: nothing is settled"
+                "{able} of {total} voters can be reached and {quorum} must agree: nothing is settled"
             );
             Event::new(Severity::Critical, "majority.lost", text)
         });
@@ -522,3 +561,6 @@ impl Entity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,12 +12,13 @@ use crate::identity::{Identity, MemberId, Scheme, SignatureBytes, verify};
 use crate::limits;
 use crate::manifest::Extent;
 use crate::statement::{Address, Id16, Signed};
+use crate::succession::Inheritance;
 use crate::time::WallTime;
 
 /// Format of a record and of the genesis; their first field.
 pub const FORMAT: u8 = 1;
 
-/// How an entity begins: epoch 0, decided by its founder alone. Its hash is the entity's id.
+/// How an entity begins: epoch 0 (or the last of the entity that it succeeds), decided by its founder alone. Its hash is the entity's id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct Genesis {
     /// [`FORMAT`].
@@ -30,6 +31,8 @@ pub struct Genesis {
     pub at: WallTime,
     /// Makes two entities of one name and founder differ.
     pub nonce: Id16,
+    /// What it takes over from an entity that lost its majority for good (finding 7).
+    pub inherited: Option<Box<Inheritance>>,
 }
 
 impl Genesis {
@@ -83,6 +86,45 @@ impl JoinRequest {
         let bytes = codec::encode(&(self.entity, &self.newcomer));
         verify(scheme, self.invitation, JOIN_DOMAIN, &bytes, &self.invited)
             && verify(scheme, self.newcomer.member, JOIN_DOMAIN, &bytes, &self.agreed)
+    }
+}
+
+/// The request of a member whose store must not be used any more, to count again from a new one (findings 3, 18).
+/// Its own key signs it; that it is heeded is an administrator's act. It names the store it replaces, so that it
+/// serves once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Readmission {
+    /// Of which entity.
+    pub entity: Hash,
+    /// Who.
+    pub member: MemberId,
+    /// The store that the roster names now.
+    pub replaced: Id16,
+    /// The store it is to name.
+    pub store: Id16,
+    /// Where the member listens.
+    pub address: Address,
+    /// By the member's key, over all of it.
+    pub signature: SignatureBytes,
+}
+
+const READMISSION_DOMAIN: &str = "althing readmission 1";
+
+impl Readmission {
+    /// Signs with the member's own key.
+    pub fn sign(entity: Hash, replaced: Id16, store: Id16, address: Address, own: &Identity) -> Self {
+        let signature = own.sign(READMISSION_DOMAIN, &Self::bytes(&entity, &replaced, &store, &address));
+        Self { entity, member: own.id(), replaced, store, address, signature }
+    }
+
+    /// Whether the signature holds.
+    pub fn holds(&self, scheme: Scheme) -> bool {
+        let bytes = Self::bytes(&self.entity, &self.replaced, &self.store, &self.address);
+        verify(scheme, self.member, READMISSION_DOMAIN, &bytes, &self.signature)
+    }
+
+    fn bytes(entity: &Hash, replaced: &Id16, store: &Id16, address: &Address) -> Vec<u8> {
+        codec::encode(&(entity, replaced, store, address))
     }
 }
 
@@ -179,6 +221,9 @@ pub enum Change {
         /// By key.
         labels: BTreeMap<String, Option<String>>,
     },
+    /// A member whose store was lost, restored or copied counts anew: as a learner, from a new store, in its old
+    /// place of the roster.
+    Readmit(Readmission),
     /// The originator listens elsewhere.
     Move {
         /// Its addresses, best first.
@@ -276,6 +321,7 @@ impl Change {
             | Self::Enlist { .. }
             | Self::Rename { .. }
             | Self::Label { .. }
+            | Self::Readmit(_)
             | Self::Move { .. } => None,
         }
     }

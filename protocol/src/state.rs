@@ -12,6 +12,7 @@ use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Genesis, Policy};
 use crate::statement::{Address, Id16};
+use crate::succession::Origin;
 use crate::time::WallTime;
 
 /// Format of the encoded state; its first field.
@@ -209,19 +210,26 @@ pub struct State {
     pub protocol: u32,
     /// Epoch of the last change of the roster.
     pub roster_epoch: u64,
+    /// The entity that this one succeeds, if any.
+    pub origin: Option<Origin>,
 }
 
 impl State {
-    /// Epoch 0.
+    /// Epoch 0; of an entity that succeeds another one, the epoch that one ended with.
     pub fn genesis(genesis: &Genesis) -> Self {
         let founder = &genesis.founder;
+        let inherited = genesis.inherited.as_deref().cloned();
+        let origin = inherited.as_ref().map(|inherited| inherited.origin.clone());
+        let epoch = origin.as_ref().map_or(0, |origin| origin.epoch);
+        let (past, applications) =
+            inherited.map(|inherited| (inherited.past, inherited.applications)).unwrap_or_default();
         let first = Member {
             id: founder.member,
             store: founder.store,
             name: founder.name.clone(),
             role: Role::Voter,
             addresses: vec![founder.address],
-            since: 0,
+            since: epoch,
             service: Service::In,
             labels: BTreeMap::new(),
         };
@@ -229,14 +237,15 @@ impl State {
             format: FORMAT,
             entity: genesis.id(),
             name: genesis.name.clone(),
-            epoch: 0,
+            epoch,
             members: vec![first],
-            past: Vec::new(),
+            past,
             invitations: BTreeMap::new(),
-            applications: BTreeMap::new(),
+            applications,
             recent: BTreeMap::new(),
             protocol: PROTOCOL,
-            roster_epoch: 0,
+            roster_epoch: epoch,
+            origin,
         }
     }
 
@@ -264,6 +273,12 @@ impl State {
     /// The members that vote, in the order of the hierarchy.
     pub fn voters(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| member.role == Role::Voter)
+    }
+
+    /// The name under which a member of the entity before comes over, if it is to.
+    pub fn kept_name(&self, id: &MemberId) -> Option<&str> {
+        let mut kept = self.origin.iter().flat_map(|origin| &origin.kept);
+        kept.find(|(kept, _)| kept == id).map(|(_, name)| name.as_str())
     }
 
     /// Whether this member votes.

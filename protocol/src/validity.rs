@@ -9,10 +9,13 @@ use crate::hash::Hash;
 use crate::identity::{MemberId, Scheme};
 use crate::limits;
 use crate::manifest::Extent;
-use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Record};
-use crate::state::{Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window};
+use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmission, Record};
+use crate::state::{
+    Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window, quorum_of,
+};
 use crate::statement::{Checked, Intent, Signed, Statement, StatementFault, Step};
 use crate::time::WallTime;
+use crate::trail::{Voter, voters_of};
 
 /// Why a record, a change or a certificate is not valid. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -171,26 +174,37 @@ impl State {
         certificate: &Certificate,
         scheme: Scheme,
     ) -> Result<(), Invalid> {
-        let need = self.quorum();
-        let mut voters = BTreeSet::new();
         if certificate.epoch != self.epoch + 1 {
             return Err(Invalid::NotAChild);
         }
-        for signed in certificate.votes.iter().take(self.members.len()) {
-            let checked = Checked::check(signed.clone(), &self.entity, scheme)?;
-            let vote = checked.vote().ok_or(Invalid::Kind)?;
-            let same = vote.epoch == certificate.epoch
-                && vote.round == certificate.round
-                && vote.parent == *head
-                && vote.step == Step::Precommit
-                && vote.value == Some(certificate.value);
-            if same && self.author(&checked).is_ok_and(|author| self.is_voter(&author)) {
-                voters.insert(checked.author());
-            }
-        }
-        let have = voters.len();
-        if have >= need { Ok(()) } else { Err(Invalid::Certificate { have, need }) }
+        check_certificate(&self.entity, head, &voters_of(self), certificate, scheme)
     }
+}
+
+/// Checks that a quorum of these voters precommitted `certificate.value` as the child of `parent`.
+pub fn check_certificate(
+    entity: &Hash,
+    parent: &Hash,
+    voters: &[Voter],
+    certificate: &Certificate,
+    scheme: Scheme,
+) -> Result<(), Invalid> {
+    let need = quorum_of(voters.len());
+    let mut signed_by = BTreeSet::new();
+    for signed in certificate.votes.iter().take(voters.len()) {
+        let checked = Checked::check(signed.clone(), entity, scheme)?;
+        let vote = checked.vote().ok_or(Invalid::Kind)?;
+        let same = vote.epoch == certificate.epoch
+            && vote.round == certificate.round
+            && vote.parent == *parent
+            && vote.step == Step::Precommit
+            && vote.value == Some(certificate.value);
+        if same && voters.contains(&(checked.author(), checked.store())) {
+            signed_by.insert(checked.author());
+        }
+    }
+    let have = signed_by.len();
+    if have >= need { Ok(()) } else { Err(Invalid::Certificate { have, need }) }
 }
 
 /// One change on its way into the next state.
@@ -224,6 +238,7 @@ impl Draft<'_> {
             Change::Enlist { member } => self.enlist(member),
             Change::Rename { member, name } => self.rename(member, name),
             Change::Label { member, labels } => self.label(member, labels),
+            Change::Readmit(request) => self.readmit(request),
             Change::Move { addresses } => self.relocate(addresses),
             Change::Create { application, root, policy } => self.create(application, root, *policy),
             Change::Define { application, policy } => {
@@ -283,9 +298,16 @@ impl Draft<'_> {
         if invitation.uses == 0 {
             self.next.invitations.remove(&request.invitation);
         }
-        let past = self.next.past.iter().any(|past| past.id == newcomer.member);
+        // A kept member of the entity before comes over under its name, which is nobody else's.
+        let kept = self.next.kept_name(&newcomer.member).map(str::to_owned);
+        let past = kept.is_none() && self.next.past.iter().any(|past| past.id == newcomer.member);
         if past || self.next.member(&newcomer.member).is_some() {
             return Err(Invalid::Taken("this member".into()));
+        }
+        let reserved = self.next.origin.iter().flat_map(|origin| &origin.kept);
+        let mut reserved = reserved.filter(|(id, _)| *id != newcomer.member);
+        if reserved.any(|(_, name)| *name == newcomer.name) {
+            return Err(Invalid::Taken(newcomer.name.clone()));
         }
         if self.next.member_named(&newcomer.name).is_some() {
             return Err(Invalid::Taken(newcomer.name.clone()));
@@ -293,6 +315,7 @@ impl Draft<'_> {
         if self.next.members.len() >= limits::MEMBERS {
             return Err(Invalid::Full("members"));
         }
+        self.next.past.retain(|past| past.id != newcomer.member);
         self.next.members.push(Member {
             id: newcomer.member,
             store: newcomer.store,
@@ -324,7 +347,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn remove(self, id: &MemberId) -> Result<(), Invalid> {
+    fn remove(mut self, id: &MemberId) -> Result<(), Invalid> {
         let member = self.next.member(id).ok_or(Invalid::NotAMember(*id))?.clone();
         let voters = self.next.voters().count();
         if member.role == Role::Voter && voters == 1 {
@@ -335,13 +358,45 @@ impl Draft<'_> {
         }
         self.next.past.push(PastMember { id: *id, name: member.name, until: self.next.epoch });
         self.next.members.retain(|member| member.id != *id);
+        self.close_windows_of(id);
+        self.placed_voters_changed();
+        Ok(())
+    }
+
+    /// From the record on nothing said from the replaced store counts, and nothing of the new one until the member
+    /// has caught up: it never votes in an epoch up to the one that re-admits it (design §5.2.10).
+    fn readmit(mut self, request: &Readmission) -> Result<(), Invalid> {
+        let id = request.member;
+        if request.entity != self.before.entity || !request.holds(self.scheme) {
+            return Err(StatementFault::Signature(id).into());
+        }
+        let (epoch, voters) = (self.next.epoch, self.next.voters().count());
+        let member = self.next.members.iter_mut().find(|member| member.id == id);
+        let member = member.ok_or(Invalid::NotAMember(id))?;
+        if member.store != request.replaced || request.store == request.replaced {
+            return Err(Invalid::Stale);
+        }
+        if member.role == Role::Voter && voters == 1 {
+            return Err(Invalid::LastVoter);
+        }
+        if member.role == Role::Voter {
+            member.role = Role::Learner;
+        }
+        member.store = request.store;
+        member.addresses = vec![request.address];
+        member.since = epoch;
+        self.close_windows_of(&id);
+        self.placed_voters_changed();
+        Ok(())
+    }
+
+    /// A window ends with its author.
+    fn close_windows_of(&mut self, author: &MemberId) {
         for application in self.next.applications.values_mut() {
-            if application.window.as_ref().is_some_and(|window| window.author == *id) {
+            if application.window.as_ref().is_some_and(|window| window.author == *author) {
                 application.window = None;
             }
         }
-        self.placed_voters_changed();
-        Ok(())
     }
 
     /// Every Holding gathered so far counted under another denominator: they are asked for anew (findings 16, 42).
@@ -482,3 +537,8 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
 fn lies_in(path: &str, root: &str) -> bool {
     path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
+
+#[cfg(test)]
+mod readmission;
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,9 @@ use crate::codec::{self, DecodeError};
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
-use crate::record::Link;
-use crate::statement::{Position, Signed, Step};
+use crate::record::{Link, Readmission};
+use crate::statement::{Id16, Position, Signed, Step};
+use crate::succession::Succession;
 
 /// "I live, and this is what I know": sent regularly, and all that is sent while nothing changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
@@ -81,10 +82,15 @@ pub enum Message {
     GetRecord(Hash),
     /// Bytes of a record.
     Record(ByteBuf),
-    /// "What is the highest you hold from me?", with my incarnation.
-    AskHighest(u64),
+    /// "What is the highest you hold from me?", with my store and incarnation. Of a store that the roster does not
+    /// name there is no answer.
+    AskHighest(Id16, u64),
     /// The answer.
     Highest(Highest),
+    /// A member asks to count again from a new store.
+    Readmission(Readmission),
+    /// The sender's entity succeeds the receiver's.
+    Succession(Succession),
 }
 
 impl Message {

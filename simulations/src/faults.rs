@@ -1,9 +1,33 @@
 //! What goes wrong, and when: each seed draws which kinds of faults it has (swarm testing).
 
+mod disks;
+mod links;
+mod processes;
+
 use althing_protocol::rng::Rng;
 
 use crate::network::Weather;
 use crate::world::{Event, MS, SECOND, World};
+
+/// A kind of disaster: in how many of a thousand seeds it happens at all, and what it does.
+type Kind = (u64, fn(&mut World));
+
+/// Everything that strikes now and then. What is wrong all the time is drawn in [`Faults::new`].
+const KINDS: [Kind; 13] = [
+    (600, links::partition),
+    (300, links::one_sided),
+    (300, links::isolate),
+    (250, links::bridge),
+    (300, links::flap),
+    (300, links::reset),
+    (250, links::replay),
+    (700, processes::crash),
+    (500, processes::die_between_outputs),
+    (200, processes::blackout),
+    (350, processes::pause),
+    (400, processes::jump),
+    (250, disks::fill),
+];
 
 /// Which faults a seed has.
 pub(crate) struct Faults {
@@ -11,15 +35,15 @@ pub(crate) struct Faults {
     /// Nothing goes wrong any more, or yet.
     pub(crate) on: bool,
     pub(crate) weather: Weather,
-    pub(crate) partitions: bool,
-    pub(crate) one_sided: bool,
-    pub(crate) crashes: bool,
-    pub(crate) blackouts: bool,
+    kinds: Vec<fn(&mut World)>,
     pub(crate) slow_disks: bool,
     pub(crate) lossy_fetches: bool,
     /// Notifications of changed files get lost.
     pub(crate) deaf: bool,
-    pub(crate) skew: bool,
+    /// Civil clocks are wrong.
+    skew: bool,
+    /// Clocks run at different speeds.
+    drift: bool,
     /// Changes are noticed at once, on all members at the same time.
     pub(crate) prompt: bool,
     /// Mean time between disasters, in microseconds.
@@ -39,17 +63,16 @@ impl Faults {
             delay: 100 + some(700, 20 * MS),
             jitter: 500 + some(700, 150 * MS),
         };
+        let kinds = KINDS.iter().filter(|(per_mille, _)| rng.chance(*per_mille)).map(|(_, kind)| *kind);
         Self {
             on: false,
             weather,
-            partitions: rng.chance(600),
-            one_sided: rng.chance(300),
-            crashes: rng.chance(700),
-            blackouts: rng.chance(200),
+            kinds: kinds.collect(),
             slow_disks: rng.chance(400) && any,
             lossy_fetches: rng.chance(400) && any,
             deaf: rng.chance(400) && any,
             skew: rng.chance(400),
+            drift: rng.chance(300),
             prompt: rng.chance(400),
             pace: 2 * SECOND + rng.below(30 * SECOND),
             cuts: 0,
@@ -66,9 +89,14 @@ pub(crate) fn begin(world: &mut World) {
     }
     world.faults.on = true;
     world.network.weather = world.faults.weather;
-    if world.faults.skew {
-        for host in &mut world.hosts {
-            host.skew = world.faults.rng.below(120_000) as i64 - 60_000;
+    for at in 0..world.hosts.len() {
+        if world.faults.skew {
+            world.hosts[at].skew = world.faults.rng.below(120_000) as i64 - 60_000;
+        }
+        if world.faults.drift {
+            world.count("a clock ran fast or slow");
+            let faster = world.faults.rng.below(1000) as i64 - 500;
+            world.set_clock_speed(at, faster);
         }
     }
     let after = pause(world);
@@ -84,7 +112,8 @@ pub(crate) fn end(world: &mut World) {
     world.network.weather = Weather::FINE;
     world.mend();
     for at in 0..world.hosts.len() {
-        world.hosts[at].doomed = None;
+        let host = &mut world.hosts[at];
+        (host.doomed, host.full, host.frozen) = (None, false, 0);
         world.start(at);
     }
     world.note(None, "everything is healed");
@@ -102,84 +131,34 @@ pub(crate) fn strike(world: &mut World) {
     }
     let after = pause(world);
     world.schedule(after, Event::Disaster);
-    let kinds: Vec<fn(&mut World)> = [
-        (world.faults.partitions, partition as fn(&mut World)),
-        (world.faults.crashes, crash),
-        (world.faults.crashes, crash),
-        (world.faults.blackouts, blackout),
-        (world.faults.skew, jump),
-    ]
-    .into_iter()
-    .filter(|(on, _)| *on)
-    .map(|(_, kind)| kind)
-    .collect();
-    if let Some(kind) = world.faults.rng.pick(&kinds).copied() {
+    if let Some(kind) = world.faults.rng.pick(&world.faults.kinds).copied() {
         kind(world);
     }
 }
 
-fn partition(world: &mut World) {
-    if world.network.is_partitioned() {
-        return;
-    }
-    let mut all: Vec<usize> = (0..world.hosts.len()).collect();
-    world.faults.rng.shuffle(&mut all);
-    let at = 1 + world.faults.rng.below(all.len() as u64 - 1) as usize;
-    let (one, other) = all.split_at(at);
-    let one_sided = world.faults.one_sided && world.faults.rng.chance(500);
-    world.cut(one, other, one_sided);
-    world.faults.partitioned += 1;
-    world.count(if one_sided { "a one-sided partition" } else { "a partition" });
-    let names: Vec<&str> = one.iter().map(|at| world.hosts[*at].name.as_str()).collect();
-    world.note(
-        None,
-        format!("{} are cut off{}", names.join(" "), if one_sided { " in one direction" } else { "" }),
-    );
-    world.faults.cuts += 1;
-    let number = world.faults.cuts;
-    // Some flap, some last long.
-    let most = if world.faults.rng.chance(300) { 2 * SECOND } else { 45 * SECOND };
-    let after = 200 * MS + world.faults.rng.below(most);
-    world.schedule(after, Event::Heal { number });
-}
-
-/// A partition ends.
+/// A cut ends.
 pub(crate) fn heal(world: &mut World, number: u64) {
     if number == world.faults.cuts && world.network.is_partitioned() {
-        world.note(None, "the partition heals");
+        world.note(None, "the network is whole again");
         world.mend();
     }
 }
 
-/// A process dies, between any two of its outputs, and comes back.
-fn crash(world: &mut World) {
-    let up: Vec<usize> = (0..world.hosts.len()).filter(|at| world.hosts[*at].is_up()).collect();
-    let Some(at) = world.faults.rng.pick(&up).copied() else { return };
-    if world.faults.rng.chance(500) {
-        world.hosts[at].doomed = Some(1 + world.faults.rng.below(60));
-    } else {
-        world.crash(at, "");
-    }
-    let most = if world.faults.rng.chance(500) { SECOND } else { 40 * SECOND };
-    let after = 50 * MS + world.faults.rng.below(most);
-    world.schedule(after, Event::Start { host: at });
-}
-
-/// The power fails for many at once.
-fn blackout(world: &mut World) {
-    world.count("a blackout");
-    for at in 0..world.hosts.len() {
-        if world.faults.rng.chance(800) {
-            world.crash(at, "as the power fails");
-            let after = 100 * MS + world.faults.rng.below(10 * SECOND);
-            world.schedule(after, Event::Start { host: at });
-        }
+/// A flapping link goes down, or up.
+pub(crate) fn flap(world: &mut World, a: usize, b: usize) {
+    if world.faults.on {
+        world.toggle(a, b);
     }
 }
 
-/// A civil clock jumps.
-fn jump(world: &mut World) {
-    let at = world.faults.rng.below(world.hosts.len() as u64) as usize;
-    world.hosts[at].skew = world.faults.rng.below(120_000) as i64 - 60_000;
-    world.count("a clock jumped");
+/// One host at random; one that runs, if `up`.
+fn any(world: &mut World, up: bool) -> Option<usize> {
+    let hosts: Vec<usize> = (0..world.hosts.len()).filter(|at| !up || world.hosts[*at].is_up()).collect();
+    world.faults.rng.pick(&hosts).copied()
+}
+
+/// Short times and long ones, in microseconds.
+fn span(world: &mut World, short: u64, long: u64) -> u64 {
+    let most = if world.faults.rng.chance(400) { short } else { long };
+    50 * MS + world.faults.rng.below(most)
 }

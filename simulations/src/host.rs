@@ -34,6 +34,12 @@ pub(crate) struct Host {
     pub(crate) mono: u64,
     /// How far the civil clock is off, in milliseconds.
     pub(crate) skew: i64,
+    /// By how many millionths its clocks run faster than the world's.
+    pub(crate) faster: i64,
+    /// Until then the process stands still.
+    pub(crate) frozen: u64,
+    /// There is no room for content.
+    pub(crate) full: bool,
     pub(crate) disk: Disk,
     pub(crate) content: Content,
     /// Live trees by application.
@@ -67,6 +73,9 @@ impl Host {
             life: 0,
             mono: 0,
             skew: 0,
+            faster: 0,
+            frozen: 0,
+            full: false,
             disk: Disk::default(),
             content: Content::default(),
             live: BTreeMap::new(),
@@ -82,13 +91,20 @@ impl Host {
 
     /// Both clocks of this host.
     pub(crate) fn now(&self, world: u64) -> Now {
-        let wall = BEGINNING.saturating_add(world / 1000).saturating_add_signed(self.skew);
-        Now { mono: Instant((world + self.mono) / 1000), wall: WallTime(wall) }
+        let own = self.own(world);
+        let wall = BEGINNING.saturating_add(own / 1000).saturating_add_signed(self.skew);
+        Now { mono: Instant((own + self.mono) / 1000), wall: WallTime(wall) }
+    }
+
+    /// Microseconds of this host's clocks after so many of the world.
+    fn own(&self, world: u64) -> u64 {
+        scale(world, 1_000_000 + self.faster, 1_000_000)
     }
 
     /// When this host's monotonic clock shows `at`, in microseconds of the world.
     pub(crate) fn when(&self, at: Instant) -> u64 {
-        at.0.saturating_mul(1000).saturating_sub(self.mono)
+        let own = at.0.saturating_mul(1000).saturating_sub(self.mono);
+        scale(own, 1_000_000, 1_000_000 + self.faster) + u64::from(self.faster != 0)
     }
 
     /// The process runs.
@@ -96,7 +112,7 @@ impl Host {
         self.member.is_some()
     }
 
-    /// The process runs and is in an entity.
+    /// The process runs, is not held up, and is in an entity.
     pub(crate) fn is_member(&self) -> bool {
         self.member.as_ref().is_some_and(|member| member.state().is_some())
     }
@@ -105,4 +121,13 @@ impl Host {
     pub(crate) fn live(&mut self, application: &str) -> &mut Live {
         self.live.entry(application.to_owned()).or_default()
     }
+}
+
+/// `value * by / of`.
+fn scale(value: u64, by: i64, of: i64) -> u64 {
+    if by == of {
+        return value;
+    }
+    let scaled = i128::from(value) * i128::from(by) / i128::from(of);
+    u64::try_from(scaled).unwrap_or(u64::MAX)
 }

@@ -30,14 +30,16 @@ use crate::world::World;
 pub(crate) struct Invariants {
     /// By host: votes it ever sent.
     sent: BTreeMap<usize, votes::Sent>,
-    /// By host: the epoch looked at last.
-    epochs: BTreeMap<usize, u64>,
+    /// By host: the entity and epoch looked at last.
+    epochs: BTreeMap<usize, (Hash, u64)>,
     /// By host and application: the tree before the apply under way.
     before: BTreeMap<(usize, String), Tree>,
     /// Roots that an administrator had captured, by host and application.
     captured: BTreeSet<(usize, String, Hash)>,
     /// Hosts whose live tree was made this root by an administrator.
     edited: BTreeMap<(String, Hash), BTreeSet<usize>>,
+    /// The test signs with members' keys: they may be accused.
+    pub(crate) keys_stolen: bool,
     /// The last pushed bytes that were looked at.
     last_push: Vec<u8>,
 }
@@ -68,8 +70,7 @@ pub(crate) fn synced(world: &mut World, at: usize, writes: &[Write]) {
 
 /// A member sends this.
 pub(crate) fn sent(world: &mut World, at: usize, bytes: &[u8]) {
-    // {"Push": …}: the only message with statements.
-    if !bytes.starts_with(b"\xa1\x64Push") || world.invariants.last_push == bytes {
+    if !crate::network::is_push(bytes) || world.invariants.last_push == bytes {
         return;
     }
     world.invariants.last_push = bytes.to_vec();
@@ -82,7 +83,7 @@ pub(crate) fn sent(world: &mut World, at: usize, bytes: &[u8]) {
             return world.violate("wire", "a member signs what cannot be decoded");
         };
         match &envelope.statement {
-            Statement::Vote(vote) => votes::sent(world, at, vote),
+            Statement::Vote(vote) => votes::sent(world, at, envelope.entity, vote),
             Statement::Holding(holding) => holdings::sent(world, at, holding),
             _ => {}
         }
@@ -128,6 +129,14 @@ pub(crate) fn admin_asks(_world: &mut World, _at: usize, command: &Command) -> S
     text.chars().take(200).collect()
 }
 
+#[cfg(test)]
+impl Invariants {
+    /// Whether an administrator put exactly this somewhere.
+    pub(crate) fn was_edited(&self, application: &str, root: &Hash) -> bool {
+        self.edited.contains_key(&(application.to_owned(), *root))
+    }
+}
+
 /// An administrator changed a live tree.
 pub(crate) fn meddled(world: &mut World, at: usize, application: &str) {
     kept::meddled(world, at, application);
@@ -153,7 +162,7 @@ pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
         "window.expired" => world.count("a window expired"),
         "window.aborted" => world.count("a window was aborted"),
         "apply.failed" => world.count("an apply failed"),
-        "vote.equivocation" | "chain.forked" => {
+        "vote.equivocation" | "chain.fork" | "evidence.forged" if !world.invariants.keys_stolen => {
             world.violate("§5.5.9", format!("an honest member is accused: {}", event.text));
         }
         "record.unknown" => world.violate("§5.5.2", event.text.clone()),
@@ -161,6 +170,9 @@ pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
             world.violate("§5.5.3", format!("an honest store is burnt: {}", event.text));
         }
         "store.burnt" => world.count("a restored store was found out"),
+        "member.readmitted" => world.count("a member was re-admitted"),
+        "evidence.forged" => world.count("something forged was refused"),
+        "entity.superseded" => world.count("a member learned that its entity was begun anew"),
         _ => {}
     }
 }

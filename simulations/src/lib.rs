@@ -22,4 +22,4 @@ mod scenarios;
 
 pub use options::{Mutation, Options};
 pub use run::simulate;
-pub use timeline::{Entry, Outcome, Violation};
+pub use timeline::{Entry, Outcome, SOMETIMES, Violation};

@@ -16,7 +16,7 @@ pub(crate) fn stuck(world: &World) -> Vec<String> {
             continue;
         };
         let Some(state) = member.state() else { continue };
-        if head.state.member(&host.id).is_none() {
+        if state.entity != world.reference.entity || head.state.member(&host.id).is_none() {
             continue;
         }
         if member.head() != Some(head.record) {

@@ -1,6 +1,7 @@
 //! The network between hosts: connections that come and go, messages that are late, lost, doubled and reordered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
 
 use althing_protocol::rng::Rng;
 
@@ -26,6 +27,15 @@ impl Weather {
     pub(crate) const FINE: Self = Self { lost: 0, doubled: 0, late: 0, delay: 200, jitter: 800 };
 }
 
+/// Messages that are remembered for a replay.
+const OVERHEARD: usize = 64;
+
+/// The one kind of message that carries statements. What else is on a connection cannot be carried to another: it
+/// is not signed, and a connection proves who speaks.
+pub(crate) fn is_push(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xa1\x64Push")
+}
+
 /// A connection of two hosts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Connection {
@@ -46,6 +56,8 @@ pub(crate) struct Network {
     blocked: BTreeSet<(usize, usize)>,
     connections: Vec<Connection>,
     pub(crate) weather: Weather,
+    /// Some messages of statements, for a replay.
+    overheard: VecDeque<Rc<[u8]>>,
     rng: Rng,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
@@ -58,6 +70,7 @@ impl Network {
             blocked: BTreeSet::new(),
             connections: vec![Connection::default(); hosts * hosts],
             weather: Weather::FINE,
+            overheard: VecDeque::new(),
             rng,
             messages: 0,
             bytes: 0,
@@ -81,6 +94,28 @@ impl Network {
     /// Everything gets through again.
     pub(crate) fn unblock(&mut self) {
         self.blocked.clear();
+    }
+
+    /// Both directions work again.
+    pub(crate) fn open(&mut self, a: usize, b: usize) {
+        self.blocked.remove(&(a, b));
+        self.blocked.remove(&(b, a));
+    }
+
+    /// Somebody listens: every now and then a message of statements is remembered.
+    pub(crate) fn overhear(&mut self, bytes: &Rc<[u8]>) {
+        if self.messages.is_multiple_of(61) && is_push(bytes) {
+            if self.overheard.len() == OVERHEARD {
+                self.overheard.pop_front();
+            }
+            self.overheard.push_back(bytes.clone());
+        }
+    }
+
+    /// Some of what was overheard.
+    pub(crate) fn overheard(&mut self) -> Vec<Rc<[u8]>> {
+        let from = self.rng.below(self.overheard.len() as u64) as usize;
+        self.overheard.iter().skip(from).take(8).cloned().collect()
     }
 
     pub(crate) fn is_blocked(&self, from: usize, to: usize) -> bool {

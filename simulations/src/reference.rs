@@ -1,4 +1,5 @@
-//! The entity as it must be: one chain of settled records, kept apart from every member.
+//! The entity as it must be: one chain of settled records, kept apart from every member; and the chains of entities
+//! that were begun anew since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,8 +28,12 @@ pub(crate) struct Content {
 /// The reference entity.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reference {
+    /// Which entity it is.
+    pub(crate) entity: Hash,
     /// By epoch, from the genesis on.
     pub(crate) chain: BTreeMap<u64, Settled>,
+    /// Chains of the entities before it: whoever did not come over is still in one of them.
+    former: BTreeMap<Hash, BTreeMap<u64, Settled>>,
     /// By application.
     pub(crate) content: BTreeMap<String, Content>,
     /// Every root that was ever settled, by application.
@@ -38,6 +43,31 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
+    /// The chain of an entity.
+    pub(crate) fn chain_of(&self, entity: &Hash) -> Option<&BTreeMap<u64, Settled>> {
+        if *entity == self.entity { Some(&self.chain) } else { self.former.get(entity) }
+    }
+
+    /// The same, to grow.
+    pub(crate) fn chain_of_mut(&mut self, entity: &Hash) -> Option<&mut BTreeMap<u64, Settled>> {
+        if *entity == self.entity { Some(&mut self.chain) } else { self.former.get_mut(entity) }
+    }
+
+    /// An entity begins: the first one, or one that succeeds the present one.
+    pub(crate) fn begin(&mut self, first: Settled) {
+        let origin = first.state.origin.as_ref().map(|origin| origin.entity);
+        let is_next = if self.chain.is_empty() { origin.is_none() } else { origin == Some(self.entity) };
+        if !is_next || self.former.contains_key(&first.state.entity) {
+            return;
+        }
+        let entity = std::mem::replace(&mut self.entity, first.state.entity);
+        let chain = BTreeMap::from([(first.state.epoch, first)]);
+        let before = std::mem::replace(&mut self.chain, chain);
+        if !before.is_empty() {
+            self.former.insert(entity, before);
+        }
+    }
+
     /// The newest settled record.
     pub(crate) fn head(&self) -> Option<&Settled> {
         self.chain.values().next_back()

@@ -28,7 +28,10 @@ pub fn simulate(options: &Options) -> Outcome {
 
 fn live(world: &mut World) {
     found(world);
-    create(world, "web");
+    create(world, "web", Policy::Majority);
+    if world.workload.rng.chance(300) {
+        create(world, "api", Policy::Certified);
+    }
     if !world.violations.is_empty() {
         return;
     }
@@ -42,12 +45,12 @@ fn live(world: &mut World) {
     }
 }
 
-/// The first host founds an entity, and all others join it.
+/// The first host founds an entity, and the others join it, but for those that are to come later.
 pub(crate) fn found(world: &mut World) {
     let address = world.hosts[0].address;
     let init = Command::Init { name: "test".into(), member: "m1".into(), address };
     ask(world, 0, init);
-    let others = world.hosts.len() as u32 - 1;
+    let others = world.options.members as u32 - 1;
     if others == 0 {
         return;
     }
@@ -56,14 +59,14 @@ pub(crate) fn found(world: &mut World) {
     let Some(Answer::Invitation { invitation, .. }) = ask(world, 0, invite) else {
         return world.violate("§5.5.8", "no invitation was made");
     };
-    let requests: Vec<u64> = (1..world.hosts.len())
+    let requests: Vec<u64> = (1..world.options.members)
         .map(|at| {
             let (member, address) = (world.hosts[at].name.clone(), world.hosts[at].address);
             let join = Command::Join { invitation: invitation.clone(), member, address };
             world.request(at, join)
         })
         .collect();
-    let count = world.hosts.len();
+    let count = world.options.members;
     let joined = |world: &World| {
         let voters = |at: usize| world.hosts[at].member.as_ref().and_then(|member| member.state());
         requests.iter().all(|request| world.replies.contains_key(request))
@@ -77,11 +80,10 @@ pub(crate) fn found(world: &mut World) {
 }
 
 /// Defines an application with random content from the second host, or the only one.
-pub(crate) fn create(world: &mut World, name: &str) {
-    let at = 1.min(world.hosts.len() - 1);
+pub(crate) fn create(world: &mut World, name: &str, policy: Policy) {
+    let at = 1.min(world.options.members - 1);
     let source = Some(workload::source(world, at));
     let root = format!("/srv/{name}");
-    let policy = Policy::Majority;
     let create = Command::Create { application: name.into(), root, policy, source, replace: false };
     ask(world, at, create);
     if !world.run_until(60 * SECOND, |world| liveness::stuck(world).is_empty()) && world.violations.is_empty()

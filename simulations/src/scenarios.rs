@@ -2,18 +2,23 @@
 
 mod author_dies;
 mod determinism;
+mod edits_meet_an_apply;
 mod eight_of_nine;
 mod five_against_four;
+mod fork;
+mod lost_majority;
 mod majority_drift_is_adopted;
 mod member_away_catches_up;
 mod members_in_and_out_of_service;
 mod mutations;
+mod readmission;
 mod restored_snapshot_goes_mute;
 mod swarm;
 mod window_in_a_partition;
 
 use althing_protocol::control::{Command, Reply};
 use althing_protocol::hash::Hash;
+use althing_protocol::record::Policy;
 use althing_protocol::time::Millis;
 
 use crate::host::tree::{self, Tree};
@@ -30,7 +35,7 @@ const WEB: &str = "web";
 fn at_rest(members: usize) -> World {
     let mut world = World::new(Options { seed: 7, members, faults: false, ..Options::default() });
     found(&mut world);
-    create(&mut world, WEB);
+    create(&mut world, WEB, Policy::Majority);
     assert_holds(&world);
     world
 }

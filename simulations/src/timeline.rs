@@ -4,6 +4,48 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+/// Everything interesting that a swarm must reach: what no seed ever did was not tested.
+pub const SOMETIMES: [&str; 38] = [
+    "a blackout",
+    "a bridge",
+    "a chain was sent",
+    "a clock jumped",
+    "a clock ran fast or slow",
+    "a commit",
+    "a connection was reset",
+    "a crash",
+    "a crash in the middle of an apply",
+    "a crash lost what was not durable",
+    "a disk was full",
+    "a flapping link",
+    "a holder did not give what it was asked for",
+    "a host alone",
+    "a member joined later",
+    "a member went",
+    "a one-sided partition",
+    "a partition",
+    "a process stood still",
+    "a record was settled",
+    "a record with several changes",
+    "a request was done",
+    "a revision was applied",
+    "a rollback",
+    "a window expired",
+    "a window was aborted",
+    "an apply failed",
+    "an apply went forward after a crash",
+    "an epoch took more than one round",
+    "content was thrown away",
+    "drift on one member",
+    "drift was noticed",
+    "drift was repaired",
+    "old messages were sent again",
+    "something critical was told",
+    "the drift of a majority was adopted",
+    "the majority was lost",
+    "the same drift on several members",
+];
+
 /// Something that must never happen did.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Violation {

@@ -1,6 +1,6 @@
 //! What administrators do: deployments from anywhere, windows, rollbacks, and edits behind everybody's back.
 
-use althing_protocol::control::Command;
+use althing_protocol::control::{Command, Outcome as Answer};
 use althing_protocol::effect::Source;
 use althing_protocol::rng::Rng;
 use althing_protocol::time::Millis;
@@ -15,6 +15,10 @@ pub(crate) struct Workload {
     pub(crate) on: bool,
     /// Files are changed behind everybody's back.
     pub(crate) drift: bool,
+    /// Members come and go.
+    churn: bool,
+    /// The newcomer that an invitation is asked for, and the request.
+    inviting: Option<(usize, u64)>,
     pace: u64,
     deployed: u64,
 }
@@ -22,7 +26,8 @@ pub(crate) struct Workload {
 impl Workload {
     pub(crate) fn new(mut rng: Rng) -> Self {
         let (drift, pace) = (rng.chance(800), SECOND + rng.below(15 * SECOND));
-        Self { rng, on: false, drift, pace, deployed: 0 }
+        let churn = rng.chance(400);
+        Self { rng, on: false, drift, churn, inviting: None, pace, deployed: 0 }
     }
 }
 
@@ -43,10 +48,54 @@ pub(crate) fn work(world: &mut World) {
     if world.workload.drift && world.workload.rng.chance(400) {
         return meddle(world);
     }
-    let up: Vec<usize> = (0..world.hosts.len()).filter(|at| world.hosts[*at].is_member()).collect();
-    let Some(at) = world.workload.rng.pick(&up).copied() else { return };
+    if world.workload.churn && world.workload.rng.chance(150) {
+        return churn(world);
+    }
+    let Some(at) = somebody(world) else { return };
     if let Some(command) = choose(world, at) {
         world.request(at, command);
+    }
+}
+
+/// A host whose process answers and is in an entity.
+fn somebody(world: &mut World) -> Option<usize> {
+    let ready = |at: &usize| world.hosts[*at].is_member() && world.hosts[*at].frozen <= world.now;
+    let up: Vec<usize> = (0..world.hosts.len()).filter(ready).collect();
+    world.workload.rng.pick(&up).copied()
+}
+
+/// Somebody joins, leaves or is removed.
+fn churn(world: &mut World) {
+    if let Some((newcomer, request)) = world.workload.inviting.take()
+        && let Some(Ok(Answer::Invitation { invitation, .. })) = world.replies.get(&request).cloned()
+        && world.hosts[newcomer].is_up()
+        && world.hosts[newcomer].frozen <= world.now
+    {
+        let (member, address) = (world.hosts[newcomer].name.clone(), world.hosts[newcomer].address);
+        world.request(newcomer, Command::Join { invitation, member, address });
+        return;
+    }
+    let Some(at) = somebody(world) else { return };
+    let outside = (0..world.hosts.len()).find(|at| world.hosts[*at].is_up() && !world.hosts[*at].is_member());
+    let voters = world.reference.state().map_or(0, |state| state.voters().count());
+    match (outside, world.workload.rng.below(4)) {
+        (Some(newcomer), 0..=2) => {
+            let lasts = Millis::seconds(600);
+            let request =
+                world.request(at, Command::Invite { uses: 1, lasts, note: String::new(), spare: false });
+            world.workload.inviting = Some((newcomer, request));
+        }
+        // One member must be left that was there from the beginning, for those that were away.
+        _ if voters > 3 => {
+            let command = if world.workload.rng.chance(500) {
+                Command::Leave
+            } else {
+                let other = world.workload.rng.below(world.hosts.len() as u64) as usize;
+                Command::Remove { member: world.hosts[other].name.clone() }
+            };
+            world.request(at, command);
+        }
+        _ => {}
     }
 }
 
@@ -66,7 +115,7 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
             _ => Command::Abort { application },
         });
     }
-    Some(match world.workload.rng.below(12) {
+    Some(match world.workload.rng.below(13) {
         0..=4 => Command::Deploy {
             application,
             source: source(world, at),
@@ -80,6 +129,11 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
         }
         9 => Command::Verify { application },
         10 => Command::Repair { application },
+        11 => {
+            let lasts =
+                world.workload.rng.chance(500).then_some(Millis(1_000 + world.workload.rng.below(30_000)));
+            Command::Pause { application, lasts }
+        }
         _ => Command::Abort { application },
     })
 }

@@ -85,7 +85,8 @@ impl World {
             let identity = Identity::from_seed(key);
             Host::new(index, if real { identity } else { identity.simulated() })
         };
-        let hosts: Vec<Host> = (0..options.members).map(host).collect();
+        let later = if options.faults { stream(seed, "later").below(3) as usize } else { 0 };
+        let hosts: Vec<Host> = (0..options.members + later).map(host).collect();
         let by_id = hosts.iter().enumerate().map(|(index, host)| (host.id, index)).collect();
         let mut world = Self {
             options,
@@ -179,6 +180,12 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        if let Some(host) = event.host()
+            && self.hosts[host].frozen > self.now
+        {
+            let left = self.hosts[host].frozen - self.now;
+            return self.schedule(left, event);
+        }
         match event {
             Event::Deliver { from, to, generation, bytes } => self.deliver(from, to, generation, &bytes),
             Event::Look { a, b } => self.look(a, b),
@@ -210,6 +217,8 @@ impl World {
             Event::Start { host } => self.start(host),
             Event::Disaster => crate::faults::strike(self),
             Event::Heal { number } => crate::faults::heal(self, number),
+            Event::Flap { a, b } => crate::faults::flap(self, a, b),
+            Event::Room { host } => self.hosts[host].full = false,
             Event::Work => crate::workload::work(self),
             Event::Patrol { host } => self.patrol(host),
         }
@@ -264,7 +273,7 @@ impl World {
     }
 
     fn wake(&mut self, at: usize, life: u64) {
-        if !self.is_alive(at, life) || self.hosts[at].wake != Some(self.now) {
+        if !self.is_alive(at, life) || self.hosts[at].wake.is_none_or(|wake| wake > self.now) {
             return;
         }
         self.hosts[at].wake = None;

@@ -29,8 +29,9 @@ pub enum OpenError {
     /// Votes or settled records are damaged. A member that forgot a vote could contradict itself, so nothing is
     /// opened, not even the part before the damage.
     #[error(
-        "the votes in {} are damaged: {detail}. Do not repair or restore this directory: move the whole store aside, \
-         start with an empty one, and have the member admitted again; its content is fetched from the others",
+        "the votes in {} are damaged: {detail}. Do not repair or restore them: move `votes`, `acknowledged` and \
+         `format` aside together, keep the rest, start, `althing join` with an invitation of another member, and have \
+         this one re-admitted there: `althing member readmit NAME`",
         path.display()
     )]
     Corrupt {

@@ -148,6 +148,8 @@ fn whole_tree_gone(cluster: &Cluster, site: &Site) -> Result<()> {
 /// With repair paused drift stays, and every command tells the same story of it.
 fn pause_shows_drift(cluster: &Cluster, site: &Site) -> Result<()> {
     let (here, drifted) = (&cluster.members[0], &cluster.members[7]);
+    // A tree is right a moment before its member has looked and said so.
+    cluster.agreed("shop", 1, LIMIT)?;
     here.json(&["app", "pause", "shop", "--for", "10m"])?;
     wait_until(LIMIT, "web8 knows of the pause", || {
         let shown = drifted.json(&["app", "show", "shop"]).map_err(|error| error.to_string())?;

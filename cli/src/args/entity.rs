@@ -96,5 +96,65 @@ pub(crate) struct Join {
 ///
 /// The others settle that it does not count any more. Its files stay as they are.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  althing leave\n  althing leave -y")]
-pub(crate) struct Leave {}
+#[command(
+    after_help = "Examples:\n  althing leave\n  althing leave -y\n  althing leave --purge --confirm shop-fe"
+)]
+pub(crate) struct Leave {
+    /// Forget the entity here as well: key, votes and chain go, files and content stay, and this machine can join anew
+    #[arg(long)]
+    pub(crate) purge: bool,
+    /// With --purge, the entity's name, instead of typing it when asked
+    #[arg(long, value_name = "ENTITY", requires = "purge")]
+    pub(crate) confirm: Option<String>,
+}
+
+/// Show who counts, who did, or begin anew when the majority is lost for good
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  althing roster\n  althing roster history")]
+pub(crate) struct Roster {
+    #[command(subcommand)]
+    pub(crate) verb: Option<RosterVerb>,
+}
+
+/// What to do with the roster.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RosterVerb {
+    /// Show who counts, the majority, the failover order and past members (what `althing roster` alone does)
+    #[command(after_help = "Examples:\n  althing roster show\n  althing roster show --json")]
+    Show,
+    /// Show the epochs that changed the roster, from the chain
+    #[command(after_help = "Examples:\n  althing roster history")]
+    History,
+    /// Begin the entity anew with the members that are left
+    ///
+    /// Only for a majority that is lost for good: the old chain is not continued, and members of it that come back go
+    /// mute. This member founds a new entity of the same name, with all applications and their kept revisions, and
+    /// invites the members named by --keep, which come over with `althing join` and keep what they have. What was
+    /// settled without this member knowing of it is lost.
+    #[command(after_help = "Examples:\n  althing roster recover --keep web1,web2 --confirm shop-fe")]
+    Recover {
+        /// Members of the old roster that come over, by name; this one always does
+        #[arg(long, value_name = "M,M,…", value_delimiter = ',')]
+        keep: Vec<String>,
+        /// The entity's name, instead of typing it when asked
+        #[arg(long, value_name = "ENTITY")]
+        confirm: Option<String>,
+    },
+}
+
+/// Acknowledge what was found to contradict what was settled, so that settling goes on here
+///
+/// Nothing is settled on a member that saw two signatures of one member that cannot both be honest, or two settled
+/// records of one epoch. What it saw is kept for good, and shown by `althing roster`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  althing resolve --confirm shop-fe\n  althing resolve --keep b3:7c1e2a --confirm shop-fe"
+)]
+pub(crate) struct Resolve {
+    /// Of two branches, a record of the one to go on with, as `althing status` names it
+    #[arg(long, value_name = "HASH")]
+    pub(crate) keep: Option<String>,
+    /// The entity's name, instead of typing it when asked
+    #[arg(long, value_name = "ENTITY")]
+    pub(crate) confirm: Option<String>,
+}

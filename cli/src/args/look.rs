@@ -158,6 +158,15 @@ pub(crate) enum MemberVerb {
         #[arg(long = "for", value_name = "TIME", value_parser = crate::span::parse)]
         lasts: Option<Duration>,
     },
+    /// Have a member count again whose store was lost, restored or copied
+    ///
+    /// It must run and be heard. It keeps its place in the roster, and counts again when it has caught up.
+    #[command(after_help = "Examples:\n  althing member readmit web7")]
+    Readmit {
+        /// Its name
+        #[arg(value_name = "M")]
+        member: String,
+    },
     /// Bring a member into service
     #[command(after_help = "Examples:\n  althing member in web3")]
     In {

@@ -117,6 +117,10 @@ fn every_remedy_of_the_workspace_parses() {
     // Domains of hashes look like commands.
     found.retain(|line| !line.ends_with(|c: char| c.is_ascii_digit()));
     assert!(found.len() > 20, "{found:?}");
-    found.retain(|line| Cli::try_parse_from(filled_in(line).split_whitespace()).is_err());
+    let is_wrong = |line: &String| match Cli::try_parse_from(filled_in(line).split_whitespace()) {
+        Ok(_) => false,
+        Err(error) => error.kind() != clap::error::ErrorKind::DisplayHelp,
+    };
+    found.retain(is_wrong);
     assert_eq!(found, NOT_YET);
 }

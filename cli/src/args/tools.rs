@@ -17,7 +17,7 @@ use crate::condition::Condition;
 )]
 pub(crate) struct Demo {
     /// How many members, from 4: new content must lie on three, also while one is down
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(4..=25))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(3..=25))]
     pub(crate) members: u16,
     /// Play all acts without asking, each within its time
     #[arg(long)]

@@ -9,7 +9,7 @@ use althing_protocol::invitation::Invitation;
 use serde_json::json;
 
 use super::{change, change_saying, millis};
-use crate::args::entity::{Init, Invite, InviteNew, InviteVerb, Join};
+use crate::args::entity::{Init, Invite, InviteNew, InviteVerb, Join, Leave};
 use crate::client::Query;
 use crate::context::Context;
 use crate::error::{Failure, Result, usage};
@@ -104,7 +104,10 @@ fn agree(context: &Context, invitation: &Invitation, member: &str) -> Result<()>
     ask::moderate(context, "Join?")
 }
 
-pub(super) async fn leave(context: &Context) -> Result<Exit> {
+pub(super) async fn leave(context: &Context, args: Leave) -> Result<Exit> {
+    if args.purge {
+        return super::standing::purge(context, args.confirm.as_deref()).await;
+    }
     ask::moderate(context, "Take this machine out of its entity? Its files stay as they are.")?;
     let text = "This machine left its entity.\n  back in  althing join\n";
     change_saying(context, &Command::Leave, &["althing", "status"], text).await

@@ -59,6 +59,12 @@ pub(super) async fn member(context: &Context, args: Member) -> Result<Exit> {
         MemberVerb::Show { member } => {
             context.read(&Query::new("member").with("name", member), members::one).await
         }
+        MemberVerb::Readmit { member } => {
+            let text = format!(
+                "{member} is re-admitted, as a learner in its old place; it counts when it has caught up.\n  see  althing member show {member}\n"
+            );
+            change_saying(context, &Command::Readmit { member }, &["althing", "roster"], &text).await
+        }
         MemberVerb::Remove { member, confirm } => {
             let question =
                 format!("Remove {member} from the roster for good? It needs a new invitation to come back.");

@@ -11,6 +11,9 @@ use super::size::{of_things, percent, share};
 use super::table::{Cell, Table};
 use super::time::span;
 
+/// What an entity of two should know (finding 17).
+const TWO: &str = "Two are never safer than one: either one down stops every decision. Add a third.\n";
+
 /// `althing members`
 pub(crate) fn screen(document: &Document<Members>, look: &Look) -> String {
     let Members { members, majority } = &document.body;
@@ -45,6 +48,9 @@ pub(crate) fn screen(document: &Document<Members>, look: &Look) -> String {
         number("unreachable"),
         number("down")
     );
+    if voters == 2 {
+        text += TWO;
+    }
     text
 }
 

@@ -32,6 +32,13 @@ fn fields(outcome: &Outcome) -> (&'static str, Value) {
             "althing.invitation/1",
             json!({ "invitation": invitation, "id": id, "expires": of_millis(expires.0), "uses": uses }),
         ),
+        Outcome::Recovered { entity, id, from, epoch, others, invitation, expires } => (
+            "althing.recovery/1",
+            json!({
+                "result": "recovered", "entity": entity, "id": id, "from": from, "epoch": epoch, "awaited": others,
+                "invitation": invitation, "expires": expires.map(|expires| of_millis(expires.0)),
+            }),
+        ),
         Outcome::Created { application, root } => (
             "althing.application/1",
             json!({ "result": "created", "application": application, "path": root }),
@@ -80,6 +87,11 @@ fn lines(done: &Done, look: &Look) -> (String, String) {
         Outcome::Invitation { invitation, expires, uses, .. } => {
             (invitation_lines(invitation, &of_millis(expires.0), *uses, done, look), nothing())
         }
+        Outcome::Recovered { entity, epoch, others, invitation, expires, .. } => {
+            let until =
+                expires.map(|expires| look.until(&of_millis(expires.0), &done.at)).unwrap_or_default();
+            (recovered_lines(entity, *epoch, others, invitation.as_deref(), &until), nothing())
+        }
         Outcome::Created { application, root } => (
             format!(
                 "Application {application} is defined, at {root} on every member; it has no content yet."
@@ -116,6 +128,25 @@ fn lines(done: &Done, look: &Look) -> (String, String) {
             looked(application, observed.map(|root| root.short()), *agrees, done, look)
         }
     }
+}
+
+fn recovered_lines(
+    entity: &str,
+    epoch: u64,
+    others: &[String],
+    invitation: Option<&str>,
+    until: &str,
+) -> String {
+    let mut text = format!(
+        "Entity {entity} is begun anew, after epoch {epoch} of the old one; this machine is its first voter.\nMembers of the old entity that come back go mute as soon as they meet it.\n"
+    );
+    if let Some(invitation) = invitation {
+        let on = others.join(", ");
+        text += &format!(
+            "On each of {on} run (until {until})\n\n    althing join\n\nand paste this line:\n\n    {invitation}\n"
+        );
+    }
+    text
 }
 
 fn invitation_lines(invitation: &str, expires: &str, uses: u32, done: &Done, look: &Look) -> String {

@@ -37,7 +37,7 @@ impl Api {
         let work = tokio::task::spawn_blocking(move || {
             let takes =
                 |entry: &AuditEntry| entry.at >= since && by.as_ref().is_none_or(|by| *by == entry.by);
-            read(&store, &state, if verify { genesis.as_ref() } else { None }, verify, takes)
+            read(&store, &state, genesis.as_ref(), verify, takes)
         });
         let audit = work.await.map_err(|error| Refusal::new(Code::Failed, error.to_string()))??;
         document("althing.audit/1", &audit)
@@ -98,12 +98,13 @@ fn read(
     verify: bool,
     takes: impl Fn(&AuditEntry) -> bool,
 ) -> Result<Audit, Refusal> {
-    let mut auditor = genesis.map(Auditor::new);
+    let mut auditor = genesis.filter(|_| verify).map(Auditor::new);
     if verify && auditor.is_none() {
         return Err(Refusal::new(Code::ChainBroken, "this member has no genesis to begin with"));
     }
     let mut found = Vec::new();
-    for_each_link(store, state.epoch, |link| {
+    let first = genesis.map_or(0, |genesis| State::genesis(genesis).epoch);
+    for_each_link(store, first..=state.epoch, |link| {
         let epoch = link.certificate.epoch;
         let broken = |error: althing_protocol::validity::Invalid| {
             Refusal::new(Code::ChainBroken, format!("the chain does not hold at epoch {epoch}"))
@@ -137,14 +138,15 @@ fn read(
     }
 }
 
-/// All links up to an epoch, in order.
+/// All links after the epoch of a genesis, up to another, in order. (Of an entity that was begun anew, the chain of the
+/// one before lies below.)
 pub(crate) fn for_each_link(
     store: &Store,
-    last: u64,
+    epochs: std::ops::RangeInclusive<u64>,
     mut take: impl FnMut(&Link) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     let failed = |error: String| Refusal::new(Code::Failed, error);
-    let mut from: u64 = 1;
+    let mut from = epochs.start() + 1;
     loop {
         let chunk = store
             .read_from(Family::Chain, &from.to_be_bytes(), CHUNK)
@@ -155,7 +157,7 @@ pub(crate) fn for_each_link(
         for (_, bytes) in &chunk {
             let link = read_link(bytes).map_err(|error| failed(error.to_string()))?;
             from = link.certificate.epoch + 1;
-            if link.certificate.epoch > last {
+            if link.certificate.epoch > *epochs.end() {
                 return Ok(());
             }
             take(&link)?;

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use althing_protocol::control::{Code, Command, Refusal};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Answered, Api, Call, no_application, no_member};
 use crate::daemon::{Answer, Happening, ending};
 use crate::files::TrashId;
+use crate::net::PeerKey;
 
 #[derive(Deserialize)]
 struct CommandBody {
@@ -63,6 +64,7 @@ impl Api {
                 self.command(call, Command::Join { invitation, member, address }, progress).await
             }
             "trash/restore" => self.restore(parse(call)?).await,
+            "purge" => self.purge().await,
             "debug/block" if self.shared.faults => self.block(parse(call)?).await,
             other => Err(Refusal::new(Code::Input, format!("there is no call {other}"))),
         }
@@ -89,6 +91,26 @@ impl Api {
             }
         }
         Err(ending())
+    }
+
+    /// Forgets the entity; the node starts again without one.
+    async fn purge(&self) -> Answered {
+        let (reply, done) = oneshot::channel();
+        self.shared.to.send(Happening::Purge(reply)).await.map_err(|_| ending())?;
+        let failed = |why: String| Refusal::new(Code::Failed, format!("the entity is not forgotten: {why}"));
+        done.await.map_err(|_| ending())?.map_err(failed)?;
+        Ok(json!({ "outcome": "done" }))
+    }
+
+    /// The member that settles what this one cannot: its own re-admission.
+    pub(super) async fn deputy(&self, call: &Call) -> Option<PeerKey> {
+        let wants = call.path == "command"
+            && parse::<CommandBody>(call).is_ok_and(|body| matches!(body.command, Command::Readmit { .. }));
+        if !wants {
+            return None;
+        }
+        let deputies = self.ask(|member, _| member.deputies()).await.ok()?;
+        deputies.first().map(|id| id.0)
     }
 
     async fn restore(&self, body: RestoreBody) -> Answered {

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use althing_protocol::control::{Code, Refusal};
 use althing_protocol::effect::Family;
-use althing_protocol::member::Member;
+use althing_protocol::limits;
 use althing_protocol::member::saved::read_link;
+use althing_protocol::member::{Member, roster};
+use althing_protocol::record::Record;
 use althing_protocol::view::{AppView, CertificateView, Version};
+use althing_store::{Pair, Store};
 use serde_json::json;
 
 use crate::daemon::Live;
@@ -39,6 +42,8 @@ impl Api {
             "audit" => self.audit(call).await,
             "health" => document("althing.health/1", &self.view(|member, _| member.health()).await?),
             "balance" => document("althing.balance/1", &self.view(|member, _| member.balance()).await?),
+            "roster" => document("althing.roster/1", &self.view(|member, _| member.roster()).await?),
+            "roster-history" => self.roster_history().await,
             "invitations" => {
                 document("althing.invitations/1", &self.view(|member, _| member.invitations()).await?)
             }
@@ -122,6 +127,21 @@ impl Api {
         self.view(named).await.map(Some)
     }
 
+    /// The chain is read to its end: records that change the roster may be anywhere in it.
+    async fn roster_history(&self) -> Answered {
+        let (genesis, names) = self.view(|member, _| member.roster_beginning()).await?;
+        let store = Arc::clone(&self.shared.store);
+        let read = move || {
+            let mut broken = None;
+            let records =
+                Records { store: &store, next: 0, page: Vec::new().into_iter(), broken: &mut broken };
+            let history = roster::history(&genesis, &names, records);
+            broken.map_or(Ok(history), Err)
+        };
+        let history = tokio::task::spawn_blocking(read).await.map_err(failed)?;
+        document("althing.roster-history/1", &history.map_err(failed)?)
+    }
+
     pub(super) async fn why(&self, subject: Option<String>) -> Answered {
         let wanted = subject.clone();
         let (inside, why) =
@@ -135,6 +155,39 @@ impl Api {
                 .try_("see who and what there is", "althing status")
         };
         document("althing.why/1", &why.ok_or_else(unknown)?)
+    }
+}
+
+/// The records of the chain, page by page; ends early with what is wrong in `broken`.
+struct Records<'a> {
+    store: &'a Store,
+    next: u64,
+    page: std::vec::IntoIter<Pair>,
+    broken: &'a mut Option<String>,
+}
+
+impl Records<'_> {
+    fn read(&mut self) -> Result<Option<Record>, String> {
+        if self.page.as_slice().is_empty() {
+            let page = self.store.read_from(Family::Chain, &self.next.to_be_bytes(), limits::CHAIN_RECORDS);
+            self.page = page.map_err(|error| error.to_string())?.into_iter();
+        }
+        let Some((key, bytes)) = self.page.next() else { return Ok(None) };
+        let epoch = <[u8; 8]>::try_from(key).map_err(|key| format!("a link of the chain under {key:?}"))?;
+        self.next = u64::from_be_bytes(epoch) + 1;
+        let link = read_link(&bytes).map_err(|error| error.to_string())?;
+        Record::decode(&link.record).map(Some).map_err(|error| error.to_string())
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        self.read().unwrap_or_else(|why| {
+            *self.broken = Some(why);
+            None
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Core, Entity};
 use crate::event::Severity;
+use crate::evidence::Contradiction;
 use crate::explain::{Condition, filled};
 use crate::identity::MemberId;
 use crate::state::{Application, Member, Service};
@@ -31,16 +32,11 @@ impl Entity {
         let mut critical = |condition: Condition, text: &str, command: &str| {
             list.push(note(condition, "entity".to_owned(), text.to_owned(), command, (Some(&me), None)));
         };
-        if core.life.burnt {
-            let text = "this member's disk was restored or copied: it does not vote any more; let it leave and join anew";
-            critical(Condition::StoreBurnt, text, "althing leave");
-        }
-        if let Err(refusal) = self.check_majority(core) {
-            if self.evidence.is_some() {
-                critical(Condition::Contradiction, &refusal.message, "althing events --severity critical");
-            } else {
-                critical(Condition::NoMajority, &refusal.message, "althing member list");
-            }
+        if let Some(refusal) = self.why_stopped() {
+            let command = refusal.remedies.first().map(|(_, words)| words.join(" ")).unwrap_or_default();
+            critical(self.stopped_by(), &refusal.message, &command);
+        } else if let Err(refusal) = self.check_majority(core) {
+            critical(Condition::NoMajority, &refusal.message, "althing member list");
         }
         if self.me(core).is_none() {
             let text = "this machine is not in the roster any more";
@@ -55,6 +51,10 @@ impl Entity {
         let (id, name) = (&member.id, member.name.as_str());
         let subject = || format!("member/{name}");
         let why = format!("althing why {name}");
+        if let Some(text) = self.why_burnt(core, id) {
+            let command = format!("althing member readmit {name}");
+            list.push(note(Condition::StoreBurnt, subject(), text.to_owned(), &command, (Some(name), None)));
+        }
         if let Service::Out(out) = &member.service {
             let reason = if out.reason.is_empty() { String::new() } else { format!(": {}", out.reason) };
             let until = out.until.map(|until| format!(" until {}", until.rfc3339())).unwrap_or_default();
@@ -87,6 +87,25 @@ impl Entity {
         }
     }
 
+    /// The condition of what was found.
+    fn stopped_by(&self) -> Condition {
+        match self.unresolved().next().map(|evidence| &evidence.what) {
+            Some(Contradiction::Fork(_)) => Condition::ChainFork,
+            Some(Contradiction::Succession(_)) => Condition::Superseded,
+            _ => Condition::Contradiction,
+        }
+    }
+
+    /// Why a member of the roster does not vote until it is re-admitted, if that is so.
+    pub(super) fn why_burnt(&self, core: &Core, id: &MemberId) -> Option<&'static str> {
+        if self.is_doubled(id) {
+            return Some("two machines use its key: stop one of them, then re-admit the other");
+        }
+        let outcast = *id == core.me() && self.is_outcast(core);
+        (outcast || self.asks(id))
+            .then_some("its store was lost, restored or copied: it does not vote until it is re-admitted")
+    }
+
     pub(super) fn why_entity(&self, core: &Core) -> Why {
         let attention = self.attention(core);
         let health = self.own_health_state(core);
@@ -94,7 +113,15 @@ impl Entity {
             attention.iter().map(|one| cause(&one.condition, format!("{}: {}", one.subject, one.text)));
         let because = attention.first().map(|one| one.condition.as_str());
         let me = self.state.name_of(&core.me());
-        why("entity", health, because, causes.collect(), (Some(&me), None))
+        let mut why = why("entity", health, because, causes.collect(), (Some(&me), None));
+        if let Some(refusal) = self.why_stopped() {
+            why.next = "Settling goes on when an administrator has acknowledged it.".to_owned();
+            why.remedies =
+                refusal.remedies.into_iter().map(|(text, command)| Remedy { text, command }).collect();
+        } else if let Some(first) = attention.first().filter(|one| one.condition == "store-burnt") {
+            why.remedies.clone_from(&first.remedies);
+        }
+        why
     }
 
     pub(super) fn why_member(&self, core: &Core, id: &MemberId) -> Why {
@@ -102,8 +129,12 @@ impl Entity {
         let subject = format!("member/{name}");
         let mut causes = Vec::new();
         let (mut because, mut about) = (None, None);
+        if let Some(text) = self.why_burnt(core, id) {
+            because = Some("store-burnt");
+            causes.push(cause("store-burnt", format!("{name}: {text}")));
+        }
         if let Some(age) = self.liveness.age(id, core.now.mono).filter(|_| !self.is_heard(core, id)) {
-            because = Some("unreachable");
+            because = because.or(Some("unreachable"));
             causes.push(cause(
                 "unreachable",
                 format!("{name} was heard {} s ago for the last time", age.0 / 1000),
@@ -241,6 +272,10 @@ fn next(because: Option<&str>) -> &'static str {
         Some("content-differs" | "local-change") => "Repair ends by itself; nothing is needed from you.",
         Some("unreachable") => "It is heard again by itself when it and the network are up.",
         Some("no-majority") => "Settling goes on when enough members are heard again.",
+        Some("store-burnt") => "An administrator has it re-admitted; what it serves is not affected.",
+        Some("contradiction" | "chain-fork" | "superseded") => {
+            "Settling goes on when an administrator has acknowledged it."
+        }
         Some("window-open") => "The window is committed, aborted, or expires.",
         Some("load") => "It ends with the load; who is critical takes no traffic while others can.",
         Some("out-of-service") => "It takes traffic again when it is brought in, or when its time is over.",

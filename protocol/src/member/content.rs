@@ -144,6 +144,7 @@ impl Entity {
         let Some(local) = self.locals.get_mut(name) else { return };
         let applied = local.applied.is_some_and(|(_, root)| root == settled.root);
         if seen == Some(settled.root) {
+            local.seen |= applied;
             if local.drifting.take().is_some() {
                 let text = format!("the same as revision {} again", settled.number);
                 core.event(Event::new(Severity::Info, "content.agrees", text).about(name));
@@ -270,6 +271,7 @@ impl Entity {
         let repair = local.applied.is_some_and(|(_, root)| root == applied.1);
         local.applied = Some(applied);
         local.forced = false;
+        local.seen &= result.is_none();
         let Some(result) = result.filter(|result| result.changed > 0) else { return };
         let kind = if repair { "repair.done" } else { "revision.applied" };
         let mut text = format!("{} items changed, {} to the trash", result.changed, result.trashed);
@@ -482,7 +484,7 @@ impl Entity {
         let list = ContentList {
             application: name.to_owned(),
             basis,
-            applied: local.applied.map(|(basis, _)| basis),
+            applied: local.applied.filter(|_| local.seen).map(|(basis, _)| basis),
             observed: observed.root,
             extent: observed.extent,
         };

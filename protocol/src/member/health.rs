@@ -39,6 +39,9 @@ impl Entity {
         if !self.is_heard(core, id) {
             return Health::Unknown;
         }
+        if self.why_burnt(core, id).is_some() {
+            return Health::Critical;
+        }
         let differs = self.state.applications.iter().any(|(name, application)| {
             application.settled().is_some()
                 && application.window.is_none()

@@ -1,31 +1,47 @@
 //! How a member comes into an entity: founding one, being let in, letting others in, becoming a voter.
 
+use super::operation::Goal;
+use super::recovering::{INVITED, first_head};
 use super::saved::{self, Beginning, Head};
 use super::{Core, Durable, Entity, Member};
 use crate::codec;
 use crate::control::{Code, Outcome, Refusal};
 use crate::effect::Output;
 use crate::event::{Event, Severity};
+use crate::hash::Hash;
 use crate::identity::Identity;
 use crate::invitation::{Answer, Invitation, InvitationError, Sponsor, Welcome};
 use crate::limits;
 use crate::record::{Change, FORMAT, Genesis, JoinRequest, Newcomer};
-use crate::state::{Role, State};
+use crate::state::Role;
 use crate::statement::{Address, Holds, Id16, Slot, Statement};
 use crate::validity::check_label;
 
 /// A newcomer that has asked to be let in.
 pub(super) struct Joining {
     request: u64,
-    entity: crate::hash::Hash,
+    entity: Hash,
     name: String,
 }
 
 /// What entering an entity is answered with.
 pub(super) struct Entering {
-    request: u64,
-    name: String,
-    founded: bool,
+    pub(super) request: u64,
+    pub(super) name: String,
+    pub(super) founded: bool,
+    pub(super) recovered: Option<Recovered>,
+}
+
+/// An entity that was begun in the place of another one.
+pub(super) struct Recovered {
+    /// The entity before.
+    pub(super) from: Hash,
+    /// Its last epoch.
+    pub(super) epoch: u64,
+    /// Kept members that are to come over, but for this one.
+    pub(super) others: Vec<String>,
+    /// Who asked.
+    pub(super) by: String,
 }
 
 impl Member {
@@ -41,25 +57,46 @@ impl Member {
         let founder =
             Newcomer { member: core.me(), store: core.life.store, name: member.to_owned(), address };
         let nonce = Id16(core.rng.bytes());
-        let genesis = Genesis { format: FORMAT, name: name.to_owned(), founder, at: core.now.wall, nonce };
-        self.enter(&genesis, None, Entering { request, name: member.to_owned(), founded: true });
+        let genesis = Genesis {
+            format: FORMAT,
+            name: name.to_owned(),
+            founder,
+            at: core.now.wall,
+            nonce,
+            inherited: None,
+        };
+        let entering = Entering { request, name: member.to_owned(), founded: true, recovered: None };
+        self.enter(Beginning { genesis, sponsor: None, succession: None }, entering);
         Ok(())
     }
 
-    fn enter(&mut self, genesis: &Genesis, sponsor: Option<Sponsor>, entering: Entering) {
-        let state = State::genesis(genesis);
-        let head = Head { record: genesis.id(), state, previous: None };
-        let beginning = Beginning { genesis: genesis.clone(), sponsor };
-        let writes = vec![saved::put_beginning(&beginning), saved::put_head(&head)];
+    /// Into an entity; what was promised in the one before means nothing there.
+    pub(super) fn enter(&mut self, beginning: Beginning, entering: Entering) {
+        let head = first_head(&beginning.genesis);
+        let mut writes = vec![saved::put_beginning(&beginning), saved::put_head(&head)];
+        if let Some(entity) = &mut self.entity {
+            writes.push(saved::drop_promise());
+            writes.extend(std::mem::take(&mut entity.records).iter().map(saved::drop_record));
+            // Nothing is decided there any more.
+            entity.installing = true;
+        }
         self.core.persist(writes, Durable::Entered(Box::new(head), Box::new(beginning), entering));
     }
 
     pub(super) fn entered(&mut self, head: Head, beginning: Beginning, entering: Entering) {
-        let saved = saved::Saved { beginning: Some(beginning), ..saved::Saved::default() };
+        let mut saved = saved::Saved { beginning: Some(beginning), ..saved::Saved::default() };
+        if let Some(before) = self.entity.take() {
+            before.end(&mut self.core, &mut saved);
+        }
         let mut entity = Entity::restore(&self.core, head, saved);
         entity.announce(&mut self.core);
+        entity.greet_connected(&mut self.core);
         let text = format!("entity {}", entity.state.name);
-        let kind = if entering.founded { "entity.founded" } else { "entity.joined" };
+        let kind = match (&entering.recovered, entering.founded) {
+            (Some(_), _) => "entity.recovered",
+            (None, true) => "entity.founded",
+            (None, false) => "entity.joined",
+        };
         self.core.event(Event::new(Severity::Info, kind, text));
         entity.entering = Some(entering);
         self.entity = Some(Box::new(entity));
@@ -109,9 +146,11 @@ impl Member {
             Err(why) => return refuse(&mut self.core, Refusal::new(Code::NoAnswer, why)),
         };
         match codec::decode::<Answer>(&bytes, limits::MESSAGE_BYTES) {
-            Ok(Answer::Welcome(welcome)) if welcome.genesis.id() == joining.entity => {
-                let entering = Entering { request: joining.request, name: joining.name, founded: false };
-                self.enter(&welcome.genesis, Some(welcome.sponsor), entering);
+            Ok(Answer::Welcome(welcome)) if self.is_welcome(&joining, &welcome) => {
+                let Welcome { genesis, sponsor, succession } = *welcome;
+                let (request, name) = (joining.request, joining.name);
+                let entering = Entering { request, name, founded: false, recovered: None };
+                self.enter(Beginning { genesis, sponsor: Some(sponsor), succession }, entering);
             }
             Ok(Answer::Welcome(_)) => {
                 let text = "what answers at the invitation's address is another entity";
@@ -120,6 +159,12 @@ impl Member {
             Ok(Answer::Refused(refusal)) => refuse(&mut self.core, refusal),
             Err(error) => refuse(&mut self.core, Refusal::new(Code::NoAnswer, error.to_string())),
         }
+    }
+
+    /// What answers is the entity of the invitation, and whoever is in one comes over only to its successor.
+    fn is_welcome(&self, joining: &Joining, welcome: &Welcome) -> bool {
+        let follows = self.entity.as_ref().is_none_or(|entity| entity.is_succeeded_by(&self.core, welcome));
+        welcome.genesis.id() == joining.entity && follows
     }
 }
 
@@ -166,15 +211,27 @@ impl Entity {
             // It asked before and missed the answer.
             return Ok(Id16::default());
         }
+        let id = &request.newcomer.member;
+        if self.state.past.iter().any(|past| past.id == *id) && self.state.kept_name(id).is_none() {
+            let text = "this machine was in the roster before; its key is not admitted again";
+            return Err(Refusal::new(Code::NameTaken, text)
+                .try_("forget the key there, then join anew", "althing leave --purge"));
+        }
         self.originate(core, super::operation::SYSTEM, Change::Admit(request.clone()))
     }
 
     /// Whoever asked for `init` or `join` has the answer when this member is what it will be: a voter, or a spare.
     fn attend_entering(&mut self, core: &mut Core) {
+        if self.is_outcast(core) {
+            return self.attend_entering_from_another_store(core);
+        }
         if !self.me(core).is_some_and(|me| me.role != Role::Learner) {
             return;
         }
         let Some(entering) = self.entering.take() else { return };
+        if let Some(recovered) = entering.recovered {
+            return self.invite_kept(core, entering.request, recovered);
+        }
         let outcome = Outcome::Member {
             entity: self.state.name.clone(),
             id: self.state.entity,
@@ -183,6 +240,80 @@ impl Entity {
             majority: self.state.quorum() as u64,
         };
         core.out.push(Output::Reply { request: entering.request, reply: Ok(outcome) });
+    }
+
+    /// The roster has this machine's key, with a store that is not here any more: it follows the entity, and counts
+    /// when it is re-admitted.
+    fn attend_entering_from_another_store(&mut self, core: &mut Core) {
+        let caught_up = self.highest_heard(core).is_some_and(|epoch| self.state.epoch >= epoch);
+        if !caught_up {
+            return;
+        }
+        let Some(entering) = self.entering.take() else { return };
+        let name = self.state.name_of(&core.me());
+        let text = format!(
+            "this machine is {name} of the roster, but its store is not the one that was admitted: it follows the entity, and counts when it is re-admitted"
+        );
+        let refusal = Refusal::new(Code::Mute, text)
+            .try_("re-admit it", &format!("althing member readmit {name}"))
+            .try_("see how it is", "althing status");
+        self.reply(core, entering.request, Err(refusal));
+    }
+
+    /// A new entity in the place of another one invites the members that are to come over.
+    fn invite_kept(&mut self, core: &mut Core, request: u64, recovered: Recovered) {
+        let Recovered { from, epoch, others, by } = recovered;
+        let (entity, id) = (self.state.name.clone(), self.state.entity);
+        let outcome = |invitation, expires| Outcome::Recovered {
+            entity: entity.clone(),
+            id,
+            from,
+            epoch,
+            others: others.clone(),
+            invitation,
+            expires,
+        };
+        if others.is_empty() {
+            self.reply(core, request, Ok(outcome(None, None)));
+            return;
+        }
+        let made = self.invite(core, others.len() as u32, INVITED, "recovery".to_owned(), false);
+        match made {
+            Ok((Goal::Change { outcome: made }, change)) => {
+                if let Outcome::Invitation { invitation, expires, .. } = *made {
+                    let outcome = Box::new(outcome(Some(invitation), Some(expires)));
+                    self.begin(core, request, by, Goal::Change { outcome }, change);
+                }
+            }
+            Ok(_) => {}
+            Err(refusal) => self.reply(core, request, Err(refusal)),
+        }
+    }
+
+    /// This member goes over to another entity: what it knows of its own disk goes with it, and nobody waits for
+    /// an answer of the old one.
+    fn end(mut self, core: &mut Core, saved: &mut saved::Saved) {
+        for (name, local) in std::mem::take(&mut self.locals) {
+            saved.applied.extend(local.applied.map(|applied| (name.clone(), applied)));
+            saved.held.insert(name, local.held);
+        }
+        saved.evidence = std::mem::take(&mut self.evidence);
+        for request in self.operations.keys() {
+            let text = "this member went over to another entity meanwhile";
+            self.reply(core, *request, Err(Refusal::new(Code::Failed, text)));
+        }
+    }
+
+    /// Whoever there is a connection to already, and is in the roster now, is a peer from now on; others learn that
+    /// this entity succeeds theirs.
+    pub(super) fn greet_connected(&mut self, core: &mut Core) {
+        for peer in core.connected.clone() {
+            if self.state.member(&peer).is_none() {
+                self.tell_succession(core, peer);
+            } else if !self.overlay.peers().contains(&peer) {
+                self.connected(core, peer);
+            }
+        }
     }
 
     /// Answers strangers whose admission was settled or has failed.
@@ -214,7 +345,7 @@ impl Entity {
 
     /// The roster says where others dial this member: if it listens elsewhere now, that is settled anew.
     fn attend_address(&mut self, core: &mut Core) {
-        let Some(here) = core.config.address else { return };
+        let Some(here) = core.config.address.filter(|_| !self.is_outcast(core)) else { return };
         let elsewhere = self.me(core).is_some_and(|me| me.role != Role::Learner && me.addresses != [here]);
         if elsewhere && self.check_majority(core).is_ok() {
             self.originate_own(core, Change::Move { addresses: vec![here] });
@@ -224,7 +355,8 @@ impl Entity {
     fn welcome(&self, core: &Core) -> Option<Welcome> {
         let address = *self.me(core)?.addresses.first()?;
         let sponsor = Sponsor { member: core.me(), address };
-        Some(Welcome { genesis: self.beginning.as_ref()?.genesis.clone(), sponsor })
+        let beginning = self.beginning.as_ref()?;
+        Some(Welcome { genesis: beginning.genesis.clone(), sponsor, succession: beginning.succession })
     }
 
     /// A learner that has caught up says so, and asks to become a voter (finding 13).

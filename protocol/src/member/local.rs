@@ -16,6 +16,9 @@ pub(super) struct Local {
     pub(super) unreadable: Option<String>,
     /// Basis and root applied last; durable.
     pub(super) applied: Option<(u64, Hash)>,
+    /// A scan has shown what was applied last, since it was applied. What is seen before that may be half an apply and
+    /// half an edit: it is repaired, and is no vote (finding 2). Not durable: after a start it must be seen again.
+    pub(super) seen: bool,
     /// Roots that are complete in the store; durable.
     pub(super) held: BTreeMap<Hash, Extent>,
     /// A root that is being fetched.

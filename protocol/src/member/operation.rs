@@ -175,8 +175,8 @@ impl Entity {
     pub(super) fn originate(&mut self, core: &mut Core, by: &str, change: Change) -> Result<Id16, Refusal> {
         self.check_majority(core)?;
         if self.is_silent(core) {
-            let text = if core.life.burnt {
-                "this member's disk was restored or copied: it does not vote or originate anything any more"
+            let text = if self.is_outcast(core) {
+                "this member's store does not count: it votes and originates nothing until it is re-admitted"
             } else {
                 "this member has just started and waits for others to tell what it said before"
             };
@@ -221,23 +221,25 @@ impl Entity {
     }
 
     pub(super) fn check_majority(&self, core: &Core) -> Result<(), Refusal> {
-        let (reachable, quorum) = (self.reachable_voters(core), self.state.quorum());
-        if self.evidence.is_some() {
-            let text = "members signed statements that contradict each other: nothing is settled until an operator has looked";
-            return Err(Refusal::new(Code::NoMajority, text)
-                .try_("see what happened", "althing events --severity critical"));
+        let (able, quorum) = (self.able_voters(core), self.state.quorum());
+        if let Some(refusal) = self.why_stopped() {
+            return Err(refusal);
         }
-        if reachable >= quorum {
+        if able >= quorum {
             return Ok(());
         }
         let total = self.state.voters().count();
-        let text = format!(
-            "{reachable} of {total} members can be reached and {quorum} must agree; nothing was changed"
-        );
+        let reachable = self.reachable_voters(core);
+        let mut text = format!("{reachable} of {total} members can be reached");
+        if able < reachable {
+            text += &format!(", {able} of them may vote");
+        }
+        text += &format!(" and {quorum} must agree; nothing was changed");
         Err(Refusal::new(Code::NoMajority, text)
             .fact("missing", self.unreachable_voters(core))
             .fact("meanwhile", "serving goes on; updates and votes stop; an open window stays open")
-            .try_("see who is heard", "althing member list"))
+            .try_("see who is heard", "althing member list")
+            .try_("if they are gone for good", "althing roster recover --help"))
     }
 
     /// Names of the voters that are not heard.

@@ -7,6 +7,7 @@ use crate::effect::{Depth, Output};
 use crate::invitation::Invitation;
 use crate::limits;
 use crate::record::Change;
+use crate::statement::Address;
 use crate::time::Millis;
 
 impl Member {
@@ -16,7 +17,11 @@ impl Member {
             (None, Command::Join { invitation, member, address }) => {
                 self.join(request, &invitation, &member, address)
             }
-            (Some(_), Command::Init { .. } | Command::Join { .. }) => {
+            (Some(_), Command::Join { invitation, address, .. }) => {
+                self.follow(request, &invitation, address)
+            }
+            (Some(_), Command::Recover { keep }) => self.recover(request, &by, &keep),
+            (Some(_), Command::Init { .. }) => {
                 let text = "this machine is a member of an entity already";
                 Err(Refusal::new(Code::InEntity, text).try_("leave it first", "althing leave"))
             }
@@ -31,6 +36,19 @@ impl Member {
     }
 }
 
+impl Member {
+    /// Whoever is in an entity comes over to the one that succeeds it, under the name it has, and to no other.
+    fn follow(&mut self, request: u64, invitation: &str, address: Address) -> Result<(), Refusal> {
+        if !self.may_follow(invitation)? {
+            let text = "this machine is a member of an entity already";
+            return Err(Refusal::new(Code::InEntity, text).try_("leave it first", "althing leave"));
+        }
+        let id = self.id();
+        let name = self.state().map(|state| state.name_of(&id)).unwrap_or_default();
+        self.join(request, invitation, &name, address)
+    }
+}
+
 impl Entity {
     fn command(
         &mut self,
@@ -40,7 +58,9 @@ impl Entity {
         command: Command,
     ) -> Result<(), Refusal> {
         let (goal, change) = match command {
-            Command::Init { .. } | Command::Join { .. } => return Ok(()),
+            Command::Init { .. } | Command::Join { .. } | Command::Recover { .. } => return Ok(()),
+            Command::Readmit { member } => (done(), Some(self.readmission_of(core, &member)?)),
+            Command::Resolve { keep } => return self.resolve(core, request, &by, keep.as_deref()),
             Command::Invite { uses, lasts, note, spare } => self.invite(core, uses, lasts, note, spare)?,
             Command::Revoke { id } => (done(), Some(self.revoke(&id)?)),
             command @ (Command::Remove { .. }
@@ -144,7 +164,7 @@ impl Entity {
         Ok(())
     }
 
-    fn invite(
+    pub(super) fn invite(
         &self,
         core: &mut Core,
         uses: u32,
@@ -162,10 +182,11 @@ impl Entity {
         addresses.extend(
             others.flat_map(|member| member.addresses.first()).map(|address| address.control).take(2),
         );
+        let succeeds = self.state.origin.as_ref().map(|origin| (origin.entity, origin.epoch));
         let expires = crate::time::WallTime((core.now.wall + lasts).0 / 1000 * 1000);
         // The secret comes from the member's own random stream, whose seed the host drew from the system.
         let invitation =
-            Invitation { entity: self.state.entity, secret: core.rng.bytes(), expires, addresses };
+            Invitation { entity: self.state.entity, secret: core.rng.bytes(), expires, addresses, succeeds };
         let key = invitation.identity().id();
         let outcome =
             Outcome::Invitation { invitation: invitation.encode(), id: key.to_string(), expires, uses };

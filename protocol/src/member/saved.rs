@@ -9,11 +9,14 @@ use serde::de::DeserializeOwned;
 use crate::ballot::Promise;
 use crate::codec;
 use crate::effect::{Family, Write};
+use crate::evidence::Evidence;
 use crate::hash::{Hash, hex, unhex};
 use crate::manifest::Extent;
 use crate::record::Link;
 use crate::state::State;
 use crate::statement::Id16;
+use crate::succession::Succession;
+use crate::trail::Trail;
 
 /// Format of every value; its first byte.
 const FORMAT: u8 = 1;
@@ -27,19 +30,17 @@ pub struct Life {
     pub incarnation: u64,
     /// No sequence at or beyond this was used in this life.
     pub reserved: u64,
-    /// Peers know more of this store than it does itself: it must never vote again (findings 3, 18).
-    pub burnt: bool,
 }
 
-/// The newest settled state, and the one before it (to judge a second certificate of the same epoch).
+/// The newest settled state, and the way to it (to judge a second certificate of one of its epochs).
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Head {
     /// The state.
     pub state: State,
     /// Hash of its record.
     pub record: Hash,
-    /// The state before and its record.
-    pub previous: Option<(State, Hash)>,
+    /// The last epochs, this one included.
+    pub trail: Trail,
 }
 
 /// How this member came into its entity.
@@ -49,6 +50,8 @@ pub struct Beginning {
     pub genesis: crate::record::Genesis,
     /// Who let this member in.
     pub sponsor: Option<crate::invitation::Sponsor>,
+    /// Proof for members of the entity before that this one succeeds it.
+    pub succession: Option<Succession>,
 }
 
 /// Everything durable that the protocol starts from.
@@ -68,8 +71,8 @@ pub struct Saved {
     pub applied: BTreeMap<String, (u64, Hash)>,
     /// By application: roots that are complete in the store.
     pub held: BTreeMap<String, BTreeMap<Hash, Extent>>,
-    /// Contradicting signatures that were seen: settling stops until an operator resolves it.
-    pub evidence: Option<Vec<u8>>,
+    /// Contradictions that were found, by number: settling stops until an administrator has acknowledged each.
+    pub evidence: BTreeMap<u64, Evidence>,
 }
 
 /// What is on disk cannot be read. Nothing was changed; the member must not vote with it.
@@ -131,8 +134,9 @@ impl Saved {
             (Some("life"), None, _) => self.life = Some(read(key, bytes)?),
             (Some("head"), None, _) => self.head = Some(read(key, bytes)?),
             (Some("beginning"), None, _) => self.beginning = Some(read(key, bytes)?),
-            (Some("evidence"), None, _) => {
-                self.evidence = Some(read::<serde_bytes::ByteBuf>(key, bytes)?.into_vec())
+            (Some("evidence"), Some(number), None) => {
+                let number = number.parse().map_err(|_| damaged())?;
+                self.evidence.insert(number, read(key, bytes)?);
             }
             (Some("applied"), Some(application), None) => {
                 self.applied.insert(application.to_owned(), read(key, bytes)?);
@@ -176,6 +180,11 @@ pub(super) fn put_promise(promise: &Promise) -> Write {
     put(Family::Votes, "promise", promise)
 }
 
+/// Forgets the promise: it was made from another store, or in another entity.
+pub(super) fn drop_promise() -> Write {
+    Write { family: Family::Votes, key: b"promise".to_vec(), value: None }
+}
+
 /// A record that is voted for.
 pub(super) fn put_record(name: &Hash, bytes: &[u8]) -> Write {
     put(Family::Votes, format!("record/{}", name.hex()), &serde_bytes::ByteBuf::from(bytes))
@@ -201,9 +210,18 @@ pub(super) fn drop_held(application: &str, root: &Hash) -> Write {
     Write { family: Family::Meta, key: held_key(application, root).into(), value: None }
 }
 
-/// Contradicting signatures.
-pub(super) fn put_evidence(bytes: &[u8]) -> Write {
-    put(Family::Meta, "evidence", &serde_bytes::ByteBuf::from(bytes))
+/// A contradiction.
+pub(super) fn put_evidence(number: u64, evidence: &Evidence) -> Write {
+    put(Family::Meta, evidence_key(number), evidence)
+}
+
+/// A contradiction that there is no room for any more.
+pub(super) fn drop_evidence(number: u64) -> Write {
+    Write { family: Family::Meta, key: evidence_key(number).into(), value: None }
+}
+
+fn evidence_key(number: u64) -> String {
+    format!("evidence/{number}")
 }
 
 fn held_key(application: &str, root: &Hash) -> String {

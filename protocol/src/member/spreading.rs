@@ -10,7 +10,7 @@ use crate::identity::MemberId;
 use crate::limits;
 use crate::liveness::{BEAT, BUSY_BEAT};
 use crate::metrics::Report;
-use crate::statement::{Checked, Signed, Slot, Statement, Step};
+use crate::statement::{Checked, Id16, Signed, Slot, Statement, Step};
 use crate::time::{Instant, Millis};
 use crate::wire::{Beat, Highest, Message, Place};
 
@@ -31,6 +31,8 @@ pub(super) struct Spread {
     last_report: Option<Report>,
     compared: BTreeMap<MemberId, Instant>,
     pub(super) chain_asked: BTreeMap<MemberId, Instant>,
+    /// The epoch that each peer said it has.
+    epochs: BTreeMap<MemberId, u64>,
     to_announce: Vec<Place>,
 }
 
@@ -40,6 +42,7 @@ impl Entity {
     }
 
     pub(super) fn connected(&mut self, core: &mut Core, peer: MemberId) {
+        self.tell_succession(core, peer);
         if self.state.member(&peer).is_none() {
             return;
         }
@@ -49,6 +52,7 @@ impl Entity {
         self.spread.compared.remove(&peer);
         let beat = self.beat();
         self.send(core, peer, &Message::Beat(beat));
+        self.show_requests(core, peer);
         self.ask_highest(core, peer);
     }
 
@@ -56,6 +60,12 @@ impl Entity {
         self.overlay.disconnected(&peer);
         self.overlay.refresh(&mut core.rng);
         self.liveness.lost(peer, core.now.mono);
+    }
+
+    /// The highest epoch of the members that are heard, but for this one.
+    pub(super) fn highest_heard(&self, core: &Core) -> Option<u64> {
+        let heard = self.spread.epochs.iter().filter(|(peer, _)| self.is_heard(core, peer));
+        heard.map(|(_, epoch)| *epoch).max()
     }
 
     fn beat(&self) -> Beat {
@@ -75,7 +85,10 @@ impl Entity {
         if known {
             self.liveness.heard(from, core.now.mono);
             self.overlay.connected(from);
-        } else if !matches!(message, Message::GetChain(_) | Message::Beat(_) | Message::Chain(_)) {
+        } else if !matches!(
+            message,
+            Message::GetChain(_) | Message::Beat(_) | Message::Chain(_) | Message::Succession(_)
+        ) {
             // Past members, and members of a roster we have not caught up with, speak of the chain only [14].
             return;
         }
@@ -105,7 +118,7 @@ impl Entity {
                     core.out.push(Output::SendChain { to: from, after });
                 }
             }
-            Message::Chain(links) => self.on_chain(core, &links),
+            Message::Chain(links) => self.on_chain(core, from, &links),
             Message::GetRecord(name) => {
                 if let Some(bytes) = self.ballot.record(&name) {
                     let message = Message::Record(serde_bytes::ByteBuf::from(bytes));
@@ -113,15 +126,22 @@ impl Entity {
                 }
             }
             Message::Record(bytes) => self.on_record(core, bytes.into_vec()),
-            Message::AskHighest(incarnation) => {
-                let (position, vote) = self.board.highest(&from);
-                self.send(core, from, &Message::Highest(Highest { incarnation, position, vote }));
-            }
+            Message::AskHighest(store, incarnation) => self.on_ask_highest(core, from, store, incarnation),
             Message::Highest(highest) => self.on_highest(core, from, highest),
+            Message::Readmission(request) => self.on_readmission(core, from, request),
+            Message::Succession(succession) => self.on_succession(core, from, succession),
         }
     }
 
     fn on_beat(&mut self, core: &mut Core, from: MemberId, beat: Beat, known: bool) {
+        if known {
+            self.spread.epochs.insert(from, beat.epoch);
+        } else {
+            self.tell_succession(core, from);
+        }
+        if !known && self.is_of_the_entity_before(&from) {
+            return;
+        }
         if beat.epoch > self.state.epoch {
             self.ask_chain(core, from, self.state.epoch);
             return;
@@ -150,7 +170,7 @@ impl Entity {
         }
     }
 
-    fn ask_chain(&mut self, core: &mut Core, from: MemberId, after: u64) {
+    pub(super) fn ask_chain(&mut self, core: &mut Core, from: MemberId, after: u64) {
         let now = core.now.mono;
         let due = self.spread.chain_asked.get(&from).is_none_or(|at| now - *at >= ASK_AGAIN);
         if due && !self.installing {
@@ -194,7 +214,7 @@ impl Entity {
     }
 
     fn on_announce(&mut self, core: &mut Core, from: MemberId, places: &[Place]) {
-        let lacking = |place: &&Place| self.board.highest(&place.author).0 < place.position;
+        let lacking = |place: &&Place| self.board.lacks(place);
         let want: Vec<Place> = places.iter().filter(lacking).copied().collect();
         if !want.is_empty() {
             self.overlay.graft(&from);
@@ -204,6 +224,9 @@ impl Entity {
 
     /// Takes a checked statement, from a peer or our own, and passes on what is new.
     pub(super) fn absorb(&mut self, core: &mut Core, checked: &Checked, from: Option<&MemberId>) -> Taken {
+        if from.is_some() {
+            self.find_twin(core, checked);
+        }
         if !self.is_wanted(core, checked) {
             return Taken::Known;
         }
@@ -379,19 +402,19 @@ impl Entity {
         }
     }
 
-    /// Whether this voter must not sign anything: it has just started, or its store is burnt.
+    /// Whether this voter must not sign anything: it has just started, or its store does not count.
     pub(super) fn is_silent(&self, core: &Core) -> bool {
-        core.life.burnt || (self.state.is_voter(&core.me()) && !self.silence.over)
+        self.is_outcast(core) || (self.state.is_voter(&core.me()) && !self.silence.over)
     }
 
     // --- the silence after a start -----------------------------------------------------------------------------
 
     fn attend_silence(&mut self, core: &mut Core) {
         let now = core.now.mono;
-        if !self.state.is_voter(&core.me()) {
+        if !self.state.is_voter(&core.me()) || self.is_outcast(core) {
             return;
         }
-        if self.silence.answers.len() + 1 >= self.state.quorum() && !core.life.burnt {
+        if self.silence.answers.len() + 1 >= self.state.quorum() {
             self.silence.over = true;
             self.cast_again(core);
             return;
@@ -406,7 +429,15 @@ impl Entity {
 
     fn ask_highest(&self, core: &mut Core, peer: MemberId) {
         if !self.silence.over && self.state.is_voter(&peer) && !self.silence.answers.contains(&peer) {
-            self.send(core, peer, &Message::AskHighest(core.life.incarnation));
+            self.send(core, peer, &Message::AskHighest(core.life.store, core.life.incarnation));
+        }
+    }
+
+    /// Of a store that the roster does not name there is nothing to say: either side has to catch up first.
+    fn on_ask_highest(&mut self, core: &mut Core, from: MemberId, store: Id16, incarnation: u64) {
+        if self.state.member(&from).is_some_and(|member| member.store == store) {
+            let (position, vote) = self.board.highest(&from, store);
+            self.send(core, from, &Message::Highest(Highest { incarnation, position, vote }));
         }
     }
 
@@ -415,7 +446,7 @@ impl Entity {
             return;
         }
         if self.knows_more_than_i(core, &highest) {
-            self.burn(core, from, &highest);
+            self.burn_by(core, from, &highest);
             return;
         }
         self.silence.answers.insert(from);
@@ -439,24 +470,6 @@ impl Entity {
             epoch > promise.epoch || (epoch == promise.epoch && !mine)
         });
         ahead || unknown_vote
-    }
-
-    fn burn(&mut self, core: &mut Core, from: MemberId, highest: &Highest) {
-        if core.life.burnt {
-            return;
-        }
-        core.life.burnt = true;
-        // What it says from now on must not look older than what it said before its disk was put back.
-        core.life.incarnation = core.life.incarnation.max(highest.position.incarnation) + 1;
-        core.sequence = 0;
-        let life = core.life;
-        core.persist(vec![super::saved::put_life(&life)], super::Durable::Nothing);
-        let name = self.state.name_of(&from);
-        let text = format!(
-            "{name} holds more of this member than its own disk does (life {}, vote {:?}): the disk was restored or copied, and this member does not vote any more",
-            highest.position.incarnation, highest.vote
-        );
-        core.event(Event::new(Severity::Critical, "store.burnt", text));
     }
 }
 

@@ -111,6 +111,12 @@ impl Entity {
         self.state.voters().filter(|voter| self.is_heard(core, &voter.id)).count()
     }
 
+    /// Voters that can be reached and whose store counts.
+    pub(super) fn able_voters(&self, core: &Core) -> usize {
+        let able = |id: &MemberId| self.is_heard(core, id) && self.why_burnt(core, id).is_none();
+        self.state.voters().filter(|voter| able(&voter.id)).count()
+    }
+
     pub(super) fn is_heard(&self, core: &Core, id: &MemberId) -> bool {
         *id == core.me() || self.liveness.is_reachable(id, core.now.mono)
     }

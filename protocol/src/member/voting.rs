@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_bytes::ByteBuf;
 
-use super::saved::{self, Head};
+use super::saved::{self, Head, Life};
 use super::{Core, Durable, Entity, Installed};
 use crate::ballot::{Act, Ballot, Outlook, Pol, Turn};
-use crate::codec;
 use crate::event::{Event, Severity};
 use crate::hash::Hash;
 use crate::identity::{MemberId, Scheme};
@@ -50,7 +49,7 @@ impl Entity {
     }
 
     pub(super) fn attend_ballot(&mut self, core: &mut Core) {
-        if self.installing || self.evidence.is_some() {
+        if self.installing || self.is_stopped() {
             return;
         }
         self.refresh_candidate(core);
@@ -166,6 +165,7 @@ impl Entity {
             | Change::Rename { .. }
             | Change::Label { .. }
             | Change::Define { .. }
+            | Change::Readmit(_)
             | Change::Move { .. }
             | Change::Create { .. }
             | Change::Open { .. }
@@ -280,21 +280,6 @@ impl Entity {
         }
     }
 
-    /// Rule 11: keep both, tell it, stop settling; content and traffic go on.
-    pub(super) fn equivocation(&mut self, core: &mut Core, a: Checked, b: Checked) {
-        if self.evidence.is_some() {
-            return;
-        }
-        let name = self.state.name_of(&a.author());
-        let bytes = codec::encode(&(a.signed(), b.signed()));
-        core.persist(vec![saved::put_evidence(&bytes)], Durable::Nothing);
-        self.evidence = Some(bytes);
-        let text = format!(
-            "{name} signed two statements that contradict each other: nothing is settled until an operator has looked"
-        );
-        core.event(Event::new(Severity::Critical, "vote.equivocation", text).of(a.author()));
-    }
-
     // --- settled records ---------------------------------------------------------------------------------------
 
     fn settled(&mut self, core: &mut Core, certificate: Certificate) {
@@ -315,28 +300,33 @@ impl Entity {
     /// Makes settled records durable; they count when that is done.
     fn install(&mut self, core: &mut Core, links: Vec<(Link, State)>) {
         let (mut writes, mut records) = (Vec::new(), Vec::new());
-        let mut previous = (self.state.clone(), self.head);
+        let mut trail = self.trail.clone();
+        let displaced = self.displaced(core, &links);
         for (link, state) in links {
             let record = link.certificate.value;
             let changes = Record::decode(&link.record).map(|record| record.changes).unwrap_or_default();
             writes.push(saved::put_link(state.epoch, &link));
-            let head = Head { state: state.clone(), record, previous: Some(previous) };
-            previous = (state, record);
+            trail.push(&state, record);
+            let head = Head { state, record, trail: trail.clone() };
             records.push(Installed { head, certificate: link.certificate, changes });
         }
         let Some(last) = records.last() else { return };
         writes.push(saved::put_head(&last.head));
         writes.extend(std::mem::take(&mut self.records).iter().map(saved::drop_record));
         self.installing = true;
-        core.persist(writes, Durable::Installed(records));
+        if let Some(life) = &displaced {
+            core.burnt = true;
+            writes.extend([saved::put_life(life), saved::drop_promise()]);
+        }
+        core.persist(writes, Durable::Installed(records, displaced));
     }
 
-    pub(super) fn installed(&mut self, core: &mut Core, records: Vec<Installed>) {
+    pub(super) fn installed(&mut self, core: &mut Core, records: Vec<Installed>, life: Option<Life>) {
         self.installing = false;
         for installed in records {
             let before = std::mem::replace(&mut self.state, installed.head.state);
             self.head = installed.head.record;
-            self.previous = installed.head.previous;
+            self.trail = installed.head.trail;
             self.certificate = Some(installed.certificate);
             self.tell_changes(core, &before, &installed.changes);
             self.roots_changed(core, &before);
@@ -350,26 +340,31 @@ impl Entity {
         self.prune_board(core);
         let gone: Vec<MemberId> = self.overlay.peers().difference(&present).copied().collect();
         gone.iter().for_each(|peer| self.overlay.disconnected(peer));
+        if let Some(life) = life {
+            self.replaced(core, life);
+        }
         self.announce(core);
+        self.greet_connected(core);
         self.beat_now(core);
     }
 
-    pub(super) fn on_chain(&mut self, core: &mut Core, links: &[Link]) {
+    pub(super) fn on_chain(&mut self, core: &mut Core, from: MemberId, links: &[Link]) {
         self.spread.chain_asked.clear();
-        if self.installing || self.evidence.is_some() {
-            return;
-        }
         let (mut state, mut head) = (self.state.clone(), self.head);
         let mut good = Vec::new();
         for link in links.iter().take(limits::CHAIN_RECORDS) {
             let certificate = &link.certificate;
             if certificate.epoch <= self.state.epoch {
-                self.compare_link(core, link);
+                self.compare_link(core, from, link);
                 continue;
+            }
+            if self.installing || self.is_stopped() {
+                return;
             }
             if Record::hash_of(&link.record) != certificate.value
                 || state.check_certificate(&head, certificate, core.scheme()).is_err()
             {
+                self.look_back(core, from, link, good.is_empty());
                 break;
             }
             let Some(next) = judge(&state, &head, &link.record, core.scheme()) else { break };
@@ -377,27 +372,9 @@ impl Entity {
             state = next.clone();
             good.push((link.clone(), next));
         }
-        if !good.is_empty() && self.evidence.is_none() {
+        if !good.is_empty() {
             self.install(core, good);
         }
-    }
-
-    /// A second certificate for the epoch of the head is a fork (finding 8).
-    fn compare_link(&mut self, core: &mut Core, link: &Link) {
-        let certificate = &link.certificate;
-        let Some((before, parent)) = self.previous.clone() else { return };
-        let other = certificate.epoch == self.state.epoch && certificate.value != self.head;
-        if !other || before.check_certificate(&parent, certificate, core.scheme()).is_err() {
-            return;
-        }
-        let bytes = codec::encode(&(link, &self.certificate));
-        core.persist(vec![saved::put_evidence(&bytes)], Durable::Nothing);
-        self.evidence = Some(bytes);
-        let text = format!(
-            "two certificates settle epoch {}: nothing is settled until an operator has looked",
-            certificate.epoch
-        );
-        core.event(Event::new(Severity::Critical, "chain.forked", text));
     }
 
     fn tell_changes(&mut self, core: &mut Core, before: &State, changes: &[Signed]) {
@@ -431,6 +408,11 @@ impl Entity {
                 format!("{} left the roster, by {by} on {origin}", before.name_of(member)),
             )
             .of(*member),
+            Change::Readmit(request) => {
+                let name = before.name_of(&request.member);
+                let text = format!("{name} is a learner again, from a new store, by {by} on {origin}");
+                info("member.readmitted", text).of(request.member)
+            }
             Change::Create { application, root, .. } => {
                 info("application.created", format!("root {root}, by {by} on {origin}")).about(application)
             }

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::record::{Link, Record};
+use althing_protocol::state::State;
 use althing_protocol::statement::{Checked, Step};
 
-use super::{holdings, service, undone, windows};
+use super::{holdings, service, undone, votes, windows};
 use crate::reference::Settled;
 use crate::world::World;
 
@@ -20,31 +21,33 @@ pub(super) fn settled(world: &mut World, at: usize, link: &Link) {
     if Record::hash_of(&link.record) != value {
         return world.violate("§5.5.2", format!("{name} settles a record under another's name"));
     }
-    let Some(parent) = world.reference.chain.get(&epoch.wrapping_sub(1)).cloned() else {
+    let Ok(record) = Record::decode(&link.record) else {
+        return world.violate("§5.5.2", format!("{name} settles a record that cannot be read"));
+    };
+    let chain = world.reference.chain_of(&record.entity);
+    let Some(parent) = chain.and_then(|chain| chain.get(&epoch.wrapping_sub(1))).cloned() else {
         return world
             .violate("§5.5.2", format!("{name} settles epoch {epoch} and nobody settled the one before"));
     };
     if let Err(why) = count(world, at, link, &parent) {
         return world.violate("§5.5.11", format!("{name} settles epoch {epoch}: {why}"));
     }
-    if let Some(known) = world.reference.chain.get(&epoch) {
+    let chain = world.reference.chain_of(&record.entity);
+    if let Some(known) = chain.and_then(|chain| chain.get(&epoch)) {
         if known.record != value {
             let (one, other) = (known.record.short(), value.short());
             world.violate("§5.5.1", format!("epoch {epoch} is {one}, and {other} on {name}"));
         }
         return;
     }
-    grow(world, &name, link, &parent);
+    grow(world, &name, &record, link, &parent);
 }
 
 /// A new epoch of the reference entity.
-fn grow(world: &mut World, name: &str, link: &Link, parent: &Settled) {
+fn grow(world: &mut World, name: &str, record: &Record, link: &Link, parent: &Settled) {
     let (epoch, value) = (link.certificate.epoch, link.certificate.value);
     let scheme = world.hosts[0].identity.scheme();
-    let Ok(record) = Record::decode(&link.record) else {
-        return world.violate("§5.5.2", format!("{name} settles a record that cannot be read"));
-    };
-    let state = match parent.state.after(&parent.record, &record, scheme) {
+    let state = match parent.state.after(&parent.record, record, scheme) {
         Ok(state) => state,
         Err(invalid) => {
             return world
@@ -54,16 +57,44 @@ fn grow(world: &mut World, name: &str, link: &Link, parent: &Settled) {
     if link.certificate.round > 0 {
         world.count("an epoch took more than one round");
     }
+    let (were, are) = (parent.state.members.len(), state.members.len());
+    if are > were && epoch > world.options.members as u64 * 2 {
+        world.count("a member joined later");
+    }
+    if are < were {
+        world.count("a member went");
+    }
     if record.changes.len() > 1 {
         world.count("a record with several changes");
     }
     world.count("a record was settled");
     let before = parent.state.clone();
-    service::settled(world, &before, &state, &record);
-    world.reference.chain.insert(epoch, Settled { record: value, state });
-    windows::settled(world, &before, &record);
-    undone::settled(world, &before, &record);
-    holdings::settled(world, &before, &record);
+    readmitted(world, &before, &state);
+    // Of an entity that was begun anew elsewhere only the chain counts any more.
+    let counts = record.entity == world.reference.entity;
+    if counts {
+        service::settled(world, &before, &state, record);
+    }
+    if let Some(chain) = world.reference.chain_of_mut(&record.entity) {
+        chain.insert(epoch, Settled { record: value, state });
+    }
+    if counts {
+        windows::settled(world, &before, record);
+        undone::settled(world, &before, record);
+        holdings::settled(world, &before, record);
+    }
+}
+
+/// Whoever was re-admitted from a new store may vote again, from that one.
+fn readmitted(world: &mut World, before: &State, after: &State) {
+    for host in &mut world.hosts {
+        let store = |state: &State| state.member(&host.id).map(|member| member.store);
+        if let (Some(old), Some(new)) = (store(before), store(after))
+            && old != new
+        {
+            host.restored = false;
+        }
+    }
 }
 
 /// Counts the votes of a certificate.
@@ -101,21 +132,27 @@ pub(super) fn after_step(world: &mut World, at: usize) {
     let Some(member) = &world.hosts[at].member else { return };
     let (Some(state), Some(head)) = (member.state(), member.head()) else { return };
     let epoch = state.epoch;
-    if world.invariants.epochs.get(&at) == Some(&epoch) {
+    let place = (state.entity, epoch);
+    if world.invariants.epochs.get(&at) == Some(&place) {
         return;
     }
-    if world.reference.chain.is_empty() && epoch == 0 {
-        world.reference.chain.insert(0, Settled { record: head, state: state.clone() });
+    if world.reference.chain_of(&state.entity).is_none() {
+        world.reference.begin(Settled { record: head, state: state.clone() });
     }
     let same = |settled: &Settled| settled.record == head && settled.state == *state;
-    let agrees = world.reference.chain.get(&epoch).is_some_and(same);
-    let earlier = world.invariants.epochs.insert(at, epoch);
+    let chain = world.reference.chain_of(&state.entity);
+    let agrees = chain.and_then(|chain| chain.get(&epoch)).is_some_and(same);
+    let earlier = world.invariants.epochs.insert(at, place);
     let name = world.hosts[at].name.clone();
+    if earlier.is_some_and(|(entity, _)| entity != place.0) {
+        votes::entered(world, at);
+        world.hosts[at].restored = false;
+    }
     if !agrees {
         let head: Hash = head;
         world.violate("§5.5.1", format!("{name} has {} at epoch {epoch}", head.short()));
     }
-    if earlier.is_some_and(|earlier| earlier > epoch) {
+    if earlier.is_some_and(|(entity, earlier)| entity == place.0 && earlier > epoch) {
         world.violate("§5.5.2", format!("{name} went back to epoch {epoch}"));
     }
 }

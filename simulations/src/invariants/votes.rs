@@ -14,7 +14,7 @@ use crate::world::World;
 /// Votes that left a host, over all its lives.
 #[derive(Default)]
 pub(crate) struct Sent {
-    votes: BTreeMap<(u64, u32, Step), Option<Hash>>,
+    votes: BTreeMap<(Hash, u64, u32, Step), Option<Hash>>,
     /// The highest round of the newest epoch that was ever durable.
     round: (u64, u32),
     /// The promise that was written last.
@@ -22,8 +22,8 @@ pub(crate) struct Sent {
 }
 
 /// A vote leaves.
-pub(super) fn sent(world: &mut World, at: usize, vote: &Vote) {
-    let place = (vote.epoch, vote.round, vote.step);
+pub(super) fn sent(world: &mut World, at: usize, entity: Hash, vote: &Vote) {
+    let place = (entity, vote.epoch, vote.round, vote.step);
     let host = &world.hosts[at];
     let name = host.name.clone();
     let earlier = world.invariants.sent.entry(at).or_default().votes.insert(place, vote.value);
@@ -75,6 +75,13 @@ pub(super) fn written(world: &mut World, at: usize, writes: &[Write]) {
         let text = format!("{name} precommits in round {round}, and is in round {}", promise.round);
         world.violate("§5.5.3", text);
     }
+}
+
+/// The member went over to another entity: nothing that it promised in the one before binds it there.
+pub(super) fn entered(world: &mut World, at: usize) {
+    let sent = world.invariants.sent.entry(at).or_default();
+    sent.round = (0, 0);
+    sent.written = None;
 }
 
 /// A crash: what was written and not durable never was.

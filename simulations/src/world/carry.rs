@@ -50,6 +50,7 @@ impl World {
         let Some(to) = self.by_id.get(&to).copied() else { return };
         let Some(generation) = self.network.is_usable(at, to) else { return };
         let bytes: Rc<[u8]> = bytes.into();
+        self.network.overhear(&bytes);
         for after in self.network.send(bytes.len()) {
             self.schedule(after, Event::Deliver { from: at, to, generation, bytes: bytes.clone() });
         }

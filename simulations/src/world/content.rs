@@ -6,7 +6,7 @@ use althing_protocol::effect::{Applied, Captured, Fetched, Input, NotCaptured, P
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::manifest::Manifest;
-use althing_protocol::repair;
+use althing_protocol::repair::{self, Action};
 
 use super::{Event, MS, SECOND, World};
 use crate::host::content::name_of;
@@ -16,6 +16,13 @@ use crate::options::Mutation;
 
 /// Pieces younger than this are never thrown away: they may be part of something that is not complete yet.
 const GRACE: u64 = 60 * SECOND;
+
+/// What a host says when its disk is full.
+const NO_ROOM: &str = "no space left on device";
+
+fn needs_room(action: &Action) -> bool {
+    !matches!(action, Action::Remove(..) | Action::SetMode(..))
+}
 
 impl World {
     // --- scans -------------------------------------------------------------------------------------------------
@@ -120,6 +127,7 @@ impl World {
         let moved = version.is_some_and(|version| self.hosts[at].live(application).version != version);
         let manifest = tree.and_then(|tree| Manifest::from_items(&tree).ok());
         let result = match manifest {
+            Some(_) if self.hosts[at].full => Err(NotCaptured::Failed(NO_ROOM.to_owned())),
             None => Err(NotCaptured::Refused("there is nothing to capture".to_owned())),
             Some(_) if moved => Err(NotCaptured::Changing("the tree changes while it is read".to_owned())),
             Some(manifest) => {
@@ -173,9 +181,15 @@ impl World {
                 && self.network.is_open(at, from)
         });
         let here = if from.is_none() { self.live_pieces(at, application) } else { BTreeSet::new() };
+        let mut full = false;
         for want in wants {
             let name = name_of(&want);
             let lost = from.is_some() && self.faults.lossy_fetches && self.rng.chance(100);
+            if self.hosts[at].full && !self.hosts[at].content.has(&name) {
+                result.missing.push(want);
+                full = true;
+                continue;
+            }
             let held = self.hosts[from.unwrap_or(at)].content.has(&name) || here.contains(&name);
             if !reachable || lost || !held {
                 result.missing.push(want);
@@ -190,7 +204,9 @@ impl World {
             }
             result.done.push(want);
         }
-        if !result.missing.is_empty() && from.is_some() {
+        if full {
+            result.error = Some(NO_ROOM.to_owned());
+        } else if !result.missing.is_empty() && from.is_some() {
             result.error = Some("the holder did not give it".into());
             self.count("a holder did not give what it was asked for");
         }
@@ -234,6 +250,10 @@ impl World {
         let step = MS + self.rng.below(30 * MS);
         let live = self.hosts[at].live(application);
         let Some(mut journal) = live.journal.take() else { return };
+        if self.hosts[at].full && journal.actions.front().is_some_and(needs_room) {
+            return self.give_up(at, application, &journal);
+        }
+        let live = self.hosts[at].live(application);
         if let Some(action) = journal.actions.pop_front() {
             let (changed, trashed) = live.act(&action);
             journal.changed += changed;
@@ -258,6 +278,16 @@ impl World {
         if self.hosts[at].places.contains(application) {
             self.scan(at, life, application);
         }
+    }
+
+    /// An apply that finds no room stops where it is; the next one goes on from there.
+    fn give_up(&mut self, at: usize, application: &str, journal: &Journal) {
+        let life = self.hosts[at].life;
+        if journal.life == life {
+            let result = Err(NO_ROOM.to_owned());
+            self.give(at, Input::Applied { apply: journal.apply, result });
+        }
+        self.scan(at, life, application);
     }
 
     // --- keeping -----------------------------------------------------------------------------------------------

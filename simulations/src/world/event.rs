@@ -47,10 +47,42 @@ pub(crate) enum Event {
     Disaster,
     /// Every cut is healed.
     Heal { number: u64 },
+    /// A link goes down, or up.
+    Flap { a: usize, b: usize },
+    /// A full disk has room again.
+    Room { host: usize },
     /// An administrator does something.
     Work,
     /// Trees are looked at without any notification.
     Patrol { host: usize },
+}
+
+impl Event {
+    /// The host whose process takes it: it waits while that process stands still.
+    pub(super) fn host(&self) -> Option<usize> {
+        match self {
+            Self::Deliver { to, .. } => Some(*to),
+            Self::Wake { host, .. }
+            | Self::Give { host, .. }
+            | Self::Synced { host, .. }
+            | Self::Scanned { host, .. }
+            | Self::Notice { host, .. }
+            | Self::Capture { host, .. }
+            | Self::Fetch { host, .. }
+            | Self::Apply { host, .. }
+            | Self::Sweep { host, .. } => Some(*host),
+            Self::JoinAsk { at, .. } => Some(*at),
+            Self::JoinAnswer { newcomer, .. } => Some(*newcomer),
+            Self::Look { .. }
+            | Self::Start { .. }
+            | Self::Disaster
+            | Self::Heal { .. }
+            | Self::Flap { .. }
+            | Self::Room { .. }
+            | Self::Work
+            | Self::Patrol { .. } => None,
+        }
+    }
 }
 
 /// An event and its time; the number keeps the order of equal times.

@@ -63,10 +63,8 @@ impl World {
     ) {
         let (a, b) = (a.min(b), a.max(b));
         for (host, life, peer) in [(a, lives.0, b), (b, lives.1, a)] {
-            if self.is_alive(host, life) {
-                let peer = self.hosts[peer].id;
-                self.give(host, input(peer));
-            }
+            let input = Box::new(input(self.hosts[peer].id));
+            self.schedule(0, Event::Give { host, life, input });
         }
     }
 
@@ -93,6 +91,37 @@ impl World {
                 let after = self.network.notice_cut();
                 self.schedule(after, Event::Look { a: *a, b: *b });
             }
+        }
+    }
+
+    /// A connection breaks, and both ends notice soon.
+    pub(crate) fn reset(&mut self, a: usize, b: usize) {
+        let connection = self.network.connection(a, b);
+        if connection.up {
+            connection.broken = true;
+            let after = self.network.notice_crash();
+            self.schedule(after, Event::Look { a, b });
+        }
+    }
+
+    /// A link that works stops, and one that does not works again.
+    pub(crate) fn toggle(&mut self, a: usize, b: usize) {
+        if self.network.is_open(a, b) {
+            self.cut(&[a], &[b], false);
+        } else {
+            self.network.open(a, b);
+            self.look_later(a, b);
+        }
+    }
+
+    /// A host sends another what was said on the network some time ago, by whomever.
+    pub(crate) fn replay(&mut self, from: usize, to: usize) {
+        let old = self.network.overheard();
+        let Some(generation) = self.network.is_usable(from, to).filter(|_| !old.is_empty()) else { return };
+        self.count("old messages were sent again");
+        for bytes in old {
+            let after = self.network.delay();
+            self.schedule(after, Event::Deliver { from, to, generation, bytes });
         }
     }
 

@@ -28,7 +28,7 @@ impl World {
         let host = &mut self.hosts[at];
         host.life += 1;
         host.wake = None;
-        host.doomed = None;
+        (host.doomed, host.frozen) = (None, 0);
         host.mono = self.rng.below(100_000) * SECOND;
         let now = host.now(self.now);
         let half = self.options.mutation == Some(Mutation::HalfQuorum);
@@ -53,7 +53,7 @@ impl World {
         let survive = if self.rng.chance(300) { pending.min(1) } else { 0 };
         let host = &mut self.hosts[at];
         host.member = None;
-        host.doomed = None;
+        (host.doomed, host.frozen) = (None, 0);
         host.disk.crash(survive);
         host.peers.clear();
         host.places.clear();
@@ -68,6 +68,18 @@ impl World {
         self.asked.retain(|_, asked| asked.host != at || asked.life != life);
         crate::invariants::crashed(self, at);
         self.break_connections(at);
+    }
+
+    /// A host's clocks run by so many millionths faster from now on; what they show now stays.
+    pub(crate) fn set_clock_speed(&mut self, at: usize, faster: i64) {
+        let shown = self.hosts[at].now(self.now);
+        let host = &mut self.hosts[at];
+        host.faster = faster;
+        let moved = host.now(self.now);
+        host.mono = (host.mono + shown.mono.0 * 1000).saturating_sub(moved.mono.0 * 1000);
+        host.skew += shown.wall.0 as i64 - moved.wall.0 as i64;
+        host.wake = None;
+        self.arm(at);
     }
 
     /// An apply that a crash interrupted goes forward before anything is scanned.

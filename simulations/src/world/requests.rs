@@ -85,7 +85,8 @@ impl World {
     }
 
     pub(super) fn join_answer(&mut self, newcomer: usize, life: u64, answer: Result<Vec<u8>, String>) {
-        if self.is_alive(newcomer, life) && !self.hosts[newcomer].is_member() {
+        // A member may be on its way to the entity that succeeds its own.
+        if self.is_alive(newcomer, life) {
             self.give(newcomer, Input::JoinAnswered(answer));
         }
     }

@@ -37,7 +37,14 @@ impl Chain {
     /// Members web1 to web`count`, all voters.
     fn of(count: u8) -> Self {
         let nonce = Id16([7; 16]);
-        let genesis = Genesis { format: FORMAT, name: "farm".into(), founder: newcomer(1), at: NOW, nonce };
+        let genesis = Genesis {
+            format: FORMAT,
+            name: "farm".into(),
+            founder: newcomer(1),
+            at: NOW,
+            nonce,
+            inherited: None,
+        };
         let mut chain = Self { state: State::genesis(&genesis), said: 0 };
         for number in 2..=count {
             chain.admit(number, false);

@@ -1,0 +1,302 @@
+//! What stops settling until an administrator has looked (finding 8, PROTOCOL.md V11–V13): statements that
+//! contradict each other, a second certificate of an epoch, an entity that was begun anew. Content and traffic go on.
+
+use super::saved;
+use super::{Core, Durable, Entity};
+use crate::control::{Code, Refusal};
+use crate::effect::Output;
+use crate::event::{Event, Severity};
+use crate::evidence::{Contradiction, Evidence};
+use crate::hash::Hash;
+use crate::identity::MemberId;
+use crate::limits;
+use crate::record::{Link, Record};
+use crate::statement::Checked;
+use crate::succession::Succession;
+use crate::validity::check_certificate;
+use crate::wire::Message;
+
+impl Entity {
+    /// Whether something was found that nobody has acknowledged.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.unresolved().next().is_some()
+    }
+
+    /// What was found and not acknowledged, oldest first.
+    pub(super) fn unresolved(&self) -> impl Iterator<Item = &Evidence> {
+        self.evidence.values().filter(|evidence| evidence.stops(&self.state.entity))
+    }
+
+    /// Keeps what was found, unless the same is kept already; whether it is news.
+    fn keep_evidence(
+        &mut self,
+        core: &mut Core,
+        epoch: u64,
+        what: Contradiction,
+        from: Option<MemberId>,
+    ) -> bool {
+        let (entity, seen) = (self.state.entity, core.now.wall);
+        let evidence = Evidence { entity, epoch, what, from, seen, resolved: None };
+        if self.evidence.values().any(|known| known.covers(&evidence)) {
+            return false;
+        }
+        let mut writes = Vec::new();
+        if self.evidence.len() >= limits::EVIDENCE {
+            let done = self.evidence.iter().find(|(_, evidence)| evidence.resolved.is_some());
+            // All of it stops settling already: one thing more changes nothing.
+            let Some(number) = done.map(|(number, _)| *number) else { return false };
+            self.evidence.remove(&number);
+            writes.push(saved::drop_evidence(number));
+        }
+        let number = self.evidence.last_key_value().map_or(1, |(last, _)| last + 1);
+        writes.push(saved::put_evidence(number, &evidence));
+        core.persist(writes, Durable::Nothing);
+        self.evidence.insert(number, evidence);
+        true
+    }
+
+    // --- two statements ----------------------------------------------------------------------------------------
+
+    /// Rule 11: keep both, tell it, stop settling. Both are of a member of the roster, and both signatures hold.
+    pub(super) fn equivocation(&mut self, core: &mut Core, a: Checked, b: Checked) {
+        let author = a.author();
+        let epoch = a.vote().map_or(self.state.epoch + 1, |vote| vote.epoch);
+        let what = Contradiction::Statements(Box::new((a.signed().clone(), b.signed().clone())));
+        if !self.keep_evidence(core, epoch, what, None) {
+            return;
+        }
+        let name = self.state.name_of(&author);
+        let text = format!(
+            "{name} signed two statements of epoch {epoch} that contradict each other: nothing is settled here until an administrator has acknowledged it (althing resolve)"
+        );
+        core.event(Event::new(Severity::Critical, "vote.equivocation", text).of(author));
+    }
+
+    // --- two records of one epoch ------------------------------------------------------------------------------
+
+    /// Somebody shows a link of an epoch that is settled here.
+    pub(super) fn compare_link(&mut self, core: &mut Core, from: MemberId, link: &Link) {
+        let certificate = &link.certificate;
+        let Some((parent, voters)) = self.trail.deciders(certificate.epoch) else { return };
+        if self.trail.record(certificate.epoch).is_none_or(|mine| mine == certificate.value) {
+            return;
+        }
+        let named = Record::hash_of(&link.record) == certificate.value;
+        let settles = check_certificate(&self.state.entity, &parent, voters, certificate, core.scheme());
+        match settles {
+            Ok(()) if named => self.fork(core, from, link),
+            // A link of another branch whose fork lies further back has another parent; its beginning tells.
+            _ if Record::decode(&link.record).is_ok_and(|record| record.parent != parent) => {}
+            _ => self.tell_forged(core, from, "a certificate that does not hold"),
+        }
+    }
+
+    fn fork(&mut self, core: &mut Core, from: MemberId, link: &Link) {
+        let epoch = link.certificate.epoch;
+        if !self.keep_evidence(core, epoch, Contradiction::Fork(Box::new(link.clone())), Some(from)) {
+            return;
+        }
+        let mine = self.trail.record(epoch).unwrap_or(self.head);
+        let text = format!(
+            "two certificates settle epoch {epoch}, {} here and {} on {}: nothing is settled here until an administrator has chosen one (althing resolve)",
+            mine.short(),
+            link.certificate.value.short(),
+            self.state.name_of(&from)
+        );
+        core.event(Event::new(Severity::Critical, "chain.fork", text).of(from));
+        // Whoever showed it sees ours, from the disk; the others see theirs.
+        core.out.push(Output::SendChain { to: from, after: epoch.saturating_sub(1) });
+        for peer in self.overlay.peers().clone().into_iter().filter(|peer| *peer != from) {
+            self.send(core, peer, &Message::Chain(vec![link.clone()]));
+        }
+    }
+
+    /// A link that should be the next one here and is not: perhaps its sender is on another branch. The links since
+    /// the beginning of the trail tell where it begins.
+    pub(super) fn look_back(&mut self, core: &mut Core, from: MemberId, link: &Link, is_first: bool) {
+        // Where a known fork begins has been seen.
+        let known = self.evidence.values().any(|evidence| matches!(evidence.what, Contradiction::Fork(_)));
+        let next = link.certificate.epoch == self.state.epoch + 1;
+        let elsewhere = Record::decode(&link.record).is_ok_and(|record| {
+            record.entity == self.state.entity
+                && record.parent != self.head
+                && record.epoch == link.certificate.epoch
+        });
+        if is_first && next && elsewhere && !known {
+            self.ask_chain(core, from, self.trail.first());
+        } else if next && is_first {
+            tracing::debug!(?from, "a link of the chain does not hold");
+        }
+    }
+
+    // --- an entity that succeeds this one ----------------------------------------------------------------------
+
+    /// Somebody says that this entity was begun anew. It counts if a member of the roster signed it.
+    pub(super) fn on_succession(&mut self, core: &mut Core, from: MemberId, succession: Succession) {
+        if succession.entity != self.state.entity {
+            return;
+        }
+        if self.state.member(&succession.by).is_none() || !succession.holds(core.scheme()) {
+            self.tell_forged(core, from, "that the entity was begun anew, and no member signed that");
+            return;
+        }
+        let what = Contradiction::Succession(Box::new(succession));
+        if !self.keep_evidence(core, succession.epoch, what, Some(from)) {
+            return;
+        }
+        let by = self.state.name_of(&succession.by);
+        let text = format!(
+            "{by} began the entity anew after epoch {}: this member is mute in the old one, and serves what it has; join the new one with an invitation of {by}",
+            succession.epoch
+        );
+        core.event(Event::new(Severity::Critical, "entity.superseded", text).of(succession.by));
+        for peer in self.overlay.peers().clone() {
+            self.send(core, peer, &Message::Succession(succession));
+        }
+    }
+
+    /// What a peer of another entity should know: that this one succeeds its own, or was succeeded itself.
+    pub(super) fn tell_succession(&self, core: &mut Core, peer: MemberId) {
+        let learned = self.unresolved().find_map(|evidence| match &evidence.what {
+            Contradiction::Succession(succession) => Some(**succession),
+            _ => None,
+        });
+        let past = self.state.past.iter().any(|past| past.id == peer);
+        let own = self.beginning.as_ref().and_then(|beginning| beginning.succession).filter(|_| past);
+        if let Some(succession) = learned.or(own) {
+            self.send(core, peer, &Message::Succession(succession));
+        }
+    }
+
+    /// Whose chain is not this one: it was told what it should know.
+    pub(super) fn is_of_the_entity_before(&self, peer: &MemberId) -> bool {
+        let Some(origin) = &self.state.origin else { return false };
+        self.state.past.iter().any(|past| past.id == *peer && past.until <= origin.epoch)
+    }
+
+    fn tell_forged(&mut self, core: &mut Core, from: MemberId, what: &str) {
+        let name = self.state.name_of(&from);
+        self.tell(core, &format!("forged/{from}"), true, || {
+            let text = format!("{name} showed {what}; it changes nothing");
+            Event::new(Severity::Warning, "evidence.forged", text).of(from)
+        });
+    }
+
+    // --- the administrator's act -------------------------------------------------------------------------------
+
+    /// Why nothing is settled, as a refusal; `None` if nothing was found.
+    pub(super) fn why_stopped(&self) -> Option<Refusal> {
+        let evidence = self.unresolved().next()?;
+        let name = &self.state.name;
+        let refusal = match &evidence.what {
+            Contradiction::Statements(both) => {
+                let who = self.state.name_of(&both.0.author);
+                let text = format!(
+                    "{who} signed statements that contradict each other: nothing is settled until an administrator has acknowledged it"
+                );
+                Refusal::new(Code::Contradiction, text)
+                    .try_("acknowledge it", &format!("althing resolve --confirm {name}"))
+            }
+            Contradiction::Fork(link) => self.fork_refusal(evidence.epoch, &link.certificate.value),
+            Contradiction::Succession(succession) => {
+                let by = self.state.name_of(&succession.by);
+                let text = format!("{by} began this entity anew: this member is mute in the old one");
+                Refusal::new(Code::Contradiction, text)
+                    .fact("successor", succession.successor)
+                    .try_("join it, with an invitation of the new one", "althing join")
+                    .try_(
+                        "forget the old one first, if it is not among the members that were kept",
+                        "althing leave --purge",
+                    )
+            }
+        };
+        Some(refusal.try_("see what happened", "althing events --severity critical"))
+    }
+
+    fn fork_refusal(&self, epoch: u64, theirs: &Hash) -> Refusal {
+        let mine = self.trail.record(epoch).unwrap_or(self.head);
+        let text = format!("two certificates settle epoch {epoch}: nothing is settled until one is chosen");
+        Refusal::new(Code::Contradiction, text)
+            .fact("here", mine)
+            .fact("elsewhere", theirs)
+            .try_("go on from here", &format!("althing resolve --keep {mine} --confirm {}", self.state.name))
+            .try_("give up what was settled here, to join the others anew", "althing leave --purge")
+    }
+
+    /// Acknowledges all that was found. Of two branches the one to keep must be named, and be the one here.
+    pub(super) fn resolve(
+        &mut self,
+        core: &mut Core,
+        request: u64,
+        by: &str,
+        keep: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let found: Vec<(u64, Evidence)> = self
+            .evidence
+            .iter()
+            .filter(|(_, evidence)| evidence.stops(&self.state.entity))
+            .map(|(number, evidence)| (*number, evidence.clone()))
+            .collect();
+        if found.is_empty() {
+            let text = "nothing was found on this member that would have to be acknowledged";
+            return Err(Refusal::new(Code::NothingToResolve, text).try_("see how it is", "althing status"));
+        }
+        for (_, evidence) in &found {
+            self.may_resolve(evidence, keep)?;
+        }
+        let mut writes = Vec::new();
+        for (number, mut evidence) in found {
+            evidence.resolved = Some((by.to_owned(), core.now.wall));
+            writes.push(saved::put_evidence(number, &evidence));
+            let text = format!("{} is acknowledged by {by}: settling goes on", self.named(&evidence));
+            core.event(Event::new(Severity::Notice, "evidence.resolved", text));
+            self.evidence.insert(number, evidence);
+        }
+        core.persist(writes, Durable::Resolved(request));
+        Ok(())
+    }
+
+    fn may_resolve(&self, evidence: &Evidence, keep: Option<&str>) -> Result<(), Refusal> {
+        if matches!(evidence.what, Contradiction::Statements(..)) {
+            return Ok(());
+        }
+        let Some(keep) = keep else {
+            let needed =
+                self.why_stopped().unwrap_or_else(|| Refusal::new(Code::Contradiction, String::new()));
+            let refusal = Refusal { code: Code::KeepNeeded, ..needed };
+            return Err(refusal.fact("needed", "--keep HASH: the record whose branch goes on"));
+        };
+        let keep: Hash = keep.parse().map_err(|_| {
+            Refusal::new(Code::Input, format!("{keep} is not a hash: b3: and 64 hexadecimal digits"))
+                .try_("see the two", "althing status")
+        })?;
+        let since = match &evidence.what {
+            Contradiction::Fork(_) => evidence.epoch,
+            _ => 0,
+        };
+        if self.trail.epoch_of(&keep).is_some_and(|epoch| epoch >= since) {
+            return Ok(());
+        }
+        let text = format!("{} is not in the chain of this member since epoch {since}", keep.short());
+        Err(Refusal::new(Code::OtherBranch, text)
+            .fact("so", "this member is on the other branch, or the hash is of neither; nothing was changed")
+            .fact("back", "forget what was settled here, then join anew; content in place stays")
+            .try_("forget it", "althing leave --purge")
+            .try_("and join, with an invitation of the branch that is kept", "althing join"))
+    }
+
+    pub(super) fn named(&self, evidence: &Evidence) -> String {
+        let epoch = evidence.epoch;
+        match &evidence.what {
+            Contradiction::Statements(both) => {
+                format!("the contradiction of {} in epoch {epoch}", self.state.name_of(&both.0.author))
+            }
+            Contradiction::Fork(link) => {
+                format!("the fork of epoch {epoch} ({} elsewhere)", link.certificate.value.short())
+            }
+            Contradiction::Succession(succession) => {
+                format!("the successor {} of epoch {epoch}", succession.successor.short())
+            }
+        }
+    }
+}

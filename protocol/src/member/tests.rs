@@ -1,0 +1,223 @@
+//! One member by itself: its peers are keys that this test signs with, its disk is a map, and every batch is durable
+//! at once.
+
+mod standing;
+mod stopping;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::saved::Saved;
+use super::*;
+use crate::codec;
+use crate::control::{Command, Reply};
+use crate::effect::Family;
+use crate::record::{Certificate, Change, FORMAT, Genesis, Link, Newcomer, Record};
+use crate::statement::{Holds, Intent, Signed, Step};
+use crate::time::{Millis, WallTime};
+use crate::wire::Message;
+
+fn key(seed: u8) -> Identity {
+    Identity::from_seed([seed; 32]).simulated()
+}
+
+fn id(seed: u8) -> MemberId {
+    key(seed).id()
+}
+
+fn address(port: u16) -> Address {
+    let control = std::net::SocketAddr::from(([10, 0, 0, 1], port));
+    Address { control, bulk: control }
+}
+
+fn genesis() -> Genesis {
+    let founder = Newcomer { member: id(1), store: Id16([1; 16]), name: "m1".into(), address: address(1) };
+    Genesis {
+        format: FORMAT,
+        name: "demo".into(),
+        founder,
+        at: WallTime(0),
+        nonce: Id16::default(),
+        inherited: None,
+    }
+}
+
+/// Members 1, 2 and 3 who vote; the test is the host of the first.
+fn three() -> Head {
+    let genesis = genesis();
+    let mut state = State::genesis(&genesis);
+    for seed in [2, 3] {
+        state.members.push(crate::state::Member {
+            id: id(seed),
+            store: Id16([seed; 16]),
+            name: format!("m{seed}"),
+            role: Role::Voter,
+            addresses: vec![address(seed.into())],
+            since: 0,
+            service: crate::state::Service::In,
+            labels: std::collections::BTreeMap::new(),
+        });
+    }
+    let record = genesis.id();
+    let trail = Trail::begin(&state, record);
+    Head { state, record, trail }
+}
+
+/// Signed by a member, from its store, at a place.
+fn said(entity: Hash, by: u8, at: (u64, u64), statement: Statement) -> Signed {
+    let position = Position { incarnation: at.0, sequence: at.1 };
+    let envelope = Envelope { entity, store: Id16([by; 16]), position, statement };
+    Checked::sign(&key(by), envelope).signed().clone()
+}
+
+/// A settled child of this state: an invitation, made by member 2, precommitted by these.
+fn link(state: &State, parent: Hash, note: &str, voters: &[u8]) -> (Link, State) {
+    let change = Change::Invite {
+        key: Identity::from_seed(Hash::of(note.as_bytes()).0).id(),
+        uses: 1,
+        expires: WallTime(1000),
+        note: note.into(),
+        spare: false,
+    };
+    settle(state, parent, change, voters)
+}
+
+fn settle(state: &State, parent: Hash, change: Change, voters: &[u8]) -> (Link, State) {
+    let seed = Hash::of(&codec::encode(&(parent, &change)));
+    let mut id = [0; 16];
+    id.copy_from_slice(&seed.0[..16]);
+    let intent = Intent { id: Id16(id), seen: state.epoch, at: WallTime(1), by: "ada".into(), change };
+    let changes = vec![said(state.entity, 2, (9, state.epoch + 1), Statement::Intent(Box::new(intent)))];
+    let next = state.with_changes(&changes, Scheme::SimulatedHash).expect("valid");
+    let (entity, epoch) = (state.entity, next.epoch);
+    let record = Record { format: FORMAT, entity, epoch, parent, changes, state: next.hash() };
+    let bytes = record.encode();
+    let value = Record::hash_of(&bytes);
+    let vote = Vote { epoch, round: 0, parent, step: Step::Precommit, value: Some(value), relied: None };
+    let votes = voters.iter().map(|by| said(entity, *by, (9, 100 + epoch), Statement::Vote(vote.clone())));
+    let certificate = Certificate { epoch, round: 0, value, votes: votes.collect() };
+    (Link { record: serde_bytes::ByteBuf::from(bytes), certificate }, next)
+}
+
+/// A member and what came of it.
+struct Lone {
+    member: Member,
+    disk: BTreeMap<(Family, Vec<u8>), Vec<u8>>,
+    mono: u64,
+    events: Vec<Event>,
+    replies: Vec<Reply>,
+    sent: Vec<(MemberId, Message)>,
+}
+
+impl Lone {
+    /// Member 1 of three, connected to the others, which remember nothing of it: it votes.
+    fn voting() -> Self {
+        let head = three();
+        let life = Life { store: Id16([1; 16]), incarnation: 0, reserved: 0 };
+        let mut disk = BTreeMap::new();
+        for write in [saved::put_life(&life), saved::put_head(&head)] {
+            disk.insert((write.family, write.key), write.value.expect("a value"));
+        }
+        let mut lone = Self::start(disk);
+        lone.meet();
+        assert!(lone.member.may_vote());
+        lone
+    }
+
+    fn start(disk: BTreeMap<(Family, Vec<u8>), Vec<u8>>) -> Self {
+        let family = |wanted: Family| {
+            let entries = disk.iter().filter(move |((family, _), _)| *family == wanted);
+            entries.map(|((_, key), value)| (key.clone(), value.clone())).collect::<Vec<_>>()
+        };
+        let saved = Saved::read(family(Family::Meta), family(Family::Votes)).expect("readable");
+        let config = Config { address: Some(address(1)), ..Config::default() };
+        let now = Now { mono: Instant(1), wall: WallTime(1) };
+        let member = Member::restore(key(1), config, [7; 32], saved, now);
+        let (events, replies, sent) = Default::default();
+        let mut lone = Self { member, disk, mono: 1, events, replies, sent };
+        lone.give(Input::Tick);
+        lone
+    }
+
+    /// Connects to the others and has their answers to what they hold of this member.
+    fn meet(&mut self) {
+        [2, 3].into_iter().for_each(|seed| self.give(Input::Connected(id(seed))));
+        self.pass(1_100);
+        let incarnation = self.member.core.life.incarnation;
+        for seed in [2, 3] {
+            let (position, vote) = Default::default();
+            self.hear(seed, Message::Highest(crate::wire::Highest { incarnation, position, vote }));
+        }
+    }
+
+    fn give(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let now = Now { mono: Instant(self.mono), wall: WallTime(self.mono) };
+            let mut out = Vec::new();
+            self.member.step(now, input, &mut out);
+            for output in out {
+                match output {
+                    Output::Persist { batch, writes } => {
+                        self.write(writes);
+                        inputs.push_back(Input::Persisted(batch));
+                    }
+                    Output::Event(event) => self.events.push(event),
+                    Output::Reply { reply, .. } => self.replies.push(reply),
+                    Output::Send { to, bytes } => {
+                        self.sent.push((to, Message::decode(&bytes).expect("ours")));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            match write.value {
+                Some(value) => self.disk.insert((write.family, write.key), value),
+                None => self.disk.remove(&(write.family, write.key)),
+            };
+        }
+    }
+
+    fn hear(&mut self, from: u8, message: Message) {
+        self.give(Input::Received { from: id(from), bytes: message.encode() });
+    }
+
+    /// Time passes, and the others are heard.
+    fn pass(&mut self, span: u64) {
+        self.mono += span;
+        self.give(Input::Tick);
+    }
+
+    fn ask(&mut self, command: Command) -> Reply {
+        self.replies.clear();
+        self.give(Input::Requested { request: 1, by: "ada".into(), command });
+        assert_eq!(self.replies.len(), 1, "answered at once");
+        self.replies.remove(0)
+    }
+
+    fn told(&self, kind: &str) -> usize {
+        self.events.iter().filter(|event| event.kind == kind).count()
+    }
+
+    fn state(&self) -> &State {
+        self.member.state().expect("in an entity")
+    }
+
+    fn head(&self) -> Hash {
+        self.member.head().expect("in an entity")
+    }
+}
+
+#[test]
+fn the_harness_settles_what_a_quorum_signed() {
+    let mut lone = Lone::voting();
+    let (link, next) = link(lone.state(), lone.head(), "a", &[2, 3]);
+    lone.hear(2, Message::Chain(vec![link.clone()]));
+    assert_eq!((lone.state(), lone.head()), (&next, link.certificate.value));
+    let holds = Statement::Holds(Holds { epoch: 1, head: lone.head() });
+    assert!(Checked::check(said(next.entity, 2, (1, 1), holds), &next.entity, Scheme::SimulatedHash).is_ok());
+    assert_eq!(Millis(0), Millis::default());
+}

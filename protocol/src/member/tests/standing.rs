@@ -1,0 +1,145 @@
+//! A store that is not what others know of it, and a key that two machines have.
+
+use super::*;
+use crate::control::Code;
+use crate::record::Readmission;
+
+fn request(state: &State, who: u8, store: u8, port: u16) -> Readmission {
+    let replaced = state.member(&id(who)).expect("in the roster").store;
+    Readmission::sign(state.entity, replaced, Id16([store; 16]), address(port), &key(who))
+}
+
+/// The newest request that the member sent.
+fn asked(lone: &Lone) -> Option<Readmission> {
+    lone.sent.iter().rev().find_map(|(_, message)| match message {
+        Message::Readmission(request) => Some(*request),
+        _ => None,
+    })
+}
+
+/// Something signed with the member's key and store that it never said.
+fn twin(lone: &Lone) -> Message {
+    let holds = Statement::Holds(Holds { epoch: 0, head: lone.head() });
+    Message::Push(vec![said(lone.state().entity, 1, (7, 1), holds)])
+}
+
+#[test]
+fn a_twin_is_found_out_by_what_it_says() {
+    let mut lone = Lone::voting();
+    let old = lone.member.core.life.store;
+    let twin = twin(&lone);
+    lone.hear(2, twin.clone());
+    assert!(!lone.member.may_vote());
+    assert_eq!(lone.told("store.burnt"), 1);
+    let fresh = lone.member.core.life.store;
+    assert_ne!(old, fresh, "it speaks from a new store, if at all");
+    let request = asked(&lone).expect("it asks at once");
+    assert_eq!((request.replaced, request.store), (old, fresh));
+    // The same again, and a start: the new store stays, and is still not the admitted one.
+    lone.hear(2, twin);
+    let mut lone = Lone::start(lone.disk);
+    assert_eq!(lone.member.core.life.store, fresh);
+    lone.meet();
+    assert!(!lone.member.may_vote());
+    assert_eq!(lone.member.deputies().len(), 2, "others can settle its re-admission");
+    // Re-admitted by the others, it is a learner and says that it has caught up.
+    let (link, next) = settle(lone.state(), lone.head(), Change::Readmit(request), &[2, 3]);
+    lone.hear(2, Message::Chain(vec![link]));
+    assert_eq!((lone.state(), lone.told("member.readmitted")), (&next, 1));
+    assert!(!lone.member.may_vote(), "it does not vote in the epoch that re-admits it");
+    let holds = |checked: &Checked| matches!(checked.statement(), Statement::Holds(_));
+    let entity = lone.member.entity.as_ref().expect("in an entity");
+    assert!(entity.board.of(&id(1)).any(holds));
+}
+
+#[test]
+fn what_it_said_itself_is_no_twin() {
+    let mut lone = Lone::voting();
+    let holds = Statement::Holds(Holds { epoch: 0, head: lone.head() });
+    let entity = lone.state().entity;
+    lone.hear(2, Message::Push(vec![said(entity, 1, (0, 5), holds.clone())]));
+    assert!(lone.member.may_vote(), "an earlier life");
+    // A signature that does not hold proves nothing.
+    let mut forged = said(entity, 2, (7, 1), holds);
+    forged.author = id(1);
+    lone.hear(2, Message::Push(vec![forged]));
+    assert!(lone.member.may_vote());
+}
+
+#[test]
+fn a_rival_with_the_same_key_makes_both_mute() {
+    let mut lone = Lone::voting();
+    let rival = request(lone.state(), 1, 77, 700);
+    lone.hear(2, Message::Readmission(rival));
+    assert!(!lone.member.may_vote());
+    assert_eq!((lone.told("store.burnt"), lone.told("member.doubled")), (1, 1));
+    // A request that somebody made up does nothing.
+    let mut other = Lone::voting();
+    let forged = Readmission { signature: request(other.state(), 2, 77, 700).signature, ..rival };
+    other.hear(2, Message::Readmission(forged));
+    assert!(other.member.may_vote());
+}
+
+#[test]
+fn a_copy_of_what_was_replaced_takes_a_new_store_with_the_record_that_says_so() {
+    let mut lone = Lone::voting();
+    let old = lone.member.core.life.store;
+    let request = request(lone.state(), 1, 55, 1);
+    let (link, _) = settle(lone.state(), lone.head(), Change::Readmit(request), &[2, 3]);
+    lone.hear(2, Message::Chain(vec![link]));
+    let store = lone.member.core.life.store;
+    assert!(store != old && store != Id16([55; 16]), "neither the old nor that of the other copy");
+    assert!(!lone.member.may_vote());
+    assert_eq!(Lone::start(lone.disk).member.core.life.store, store);
+}
+
+#[test]
+fn requests_are_heeded_while_they_are_repeated_and_are_one() {
+    let mut lone = Lone::voting();
+    let readmit = || Command::Readmit { member: "m3".into() };
+    assert_eq!(lone.ask(readmit()).expect_err("it has not asked").code, Code::NoRequest);
+    let first = request(lone.state(), 3, 33, 3);
+    lone.hear(3, Message::Readmission(first));
+    let passed =
+        |(to, message): &(MemberId, Message)| *to == id(2) && *message == Message::Readmission(first);
+    assert!(lone.sent.iter().any(passed), "others need no connection to it");
+    assert_eq!(lone.told("member.burnt"), 1);
+    // Whoever is connected under its key sees what was asked in its name: it may be another machine.
+    lone.sent.clear();
+    lone.hear(2, Message::Readmission(first));
+    lone.give(Input::Connected(id(3)));
+    let shown =
+        |(to, message): &&(MemberId, Message)| *to == id(3) && *message == Message::Readmission(first);
+    assert_eq!(lone.sent.iter().filter(shown).count(), 2);
+    // A second machine with the same key: nobody is re-admitted until one is stopped.
+    lone.hear(3, Message::Readmission(request(lone.state(), 3, 34, 30)));
+    assert_eq!(lone.told("member.doubled"), 1);
+    assert_eq!(lone.ask(readmit()).expect_err("two machines").code, Code::Doubled);
+    // One falls silent.
+    lone.pass(8_000);
+    lone.hear(3, Message::Readmission(first));
+    lone.pass(8_000);
+    lone.hear(
+        2,
+        Message::Beat(crate::wire::Beat { epoch: 0, head: lone.head().low(), knowledge: 0, round: 0 }),
+    );
+    lone.replies.clear();
+    lone.give(Input::Requested { request: 1, by: "ada".into(), command: readmit() });
+    assert_eq!(lone.replies, [], "under way");
+    // And the other, too.
+    let mut lone = Lone::voting();
+    lone.hear(3, Message::Readmission(first));
+    lone.pass(13_000);
+    assert_eq!(lone.ask(readmit()).expect_err("long ago").code, Code::NoRequest);
+}
+
+#[test]
+fn of_a_store_that_is_not_the_admitted_one_nothing_is_said() {
+    let mut lone = Lone::voting();
+    let answers =
+        |lone: &Lone| lone.sent.iter().filter(|(_, message)| matches!(message, Message::Highest(_))).count();
+    lone.hear(2, Message::AskHighest(Id16([2; 16]), 4));
+    assert_eq!(answers(&lone), 1);
+    lone.hear(2, Message::AskHighest(Id16([22; 16]), 4));
+    assert_eq!(answers(&lone), 1);
+}

@@ -1,0 +1,163 @@
+//! Contradictions, forks and successors: what stops a member from settling, what does not, and how it goes on.
+
+use super::*;
+use crate::control::{Code, Outcome};
+use crate::succession::{Origin, Succession};
+
+fn resolve(keep: Option<&Hash>) -> Command {
+    Command::Resolve { keep: keep.map(ToString::to_string) }
+}
+
+/// A voting member of which two branches are known: a chain of so many links here, another one elsewhere.
+fn branches(length: usize) -> (Lone, Vec<Link>, Vec<Link>) {
+    let mut lone = Lone::voting();
+    let chain = |note: &str, lone: &Lone| {
+        let (mut state, mut head) = (lone.state().clone(), lone.head());
+        let mut links = Vec::new();
+        for at in 0..length {
+            let (link, next) = link(&state, head, &format!("{note}{at}"), &[2, 3]);
+            (state, head) = (next, link.certificate.value);
+            links.push(link);
+        }
+        links
+    };
+    let (here, there) = (chain("here", &lone), chain("there", &lone));
+    lone.hear(2, Message::Chain(here.clone()));
+    assert_eq!(lone.state().epoch, length as u64);
+    (lone, here, there)
+}
+
+#[test]
+fn a_second_certificate_of_an_epoch_stops_settling() {
+    let (mut lone, here, there) = branches(1);
+    let (mine, theirs) = (here[0].certificate.value, there[0].certificate.value);
+    lone.hear(3, Message::Chain(there.clone()));
+    assert_eq!(lone.told("chain.fork"), 1);
+    assert!(!lone.member.may_vote());
+    let shown = lone.sent.iter().filter(|(to, message)| {
+        *to == id(2) && matches!(message, Message::Chain(links) if links[..] == there[..])
+    });
+    assert_eq!(shown.count(), 1, "others learn of it");
+    // Durably, and both are kept: ours is in the chain.
+    let mut lone = Lone::start(lone.disk);
+    lone.meet();
+    assert!(!lone.member.may_vote());
+    assert!(lone.disk.contains_key(&(Family::Chain, 1u64.to_be_bytes().to_vec())));
+    assert_eq!(lone.ask(Command::Leave).expect_err("stopped").code, Code::Contradiction);
+    // Which branch goes on must be said, and must be this one.
+    assert_eq!(lone.ask(resolve(None)).expect_err("which?").code, Code::KeepNeeded);
+    let refusal = lone.ask(resolve(Some(&theirs))).expect_err("not here");
+    assert_eq!((refusal.code, refusal.code.exit()), (Code::OtherBranch, 107));
+    assert!(refusal.remedies.iter().any(|(_, command)| command.join(" ") == "althing leave --purge"));
+    assert!(!lone.member.may_vote(), "a refused command changes nothing");
+    assert_eq!(lone.ask(resolve(Some(&mine))), Ok(Outcome::Done));
+    assert!(lone.member.may_vote());
+    // The same fork again is no news; what was found is kept.
+    lone.hear(3, Message::Chain(there));
+    assert!(lone.member.may_vote());
+    assert_eq!(lone.ask(resolve(None)).expect_err("nothing").code, Code::NothingToResolve);
+    let mut lone = Lone::start(lone.disk);
+    lone.meet();
+    assert!(lone.member.may_vote());
+    assert_eq!(lone.member.roster().expect("a roster").evidence.len(), 1);
+}
+
+#[test]
+fn a_fork_further_back_is_found_from_its_end() {
+    let (mut lone, _, there) = branches(4);
+    let next = {
+        // The other branch is ahead by one: only its end does not fit here.
+        let mut other = Lone::voting();
+        other.hear(2, Message::Chain(there.clone()));
+        link(other.state(), other.head(), "there4", &[2, 3]).0
+    };
+    lone.sent.clear();
+    lone.hear(3, Message::Chain(vec![next]));
+    assert_eq!(lone.told("chain.fork"), 0);
+    assert!(
+        lone.sent.contains(&(id(3), Message::GetChain(0))),
+        "the links since the beginning are asked for"
+    );
+    lone.hear(3, Message::Chain(there));
+    assert_eq!(lone.told("chain.fork"), 1);
+    assert!(!lone.member.may_vote());
+}
+
+#[test]
+fn a_forged_certificate_does_nothing_and_its_sender_is_named() {
+    let (mut lone, _, _) = branches(1);
+    let head = three();
+    // One of three signed, and one vote is of somebody else's hand.
+    let (few, _) = link(&head.state, head.record, "there0", &[2]);
+    let (mut stolen, _) = link(&head.state, head.record, "there0", &[2, 3]);
+    stolen.certificate.votes[1].author = id(1);
+    for forged in [few, stolen] {
+        lone.hear(3, Message::Chain(vec![forged]));
+    }
+    assert_eq!((lone.told("chain.fork"), lone.told("evidence.forged")), (0, 1));
+    let named =
+        lone.events.iter().find(|event| event.kind == "evidence.forged").and_then(|event| event.subject);
+    assert_eq!(named, Some(id(3)));
+    assert!(lone.member.may_vote());
+}
+
+#[test]
+fn two_votes_in_one_place_stop_settling_until_they_are_acknowledged() {
+    let mut lone = Lone::voting();
+    let (entity, parent) = (lone.state().entity, lone.head());
+    let vote = |value: &[u8], at| {
+        let (step, value) = (Step::Prevote, Some(Hash::of(value)));
+        said(
+            entity,
+            2,
+            (5, at),
+            Statement::Vote(Vote { epoch: 1, round: 0, parent, step, value, relied: None }),
+        )
+    };
+    lone.hear(2, Message::Push(vec![vote(b"x", 1), vote(b"y", 2)]));
+    assert_eq!(lone.told("vote.equivocation"), 1);
+    assert!(!lone.member.may_vote());
+    let refusal = lone.ask(Command::Leave).expect_err("stopped");
+    assert_eq!(refusal.remedies[0].1.join(" "), "althing resolve --confirm demo");
+    let mut lone = Lone::start(lone.disk);
+    lone.meet();
+    assert!(!lone.member.may_vote(), "durably");
+    assert_eq!(lone.ask(resolve(None)), Ok(Outcome::Done));
+    assert_eq!(lone.told("evidence.resolved"), 1);
+    assert!(lone.member.may_vote());
+    lone.hear(2, Message::Push(vec![vote(b"x", 3), vote(b"y", 4)]));
+    assert!(lone.member.may_vote(), "the same liar in the same epoch is no news");
+}
+
+#[test]
+fn whoever_learns_of_a_successor_goes_mute() {
+    let mut lone = Lone::voting();
+    let origin = |lone: &Lone| Origin {
+        entity: lone.state().entity,
+        epoch: 0,
+        head: lone.head(),
+        state: lone.state().hash(),
+        kept: Vec::new(),
+    };
+    let stranger = Succession::sign(&origin(&lone), Hash::of(b"new"), &key(9));
+    let forged = Succession { by: id(2), ..stranger };
+    let foreign = Succession { entity: Hash::of(b"other"), ..stranger };
+    for bad in [stranger, forged, foreign] {
+        lone.hear(3, Message::Succession(bad));
+    }
+    assert!(lone.member.may_vote());
+    assert_eq!(lone.told("evidence.forged"), 1);
+    let good = Succession::sign(&origin(&lone), Hash::of(b"new"), &key(2));
+    lone.hear(3, Message::Succession(good));
+    assert_eq!(lone.told("entity.superseded"), 1);
+    assert!(!lone.member.may_vote());
+    assert!(lone.sent.contains(&(id(2), Message::Succession(good))), "it is passed on");
+    let mut lone = Lone::start(lone.disk);
+    lone.meet();
+    assert!(!lone.member.may_vote(), "durably");
+    // A person may judge otherwise.
+    let head = lone.head();
+    assert_eq!(lone.ask(resolve(None)).expect_err("which?").code, Code::KeepNeeded);
+    assert_eq!(lone.ask(resolve(Some(&head))), Ok(Outcome::Done));
+    assert!(lone.member.may_vote());
+}

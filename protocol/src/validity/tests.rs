@@ -1,0 +1,508 @@
+//! Which changes are valid, by the findings that earlier drafts failed on; and what no sequence of changes breaks.
+
+use std::collections::BTreeSet;
+
+use quickcheck::quickcheck;
+
+use super::*;
+use crate::identity::{Identity, Scheme};
+use crate::manifest::Extent;
+use crate::record::{Genesis, Newcomer};
+use crate::rng::Rng;
+use crate::statement::{Address, ContentList, Envelope, Holding, Holds, Id16, Position, Vote};
+use crate::time::Millis;
+
+const SCHEME: Scheme = Scheme::SimulatedHash;
+const ROOT: Hash = Hash([7; 32]);
+
+fn identity(number: usize) -> Identity {
+    let mut seed = [0x5a; 32];
+    seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    Identity::from_seed(seed).simulated()
+}
+
+fn store(number: usize) -> Id16 {
+    Id16([number as u8; 16])
+}
+
+fn address(number: usize) -> Address {
+    let port = 7000 + number as u16 * 2;
+    Address { control: ([127, 0, 0, 1], port).into(), bulk: ([127, 0, 0, 1], port + 1).into() }
+}
+
+fn newcomer(number: usize) -> Newcomer {
+    let name = format!("web{number}");
+    Newcomer { member: identity(number).id(), store: store(number), name, address: address(number) }
+}
+
+/// An entity of so many voters, web0 to web(n-1), at epoch 10, with the application `shop`.
+fn entity(voters: usize) -> State {
+    let (at, nonce) = (WallTime(1), Id16::default());
+    let genesis =
+        Genesis { format: FORMAT, name: "farm".into(), founder: newcomer(0), at, nonce, inherited: None };
+    let mut state = State::genesis(&genesis);
+    for number in 1..voters {
+        let Newcomer { member: id, store, name, address } = newcomer(number);
+        state.members.push(Member {
+            id,
+            store,
+            name,
+            role: Role::Voter,
+            addresses: vec![address],
+            since: 0,
+            service: crate::state::Service::In,
+            labels: std::collections::BTreeMap::new(),
+        });
+    }
+    state.epoch = 10;
+    does(&mut state, 0, create("shop", "/srv/shop", Policy::Majority));
+    state
+}
+
+fn create(name: &str, root: &str, policy: Policy) -> Change {
+    Change::Create { application: name.into(), root: root.into(), policy }
+}
+
+fn open(name: &str) -> Change {
+    let (application, reason) = (name.into(), "a reason".into());
+    Change::Open { application, expires: WallTime(60_000), reason, implicit: false }
+}
+
+fn abort(name: &str) -> Change {
+    Change::Abort { application: name.into() }
+}
+
+fn sign(state: &State, by: usize, statement: Statement) -> Signed {
+    sign_from(state, by, store(by), statement)
+}
+
+fn sign_from(state: &State, by: usize, store: Id16, statement: Statement) -> Signed {
+    let position = Position { incarnation: 1, sequence: 1 };
+    let envelope = Envelope { entity: state.entity, store, position, statement };
+    Checked::sign(&identity(by), envelope).signed().clone()
+}
+
+fn intent(state: &State, by: usize, change: Change) -> Signed {
+    let number = u64::from(Rng::new(Hash::of(format!("{change:?}{}", state.epoch).as_bytes()).0).draw());
+    intent_at(state, by, number, WallTime(1000), change)
+}
+
+fn intent_at(state: &State, by: usize, number: u64, at: WallTime, change: Change) -> Signed {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&number.to_le_bytes());
+    let intent = Intent { id: Id16(id), seen: state.epoch, at, by: "ada".into(), change };
+    sign(state, by, Statement::Intent(Box::new(intent)))
+}
+
+fn tries(state: &State, by: usize, change: Change) -> Result<State, Invalid> {
+    state.with_changes(&[intent(state, by, change)], SCHEME)
+}
+
+fn does(state: &mut State, by: usize, change: Change) {
+    *state = tries(state, by, change.clone()).unwrap_or_else(|invalid| panic!("{change:?}: {invalid}"));
+}
+
+fn holding(state: &State, by: usize, root: Hash) -> Signed {
+    let (application, basis) = ("shop".to_owned(), state.applications["shop"].basis);
+    sign(state, by, Statement::Holding(Holding { application, basis, root, extent: Extent::default() }))
+}
+
+fn holdings(state: &State, by: &[usize], root: Hash) -> Vec<Signed> {
+    by.iter().map(|by| holding(state, *by, root)).collect()
+}
+
+fn commit(evidence: Vec<Signed>) -> Change {
+    Change::Commit { application: "shop".into(), root: ROOT, extent: Extent::default(), evidence }
+}
+
+fn adopt(root: Hash, evidence: Vec<Signed>) -> Change {
+    Change::Adopt { application: "shop".into(), root, extent: Extent::default(), evidence }
+}
+
+/// Settles `root` as the next revision of `shop`.
+fn settle(state: &mut State, root: Hash) {
+    does(state, 0, open("shop"));
+    let voters: Vec<usize> = (0..state.members.len()).collect();
+    let evidence = holdings(state, &voters, root);
+    let change = Change::Commit { application: "shop".into(), root, extent: Extent::default(), evidence };
+    does(state, 0, change);
+}
+
+/// (finding 2)
+#[test]
+fn drift_never_settles_what_was_settled_before() {
+    let mut state = entity(3);
+    settle(&mut state, ROOT);
+    settle(&mut state, Hash::of(b"second"));
+    let evidence = holdings(&state, &[0, 1, 2], ROOT);
+    assert_eq!(tries(&state, 0, adopt(ROOT, evidence)), Err(Invalid::KnownRoot));
+    let fresh = Hash::of(b"made by hand");
+    let evidence = holdings(&state, &[0, 1, 2], fresh);
+    assert!(tries(&state, 0, adopt(fresh, evidence)).is_ok());
+}
+
+/// (finding 5) A list says what is seen; only a Holding promises.
+#[test]
+fn only_holdings_of_this_content_and_basis_are_evidence() {
+    let mut state = entity(3);
+    does(&mut state, 0, open("shop"));
+    let judge = |evidence| tries(&state, 0, commit(evidence)).err();
+    let short = |have| Some(Invalid::Evidence { have, need: 2 });
+    assert_eq!(judge(holdings(&state, &[0, 1], ROOT)), None);
+    assert_eq!(judge(holdings(&state, &[0], ROOT)), short(1));
+    assert_eq!(judge(holdings(&state, &[0, 0, 0], ROOT)), short(1));
+    assert_eq!(judge(holdings(&state, &[0, 1], Hash::of(b"other"))), short(0));
+    let other = |holding: Holding| sign(&state, 1, Statement::Holding(holding));
+    let good = Holding {
+        application: "shop".into(),
+        basis: state.applications["shop"].basis,
+        root: ROOT,
+        extent: Extent::default(),
+    };
+    let earlier = other(Holding { basis: good.basis - 1, ..good.clone() });
+    assert_eq!(judge(vec![holding(&state, 0, ROOT), earlier]), short(1));
+    let elsewhere = other(Holding { application: "api".into(), ..good.clone() });
+    assert_eq!(judge(vec![holding(&state, 0, ROOT), elsewhere]), short(1));
+    let list = ContentList {
+        application: "shop".into(),
+        basis: good.basis,
+        applied: Some(good.basis),
+        observed: Some(ROOT),
+        extent: Extent::default(),
+    };
+    let list = sign(&state, 1, Statement::List(list));
+    assert_eq!(judge(vec![holding(&state, 0, ROOT), list]), Some(Invalid::Kind));
+    let stranger = sign(&state, 9, Statement::Holding(good.clone()));
+    assert_eq!(judge(vec![holding(&state, 0, ROOT), stranger]), short(1));
+    let restored = sign_from(&state, 1, store(8), Statement::Holding(good));
+    assert_eq!(judge(vec![holding(&state, 0, ROOT), restored]), short(1), "another store of web1");
+}
+
+/// (finding 9) Time never makes a commit invalid; it only lets others propose to close the window.
+#[test]
+fn a_commit_after_the_expiry_is_valid() {
+    let mut state = entity(3);
+    does(&mut state, 0, open("shop"));
+    let evidence = holdings(&state, &[0, 1], ROOT);
+    let late = intent_at(&state, 0, 1, WallTime(u64::MAX / 2), commit(evidence));
+    assert!(state.with_changes(&[late], SCHEME).is_ok());
+}
+
+/// (finding 13) Whoever joins does not count before it has said that it holds the head.
+#[test]
+fn newcomers_are_learners_until_they_hold_the_head() {
+    let mut state = entity(1);
+    let quorum = state.quorum();
+    admit(&mut state, 1);
+    assert_eq!(state.quorum(), quorum);
+    let holds = |state: &State, by, epoch| {
+        let head = Hash::of(b"head");
+        sign(state, by, Statement::Holds(Holds { epoch, head }))
+    };
+    let promote = |holds| Change::Promote { member: identity(1).id(), holds };
+    let before = holds(&state, 1, state.member(&identity(1).id()).map_or(0, |member| member.since) - 1);
+    assert_eq!(tries(&state, 0, promote(before)), Err(Invalid::Stale));
+    let ahead = holds(&state, 1, state.epoch + 5);
+    assert_eq!(tries(&state, 0, promote(ahead)), Err(Invalid::Stale));
+    let anothers = holds(&state, 0, state.epoch);
+    assert_eq!(tries(&state, 0, promote(anothers)), Err(Invalid::Stale));
+    let own = holds(&state, 1, state.epoch);
+    does(&mut state, 0, promote(own.clone()));
+    assert_eq!((state.quorum(), state.voters().count()), (2, 2));
+    assert_eq!(tries(&state, 0, promote(own)), Err(Invalid::Stale), "once");
+}
+
+fn admit(state: &mut State, number: usize) {
+    let key = identity(100 + number);
+    let expires = WallTime(50_000);
+    does(state, 0, Change::Invite { key: key.id(), uses: 1, expires, note: String::new(), spare: false });
+    let request = JoinRequest::sign(state.entity, newcomer(number), &key, &identity(number));
+    does(state, 0, Change::Admit(request));
+}
+
+/// (finding 13) A majority may be removed at once, but never the last voter.
+#[test]
+fn a_majority_may_be_removed_and_the_last_voter_not() {
+    let state = entity(5);
+    let removals = [2, 3, 4].map(|number| {
+        let change = Change::Remove { member: identity(number).id() };
+        intent_at(&state, 0, number as u64, WallTime(1), change)
+    });
+    let after = state.with_changes(&removals, SCHEME).expect("valid");
+    assert_eq!((after.voters().count(), after.quorum(), after.past.len()), (2, 2, 3));
+    let mut state = after;
+    does(&mut state, 0, Change::Remove { member: identity(1).id() });
+    assert_eq!(tries(&state, 0, Change::Remove { member: identity(0).id() }), Err(Invalid::LastVoter));
+}
+
+/// (findings 16, 42) Evidence is counted under one roster and one definition only.
+#[test]
+fn the_basis_moves_with_what_concerns_the_application_and_with_nothing_else() {
+    let mut state = entity(4);
+    does(&mut state, 0, create("api", "/srv/api", Policy::Certified));
+    let basis = |state: &State, name: &str| state.applications[name].basis;
+    let before = basis(&state, "shop");
+    does(&mut state, 1, open("api"));
+    let key = identity(55).id();
+    does(
+        &mut state,
+        1,
+        Change::Invite { key, uses: 1, expires: WallTime(9000), note: String::new(), spare: false },
+    );
+    does(&mut state, 1, Change::Move { addresses: vec![address(70)] });
+    assert_eq!(basis(&state, "shop"), before);
+    does(&mut state, 0, open("shop"));
+    assert_eq!(basis(&state, "shop"), state.epoch);
+    does(&mut state, 0, abort("shop"));
+    assert_eq!(basis(&state, "shop"), state.epoch);
+    let evidence = holdings(&state, &[0, 1, 2], ROOT);
+    does(&mut state, 0, Change::Remove { member: identity(3).id() });
+    assert_eq!(basis(&state, "shop"), state.epoch, "the placed voters changed");
+    does(&mut state, 0, open("shop"));
+    let refused = tries(&state, 0, commit(evidence));
+    assert_eq!(refused, Err(Invalid::Evidence { have: 0, need: 2 }));
+}
+
+/// (finding 22) One or two members are no majority that could overrule what was settled.
+#[test]
+fn drift_is_adopted_by_three_and_more_and_only_where_the_policy_says_so() {
+    for voters in 1..=4 {
+        let state = entity(voters);
+        let all: Vec<usize> = (0..voters).collect();
+        let result = tries(&state, 0, adopt(ROOT, holdings(&state, &all, ROOT)));
+        assert_eq!(result.is_ok(), voters >= 3, "{voters} voters");
+    }
+    let mut state = entity(3);
+    state.applications.get_mut("shop").expect("there").policy = Policy::Certified;
+    let evidence = holdings(&state, &[0, 1, 2], ROOT);
+    assert_eq!(tries(&state, 0, adopt(ROOT, evidence)), Err(Invalid::NotAdoptable));
+}
+
+/// (finding 25) Two applications whose roots lie in each other would repair each other for ever.
+#[test]
+fn roots_are_disjoint() {
+    let state = entity(3);
+    let placed = |root| tries(&state, 0, create("other", root, Policy::Majority)).err();
+    for root in ["/srv/shop", "/srv", "/srv/shop/www"] {
+        assert_eq!(placed(root), Some(Invalid::Overlap("shop".into())), "{root}");
+    }
+    for root in ["/srv/shopping", "/srv/sho", "/shop"] {
+        assert_eq!(placed(root), None, "{root}");
+    }
+    for root in ["/", "srv/x", "/srv/../etc", "/srv//x", "/srv/./x", "", "/srv/x/", "/srv/\n"] {
+        assert!(matches!(placed(root), Some(Invalid::Text(_))), "{root:?}");
+    }
+}
+
+/// (findings 28, 29; design §5.5.6)
+#[test]
+fn a_window_has_one_author_and_does_not_outlive_it() {
+    let mut state = entity(3);
+    does(&mut state, 1, open("shop"));
+    assert_eq!(tries(&state, 2, open("shop")), Err(Invalid::WindowOpen(identity(1).id())));
+    let both = [
+        intent_at(&state, 2, 1, WallTime(1), abort("shop")),
+        intent_at(&state, 2, 2, WallTime(1), open("shop")),
+    ];
+    assert!(state.with_changes(&both, SCHEME).is_ok(), "anybody may close it, and then open another");
+    let evidence = holdings(&state, &[0, 1, 2], ROOT);
+    assert_eq!(tries(&state, 2, commit(evidence.clone())), Err(Invalid::NoWindow));
+    assert_eq!(tries(&state, 0, adopt(ROOT, evidence)), Err(Invalid::WindowOpen(identity(1).id())));
+    does(&mut state, 0, Change::Remove { member: identity(1).id() });
+    assert_eq!(state.applications["shop"].window, None);
+}
+
+/// (finding 37) An invitation is a key that never travels; a request is good for who signed it, and once.
+#[test]
+fn a_join_is_for_one_key_and_once() {
+    let mut state = entity(3);
+    let key = identity(50);
+    let invite =
+        Change::Invite { key: key.id(), uses: 1, expires: WallTime(5000), note: String::new(), spare: false };
+    does(&mut state, 0, invite);
+    let good = JoinRequest::sign(state.entity, newcomer(7), &key, &identity(7));
+    let stolen = JoinRequest { newcomer: newcomer(8), ..good.clone() };
+    assert!(matches!(tries(&state, 0, Change::Admit(stolen)), Err(Invalid::Statement(_))));
+    let unsigned = JoinRequest::sign(state.entity, newcomer(7), &key, &identity(8));
+    assert!(matches!(tries(&state, 0, Change::Admit(unsigned)), Err(Invalid::Statement(_))));
+    let foreign = JoinRequest::sign(Hash::of(b"x"), newcomer(7), &key, &identity(7));
+    assert!(matches!(tries(&state, 0, Change::Admit(foreign)), Err(Invalid::Statement(_))));
+    does(&mut state, 0, Change::Admit(good.clone()));
+    assert!(matches!(tries(&state, 0, Change::Admit(good.clone())), Err(Invalid::Unknown(_))), "used up");
+    does(&mut state, 0, Change::Remove { member: identity(7).id() });
+    let invite =
+        Change::Invite { key: key.id(), uses: 2, expires: WallTime(5000), note: String::new(), spare: false };
+    does(&mut state, 0, invite);
+    assert!(matches!(tries(&state, 0, Change::Admit(good)), Err(Invalid::Taken(_))), "a past member");
+}
+
+/// (finding 39) The last revisions are named in the state, and no others.
+#[test]
+fn the_revisions_of_a_rollback_are_in_the_state() {
+    let mut state = entity(3);
+    for number in 1..=9_u8 {
+        settle(&mut state, Hash([number; 32]));
+    }
+    let kept: Vec<u64> = state.applications["shop"].revisions.iter().map(|kept| kept.number).collect();
+    assert_eq!(kept, [4, 5, 6, 7, 8, 9]);
+    assert_eq!(kept.len(), limits::REVISIONS_KEPT + 1);
+}
+
+/// (findings 4, 43)
+#[test]
+fn a_certificate_is_a_quorum_of_one_round_for_one_child_of_the_head() {
+    let state = entity(3);
+    let head = Hash::of(b"head");
+    let good = Vote {
+        epoch: state.epoch + 1,
+        round: 2,
+        parent: head,
+        step: Step::Precommit,
+        value: Some(ROOT),
+        relied: None,
+    };
+    let votes = |cast: &[(usize, &Vote)]| {
+        let votes = cast.iter().map(|(by, vote)| sign(&state, *by, Statement::Vote((*vote).clone())));
+        let certificate = Certificate { epoch: good.epoch, round: 2, value: ROOT, votes: votes.collect() };
+        state.check_certificate(&head, &certificate, SCHEME)
+    };
+    assert_eq!(votes(&[(0, &good), (1, &good)]), Ok(()));
+    let short = Err(Invalid::Certificate { have: 1, need: 2 });
+    for bad in [
+        Vote { round: 1, ..good.clone() },
+        Vote { epoch: state.epoch, ..good.clone() },
+        Vote { parent: Hash::of(b"other"), ..good.clone() },
+        Vote { step: Step::Prevote, ..good.clone() },
+        Vote { value: Some(Hash::of(b"other")), ..good.clone() },
+        Vote { value: None, ..good.clone() },
+    ] {
+        assert_eq!(votes(&[(0, &good), (1, &bad)]), short, "{bad:?}");
+    }
+    assert_eq!(votes(&[(0, &good), (0, &good)]), short, "one member twice");
+    assert_eq!(votes(&[(0, &good), (9, &good)]), short, "a stranger");
+    let mut forged = sign(&state, 1, Statement::Vote(good.clone()));
+    forged.bytes = sign(&state, 2, Statement::Vote(Vote { round: 1, ..good.clone() })).bytes;
+    let certificate = Certificate { epoch: good.epoch, round: 2, value: ROOT, votes: vec![forged] };
+    assert!(matches!(state.check_certificate(&head, &certificate, SCHEME), Err(Invalid::Statement(_))));
+}
+
+/// (finding 44)
+#[test]
+fn a_record_carries_several_independent_changes_and_none_twice() {
+    let mut state = entity(3);
+    does(&mut state, 0, create("api", "/srv/api", Policy::Majority));
+    let changes = [
+        intent_at(&state, 0, 1, WallTime(1), open("shop")),
+        intent_at(&state, 1, 2, WallTime(1), open("api")),
+    ];
+    let after = state.with_changes(&changes, SCHEME).expect("both");
+    assert!(after.applications.values().all(|application| application.window.is_some()));
+    assert_eq!(after.with_changes(&changes[..1], SCHEME), Err(Invalid::Stale), "settled already");
+    let twice = [changes[0].clone(), changes[0].clone()];
+    assert_eq!(state.with_changes(&twice, SCHEME), Err(Invalid::Stale));
+    assert_eq!(state.with_changes(&[], SCHEME), Err(Invalid::Count(0)));
+    let many = vec![changes[0].clone(); limits::INTENTS_PER_RECORD + 1];
+    assert!(matches!(state.with_changes(&many, SCHEME), Err(Invalid::Count(_))));
+}
+
+/// An intent that nobody settled dies, and can then be forgotten.
+#[test]
+fn intents_grow_old() {
+    let state = entity(3);
+    let intent = intent(&state, 0, open("shop"));
+    let mut later = state.clone();
+    later.epoch += limits::INTENT_EPOCHS - 1;
+    assert!(later.with_changes(&[intent.clone()], SCHEME).is_ok());
+    later.epoch += 1;
+    assert_eq!(later.with_changes(&[intent], SCHEME), Err(Invalid::Stale));
+}
+
+/// A change drawn at random, often one that is not valid.
+fn any_change(rng: &mut Rng, state: &State) -> Change {
+    let name = ["shop", "api", "nothing"][rng.below(3) as usize];
+    let number = rng.below(6) as usize;
+    let root = Hash([rng.below(4) as u8; 32]);
+    let evidence = holdings(state, &[0, 1, 2], root);
+    let (application, extent) = ("shop".to_owned(), Extent::default());
+    match rng.below(13) {
+        0 => create(name, ["/srv/api", "/srv", "/x"][rng.below(3) as usize], Policy::Majority),
+        1 | 2 => open(name),
+        3 => abort(name),
+        4 => Change::Expire { application: name.into() },
+        5 => Change::Commit { application, root, extent, evidence },
+        6 => Change::Adopt { application, root, extent, evidence },
+        7 => Change::Remove { member: identity(number).id() },
+        8 => Change::Pause { application: name.into(), until: Some(WallTime(rng.below(99))) },
+        9 => {
+            let key = identity(50 + number).id();
+            Change::Invite {
+                key,
+                uses: 2,
+                expires: WallTime(0) + Millis(5000),
+                note: String::new(),
+                spare: false,
+            }
+        }
+        11 => {
+            let own = identity(number);
+            let replaced = state.member(&own.id()).map_or(Id16::default(), |member| member.store);
+            let store = Id16([rng.below(9) as u8; 16]);
+            let address = newcomer(number).address;
+            Change::Readmit(Readmission::sign(state.entity, replaced, store, address, &own))
+        }
+        10 => {
+            let key = identity(50 + rng.below(6) as usize);
+            Change::Admit(JoinRequest::sign(state.entity, newcomer(number), &key, &identity(number)))
+        }
+        _ => {
+            let word = Holds { epoch: state.epoch, head: ROOT };
+            let holds = sign(state, number, Statement::Holds(word));
+            Change::Promote { member: identity(number).id(), holds }
+        }
+    }
+}
+
+fn is_sound(state: &State) -> bool {
+    let ids: BTreeSet<_> = state.members.iter().map(|member| member.id).collect();
+    let names: BTreeSet<_> = state.members.iter().map(|member| &member.name).collect();
+    let apart = state.applications.iter().all(|(name, one)| {
+        let others = state.applications.iter().filter(|(other, _)| *other != name);
+        others.clone().all(|(_, other)| !lies_in(&one.root, &other.root))
+    });
+    let known = state.applications.values().all(|application| {
+        let numbers: Vec<u64> = application.revisions.iter().map(|revision| revision.number).collect();
+        let author = application.window.as_ref().map(|window| window.author);
+        application.basis <= state.epoch
+            && numbers.is_sorted_by(|a, b| a < b)
+            && author.is_none_or(|author| state.member(&author).is_some())
+    });
+    let back = state.past.iter().all(|past| state.member(&past.id).is_none());
+    ids.len() == state.members.len()
+        && names.len() == ids.len()
+        && state.voters().count() >= 1
+        && state.quorum() * 2 > state.voters().count()
+        && apart
+        && known
+        && back
+}
+
+quickcheck! {
+    /// No sequence of valid changes leads to a state that is not sound, and each state decodes to itself.
+    fn every_reachable_state_is_sound(seed: u64) -> bool {
+        let mut rng = Rng::new(Hash::of(&seed.to_le_bytes()).0);
+        let mut state = entity(3);
+        for number in 0..60 {
+            let (by, change) = (rng.below(5) as usize, any_change(&mut rng, &state));
+            let signed = intent_at(&state, by, number, WallTime(1000), change);
+            if let Ok(next) = state.with_changes(&[signed], SCHEME) {
+                let bytes = crate::codec::encode(&next);
+                let same: Result<State, _> = crate::codec::decode(&bytes, bytes.len());
+                if !is_sound(&next) || next.epoch != state.epoch + 1 || same.ok().as_ref() != Some(&next) {
+                    return false;
+                }
+                state = next;
+            }
+        }
+        true
+    }
+}

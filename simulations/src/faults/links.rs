@@ -1,0 +1,105 @@
+//! What goes wrong between hosts.
+
+use super::{any, span};
+use crate::world::{Event, MS, SECOND, World};
+
+/// All hosts in a random order.
+fn shuffled(world: &mut World) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..world.hosts.len()).collect();
+    world.faults.rng.shuffle(&mut all);
+    all
+}
+
+/// Two random parts, neither of them empty; none if there is a cut already, or one host.
+fn parts(world: &mut World) -> Option<(Vec<usize>, Vec<usize>)> {
+    if world.network.is_partitioned() || world.hosts.len() < 2 {
+        return None;
+    }
+    let mut one = shuffled(world);
+    let at = 1 + world.faults.rng.below(one.len() as u64 - 1) as usize;
+    let other = one.split_off(at);
+    Some((one, other))
+}
+
+fn names(world: &World, hosts: &[usize]) -> String {
+    hosts.iter().map(|at| world.hosts[*at].name.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// The network will be whole again after a while; some cuts flap, some last long.
+fn heal_later(world: &mut World, what: &'static str, text: String) {
+    world.count(what);
+    world.note(None, text);
+    world.faults.partitioned += 1;
+    world.faults.cuts += 1;
+    let number = world.faults.cuts;
+    let after = 200 * MS + span(world, 2 * SECOND, 45 * SECOND);
+    world.schedule(after, Event::Heal { number });
+}
+
+/// Two parts that do not hear each other.
+pub(super) fn partition(world: &mut World) {
+    let Some((one, other)) = parts(world) else { return };
+    world.cut(&one, &other, false);
+    let text = format!("{} are cut off", names(world, &one));
+    heal_later(world, "a partition", text);
+}
+
+/// One part that is not heard and hears.
+pub(super) fn one_sided(world: &mut World) {
+    let Some((one, other)) = parts(world) else { return };
+    world.cut(&one, &other, true);
+    let text = format!("{} are cut off in one direction", names(world, &one));
+    heal_later(world, "a one-sided partition", text);
+}
+
+/// One host alone.
+pub(super) fn isolate(world: &mut World) {
+    if world.network.is_partitioned() || world.hosts.len() < 2 {
+        return;
+    }
+    let all = shuffled(world);
+    world.cut(&all[..1], &all[1..], false);
+    let text = format!("{} is alone", names(world, &all[..1]));
+    heal_later(world, "a host alone", text);
+}
+
+/// Two parts that only one host, the bridge, hears both of.
+pub(super) fn bridge(world: &mut World) {
+    let Some((one, other)) = parts(world).filter(|(one, other)| one.len() + other.len() > 2) else { return };
+    let (one, other) = if one.len() > 1 { (one, other) } else { (other, one) };
+    world.cut(&one[1..], &other, false);
+    let text = format!("only {} hears both sides", names(world, &one[..1]));
+    heal_later(world, "a bridge", text);
+}
+
+/// A link that comes and goes faster than anybody can take in.
+pub(super) fn flap(world: &mut World) {
+    let all = shuffled(world);
+    let ([a, b, ..], false) = (&all[..], world.network.is_partitioned()) else { return };
+    let (a, b) = (*a, *b);
+    world.count("a flapping link");
+    let text = format!("the link of {} and {} flaps", names(world, &[a]), names(world, &[b]));
+    world.note(None, text);
+    let mut at = 0;
+    for _ in 0..6 {
+        at += 20 * MS + world.faults.rng.below(2 * SECOND);
+        world.schedule(at, Event::Flap { a, b });
+    }
+}
+
+/// A connection breaks, with what was under way on it, and is made anew.
+pub(super) fn reset(world: &mut World) {
+    let all = shuffled(world);
+    if let [a, b, ..] = all[..] {
+        world.count("a connection was reset");
+        world.reset(a, b);
+    }
+}
+
+/// Somebody sends again what others said long ago: signatures hold, whoever carries them.
+pub(super) fn replay(world: &mut World) {
+    let (Some(from), Some(to)) = (any(world, true), any(world, true)) else { return };
+    if from != to {
+        world.replay(from, to);
+    }
+}
