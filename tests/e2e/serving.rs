@@ -96,6 +96,7 @@ fn a_spare_has_the_content_and_does_not_count() {
         ensure!(list.list("/invitations")?.iter().any(|it| it["spare"] == true), "{list}");
         cluster.add()?.join(&invitation)?.document()?;
         seen_everywhere(cluster, "web3", "spare")?;
+        cluster.web(3).json(&["wait", "--for", "members=3"])?;
         cluster.web(3).json(&["app", "new", "shop", "--from", &site.root.to_string_lossy()])?;
         cluster.have(&[1, 2, 3], "shop", &site.tree, LIMIT)?;
         let members = cluster.web(1).json(&["members"])?;
