@@ -14,5 +14,9 @@ mod join;
 mod partition;
 #[path = "e2e/readme.rs"]
 mod readme;
+#[path = "e2e/serving.rs"]
+mod serving;
+#[path = "e2e/shell.rs"]
+mod shell;
 #[path = "e2e/standing.rs"]
 mod standing;

@@ -161,7 +161,7 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         address,
         faults: config.faults,
     });
-    let socket = api::listen(api.clone(), &config.dir, stop.clone())?;
+    let socket = api::listen(api.clone(), &config.socket, config.group.as_deref(), stop.clone())?;
     tokio::spawn(sample(config.dir.clone(), to.clone(), stop.clone()));
     let daemon = Daemon {
         config,

@@ -3,9 +3,12 @@
 //! A map of the crate, bottom up: what is hashed, signed and encoded ([`hash`], [`identity`], [`codec`],
 //! [`statement`]); what is settled and by whom ([`record`], [`state`], [`validity`], [`ballot`]); what spreads it
 //! ([`wire`], [`gossip`], [`liveness`]); what is on disks ([`path`], [`manifest`], [`repair`], [`fetch`]); how well
-//! everybody does ([`metrics`]); the ugly days ([`evidence`], [`succession`], [`trail`]); and the machine that owns all of it, with its one seam ([`member`], [`effect`],
-//! [`control`], [`event`]).
+//! everybody does ([`metrics`]); the ugly days ([`evidence`], [`succession`], [`trail`]); and the machine that owns all
+//! of it, with its one seam ([`member`], [`effect`], [`control`], [`event`]), with what its errors and conditions mean
+//! ([`explain`]), and what the chain tells afterwards ([`audit`], [`backup`]).
 
+pub mod audit;
+pub mod backup;
 pub mod ballot;
 pub mod candidate;
 pub mod codec;
@@ -13,6 +16,7 @@ pub mod control;
 pub mod effect;
 pub mod event;
 pub mod evidence;
+pub mod explain;
 pub mod fetch;
 pub mod gossip;
 pub mod hash;

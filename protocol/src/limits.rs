@@ -48,6 +48,8 @@ pub const READMISSIONS: usize = 2;
 pub const APPLICATIONS: usize = 1_000;
 /// Live invitations.
 pub const INVITATIONS: usize = 100;
+/// Labels of a member: they are in the state, which every member encodes for every record.
+pub const LABELS: usize = 32;
 /// Addresses of a member.
 pub const ADDRESSES: usize = 8;
 /// Earlier revisions of an application that stay in the state and on disk, for `rollback`.

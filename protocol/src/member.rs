@@ -19,6 +19,7 @@ mod recovering;
 mod requests;
 pub mod roster;
 pub mod saved;
+mod serving;
 mod spreading;
 mod standing;
 mod views;
@@ -531,6 +532,7 @@ impl Entity {
         self.attend_content(core);
         self.attend_departures(core);
         self.attend_joining(core);
+        self.attend_service(core);
         self.attend_operations(core);
         // What was staged just now is promised at once: whoever asks next sees it.
         let names: Vec<String> = self.state.applications.keys().cloned().collect();
@@ -546,7 +548,8 @@ impl Entity {
         let operations = self.operations.values().map(|operation| operation.deadline).min();
         let expiry = self.expiry_deadline(core);
         let departures = self.departures_deadline();
-        let others = [ballot, content, operations, expiry, departures].into_iter().flatten().min();
+        let back = self.return_deadline(core);
+        let others = [ballot, content, operations, expiry, departures, back].into_iter().flatten().min();
         let beat = self.spread.next_beat;
         // A deadline that has passed and led to nothing must not keep the host spinning.
         others.map_or(beat, |at| at.min(beat)).max(now + crate::time::Millis(1))

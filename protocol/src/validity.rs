@@ -1,7 +1,9 @@
 //! Whether a record is valid: a pure function of the parent state and the record's bytes (finding 9), which is at the same
 //! time the function that computes the next state (design §5.1).
 
-use std::collections::BTreeSet;
+mod members;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hash::Hash;
 use crate::identity::{MemberId, Scheme};
@@ -9,7 +11,7 @@ use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmission, Record};
 use crate::state::{
-    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, State, Window, quorum_of,
+    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window, quorum_of,
 };
 use crate::statement::{Checked, Intent, Signed, Statement, StatementFault, Step};
 use crate::time::WallTime;
@@ -77,6 +79,12 @@ pub enum Invalid {
     /// The last voter cannot go.
     #[error("the last voter cannot be removed")]
     LastVoter,
+    /// Nobody would be left in service (design §5.5, 14).
+    #[error("nobody would be left in service")]
+    NobodyServes,
+    /// A member is in another role or state of service than the change needs.
+    #[error("{0}")]
+    NotSo(&'static str),
     /// Too few valid precommits of one round.
     #[error("{have} of {need} valid precommits")]
     Certificate {
@@ -211,7 +219,9 @@ struct Draft<'a> {
 impl Draft<'_> {
     fn change(self) -> Result<(), Invalid> {
         match &self.intent.change {
-            Change::Invite { key, uses, expires, note } => self.invite(*key, *uses, *expires, note),
+            Change::Invite { key, uses, expires, note, spare } => {
+                self.invite(*key, *uses, *expires, note, *spare)
+            }
             Change::Revoke { key } => {
                 let gone = self.next.invitations.remove(key);
                 gone.map(|_| ()).ok_or_else(|| Invalid::Unknown("such invitation".into()))
@@ -219,6 +229,15 @@ impl Draft<'_> {
             Change::Admit(request) => self.admit(request),
             Change::Promote { member, holds } => self.promote(member, holds),
             Change::Remove { member } => self.remove(member),
+            Change::TakeOut { member, reason, until, anyway } => {
+                self.take_out(member, reason, *until, *anyway)
+            }
+            Change::BringIn { member } => self.bring_in(member),
+            Change::Return { member } => self.bring_back(member),
+            Change::Spare { member, anyway } => self.spare(member, *anyway),
+            Change::Enlist { member } => self.enlist(member),
+            Change::Rename { member, name } => self.rename(member, name),
+            Change::Label { member, labels } => self.label(member, labels),
             Change::Readmit(request) => self.readmit(request),
             Change::Move { addresses } => self.relocate(addresses),
             Change::Create { application, root, policy, unmanaged, adopts } => {
@@ -236,6 +255,9 @@ impl Draft<'_> {
             }
             Change::Discard { application, .. } => self.discard(application),
             Change::Extend { application, expires } => self.extend(application, *expires),
+            Change::Define { application, policy } => {
+                concerned(self.next, application).map(|application| application.policy = *policy)
+            }
             Change::Open { application, expires, reason, implicit } => {
                 self.open(application, *expires, reason, *implicit)
             }
@@ -252,7 +274,14 @@ impl Draft<'_> {
         }
     }
 
-    fn invite(self, key: MemberId, uses: u32, expires: WallTime, note: &str) -> Result<(), Invalid> {
+    fn invite(
+        self,
+        key: MemberId,
+        uses: u32,
+        expires: WallTime,
+        note: &str,
+        spare: bool,
+    ) -> Result<(), Invalid> {
         check_text(note)?;
         if self.next.invitations.len() >= limits::INVITATIONS {
             return Err(Invalid::Full("invitations"));
@@ -264,7 +293,7 @@ impl Draft<'_> {
         if uses == 0 || uses as usize > limits::MEMBERS || expires > reach {
             return Err(Invalid::Text("this number of uses or expiry".into()));
         }
-        let invitation = Invitation { uses, expires, note: note.to_owned(), by: self.author };
+        let invitation = Invitation { uses, expires, note: note.to_owned(), by: self.author, spare };
         self.next.invitations.insert(key, invitation);
         Ok(())
     }
@@ -278,6 +307,8 @@ impl Draft<'_> {
             return Err(StatementFault::Signature(newcomer.member).into());
         }
         invitation.uses -= 1;
+        let (role, service) =
+            if invitation.spare { (Role::Follower, Service::Spare) } else { (Role::Learner, Service::In) };
         if invitation.uses == 0 {
             self.next.invitations.remove(&request.invitation);
         }
@@ -303,9 +334,11 @@ impl Draft<'_> {
             id: newcomer.member,
             store: newcomer.store,
             name: newcomer.name.clone(),
-            role: Role::Learner,
+            role,
             addresses: vec![newcomer.address],
             since: self.next.epoch,
+            service,
+            labels: BTreeMap::new(),
         });
         self.next.roster_epoch = self.next.epoch;
         Ok(())
@@ -320,7 +353,7 @@ impl Draft<'_> {
         }
         let member = self.next.members.iter_mut().find(|member| member.id == *id);
         let member = member.ok_or(Invalid::NotAMember(*id))?;
-        if member.role == Role::Voter || word.epoch < member.since {
+        if member.role != Role::Learner || word.epoch < member.since {
             return Err(Invalid::Stale);
         }
         member.role = Role::Voter;
@@ -360,7 +393,9 @@ impl Draft<'_> {
         if member.role == Role::Voter && voters == 1 {
             return Err(Invalid::LastVoter);
         }
-        member.role = Role::Learner;
+        if member.role == Role::Voter {
+            member.role = Role::Learner;
+        }
         member.store = request.store;
         member.addresses = vec![request.address];
         member.since = epoch;

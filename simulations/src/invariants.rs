@@ -6,6 +6,7 @@ mod agreement;
 mod applied;
 mod holdings;
 mod kept;
+mod service;
 mod undone;
 mod votes;
 mod windows;

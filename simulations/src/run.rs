@@ -69,7 +69,8 @@ pub(crate) fn found(world: &mut World) {
     if others == 0 {
         return;
     }
-    let invite = Command::Invite { uses: others, lasts: Millis::seconds(24 * 3600), note: String::new() };
+    let lasts = Millis::seconds(24 * 3600);
+    let invite = Command::Invite { uses: others, lasts, note: String::new(), spare: false };
     let Some(Answer::Invitation { invitation, .. }) = ask(world, 0, invite) else {
         return world.violate("§5.5.8", "no invitation was made");
     };

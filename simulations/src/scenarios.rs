@@ -13,6 +13,7 @@ mod kept_by_adopting;
 mod lost_majority;
 mod majority_drift_is_adopted;
 mod member_away_catches_up;
+mod members_in_and_out_of_service;
 mod mutations;
 mod readmission;
 mod removed_application;

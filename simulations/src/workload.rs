@@ -82,7 +82,8 @@ fn churn(world: &mut World) {
     match (outside, world.workload.rng.below(4)) {
         (Some(newcomer), 0..=2) => {
             let lasts = Millis::seconds(600);
-            let request = world.request(at, Command::Invite { uses: 1, lasts, note: String::new() });
+            let request =
+                world.request(at, Command::Invite { uses: 1, lasts, note: String::new(), spare: false });
             world.workload.inviting = Some((newcomer, request));
         }
         // One member must be left that was there from the beginning, for those that were away.

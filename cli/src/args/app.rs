@@ -27,6 +27,21 @@ pub(crate) enum AppVerb {
         watch: bool,
     },
     New(New),
+    /// Check the file that says what an application is
+    #[command(after_help = "Examples:\n  althing app check shop.toml")]
+    Check {
+        /// A TOML file with name, root and policy
+        manifest: PathBuf,
+    },
+    /// Define an application as a file says, or change it to that
+    #[command(after_help = "Examples:\n  althing app apply shop.toml -n\n  althing app apply shop.toml")]
+    Apply {
+        /// A TOML file with name, root and policy
+        manifest: PathBuf,
+        /// Only say what would be done
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
     /// Show one application
     #[command(after_help = "Examples:\n  althing app show shop")]
     Show {

@@ -6,7 +6,7 @@ use althing_protocol::view::Diff as DiffView;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{change, change_saying, millis, path_here, path_on_members, source};
+use super::{change, change_saying, define, millis, path_here, path_on_members, source};
 use crate::args::Output;
 use crate::args::app::{App, AppVerb, Diff, Items, New, Policy, Trash, TrashVerb};
 use crate::ask;
@@ -31,6 +31,8 @@ pub(super) async fn app(context: &Context, args: App) -> Result<Exit> {
     match args.verb.unwrap_or(AppVerb::List { watch: false }) {
         AppVerb::List { watch } => context.look(watch, &Query::new("apps"), apps::screen).await,
         AppVerb::New(args) => new(context, args).await,
+        AppVerb::Check { manifest } => define::check(context, &manifest),
+        AppVerb::Apply { manifest, dry_run } => define::apply(context, &manifest, dry_run).await,
         AppVerb::Show { app } => context.read(&Query::new("app").with("name", app), apps::one).await,
         AppVerb::Items(args) => items(context, args).await,
         AppVerb::Diff(args) => diff(context, args).await,

@@ -30,10 +30,27 @@ fn each_command_posts_itself() {
         "unmanaged": ["cache/**", "*.log"],
     }});
     let expected = [
-        ("invite", json!({ "Invite": { "uses": 1, "lasts": 3_600_000, "note": "" } })),
+        ("invite", json!({ "Invite": { "uses": 1, "lasts": 3_600_000, "note": "", "spare": false } })),
         (
             "invite new --uses 3 --for 10m --note x",
-            json!({ "Invite": { "uses": 3, "lasts": 600_000, "note": "x" } }),
+            json!({ "Invite": { "uses": 3, "lasts": 600_000, "note": "x", "spare": false } }),
+        ),
+        ("invite --spare", json!({ "Invite": { "uses": 1, "lasts": 3_600_000, "note": "", "spare": true } })),
+        (
+            "member out web3 --reason disk --for 30m",
+            json!({ "TakeOut": { "member": "web3", "reason": "disk", "lasts": 1_800_000, "anyway": false } }),
+        ),
+        (
+            "member out web3 -y",
+            json!({ "TakeOut": { "member": "web3", "reason": "", "lasts": null, "anyway": true } }),
+        ),
+        ("member in web3", json!({ "BringIn": { "member": "web3" } })),
+        ("member spare web3", json!({ "Spare": { "member": "web3", "anyway": false } })),
+        ("member spare web3 --off", json!({ "Enlist": { "member": "web3" } })),
+        ("member rename web3 shop3", json!({ "Rename": { "member": "web3", "name": "shop3" } })),
+        (
+            "member label web3 zone=b rack=",
+            json!({ "Label": { "member": "web3", "labels": { "zone": "b", "rack": null } } }),
         ),
         ("invite revoke 7c", json!({ "Revoke": { "id": "7c" } })),
         ("leave -y", json!("Leave")),

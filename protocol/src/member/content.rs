@@ -14,7 +14,7 @@ use crate::identity::MemberId;
 use crate::manifest::Extent;
 use crate::path::ItemPath;
 use crate::record::Policy;
-use crate::state::{Application, State};
+use crate::state::{Application, Role, State};
 use crate::statement::{ContentList, Holding, Slot, Statement};
 use crate::time::{Instant, Millis};
 
@@ -449,7 +449,9 @@ impl Entity {
         let Some(root) = staged else { return };
         let Some(extent) = local.held.get(&root).copied() else { return };
         let holding = Holding { application: name.to_owned(), basis, root, extent };
-        if self.holding_of(&core.me(), name) != Some(&holding) && self.state.is_voter(&core.me()) {
+        // A spare's is no evidence, but tells the others what is staged in a window of its own.
+        let counts_or_spare = self.me(core).is_some_and(|me| me.role != Role::Learner);
+        if self.holding_of(&core.me(), name) != Some(&holding) && counts_or_spare {
             self.publish(core, Statement::Holding(holding));
         }
     }

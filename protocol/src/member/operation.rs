@@ -150,8 +150,8 @@ impl Entity {
             .values()
             .any(|other| other.application().is_some() && other.application() == operation.application());
         if clash {
-            let text = "another request for this application is under way on this member";
-            self.reply(core, request, Err(Refusal::new(Code::Busy, text)));
+            let refusal = busy(operation.application().unwrap_or_default());
+            self.reply(core, request, Err(refusal));
             return;
         }
         let votes = matches!(operation.goal, Goal::Settle { .. });
@@ -687,7 +687,8 @@ impl Entity {
     // --- windows that end by themselves ------------------------------------------------------------------------
 
     pub(super) fn attend_windows(&mut self, core: &mut Core) {
-        if self.check_majority(core).is_err() || !self.may_vote(core) {
+        // Spares end their own windows, too; only voters act for others.
+        if self.check_majority(core).is_err() || self.is_silent(core) || self.me(core).is_none() {
             return;
         }
         let open = self.state.applications.iter().filter_map(|(name, application)| {
@@ -777,6 +778,11 @@ impl Entity {
             Invalid::Text(_) | Invalid::Overlap(_) | Invalid::Full(_) => {
                 refuse(Code::Input, invalid.to_string())
             }
+            Invalid::NobodyServes => {
+                refuse(Code::WouldEmptyService, "nobody would be left in service".into())
+                    .try_("see who serves", "althing member list")
+            }
+            Invalid::NotSo(_) => refuse(Code::Input, invalid.to_string()),
             Invalid::LastVoter => refuse(Code::LastVoter, "the last voter cannot leave the roster".into()),
             Invalid::NotAMember(id) if *id == core.me() => {
                 refuse(Code::NotInEntity, "this member is not in the roster any more".into())
@@ -793,6 +799,13 @@ impl Entity {
 pub(super) fn no_window(name: &str) -> Refusal {
     Refusal::new(Code::NoWindow, format!("no update window for {name} is open on this member"))
         .try_("open one", &format!("althing update open {name}"))
+}
+
+fn busy(name: &str) -> Refusal {
+    let text = format!("another request for {name} is under way on this member");
+    Refusal::new(Code::Busy, text)
+        .try_("see how far it is", &format!("althing update status {name}"))
+        .try_("wait until its window is closed", &format!("althing wait --for update/{name}=closed"))
 }
 
 fn window_closed(name: &str) -> Refusal {

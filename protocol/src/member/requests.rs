@@ -61,16 +61,15 @@ impl Entity {
             Command::Init { .. } | Command::Join { .. } | Command::Recover { .. } => return Ok(()),
             Command::Readmit { member } => (done(), Some(self.readmission_of(core, &member)?)),
             Command::Resolve { keep } => return self.resolve(core, request, &by, keep.as_deref()),
-            Command::Invite { uses, lasts, note } => self.invite(core, uses, lasts, note)?,
+            Command::Invite { uses, lasts, note, spare } => self.invite(core, uses, lasts, note, spare)?,
             Command::Revoke { id } => (done(), Some(self.revoke(&id)?)),
-            Command::Remove { member } => {
-                let found = self.state.member_named(&member).map(|member| member.id);
-                let unknown = || {
-                    Refusal::new(Code::NoSuchMember, format!("there is no member {member}"))
-                        .try_("see who there is", "althing member list")
-                };
-                (done(), Some(Change::Remove { member: found.ok_or_else(unknown)? }))
-            }
+            command @ (Command::Remove { .. }
+            | Command::TakeOut { .. }
+            | Command::BringIn { .. }
+            | Command::Spare { .. }
+            | Command::Enlist { .. }
+            | Command::Rename { .. }
+            | Command::Label { .. }) => self.member_command(core, command)?,
             Command::Leave => (Goal::Leave, Some(Change::Remove { member: core.me() })),
             Command::Move { address } => (done(), Some(Change::Move { addresses: vec![address] })),
             Command::Create { application, root, policy, source, replace, unmanaged } => {
@@ -146,6 +145,11 @@ impl Entity {
                     return Err(no_window(&application));
                 }
                 (done(), Some(Change::Abort { application }))
+            }
+            Command::Define { application, policy } => {
+                self.known(&application)?;
+                let same = self.state.applications.get(&application).is_some_and(|it| it.policy == policy);
+                (done(), (!same).then_some(Change::Define { application, policy }))
             }
             Command::Deploy { application, source, reason, replace } => {
                 self.known(&application)?;
@@ -232,6 +236,7 @@ impl Entity {
         uses: u32,
         lasts: Millis,
         note: String,
+        spare: bool,
     ) -> Result<(Goal, Option<Change>), Refusal> {
         if lasts > limits::INVITATION_MAX || lasts.0 < 1000 {
             return Err(Refusal::new(Code::Input, "an invitation is valid for 1 second to 30 days"));
@@ -251,7 +256,10 @@ impl Entity {
         let key = invitation.identity().id();
         let outcome =
             Outcome::Invitation { invitation: invitation.encode(), id: key.to_string(), expires, uses };
-        Ok((Goal::Change { outcome: Box::new(outcome) }, Some(Change::Invite { key, uses, expires, note })))
+        Ok((
+            Goal::Change { outcome: Box::new(outcome) },
+            Some(Change::Invite { key, uses, expires, note, spare }),
+        ))
     }
 
     fn revoke(&self, id: &str) -> Result<Change, Refusal> {

@@ -154,10 +154,18 @@ impl Entity {
                         window.author == author || (window.author != core.me() && away())
                     })
             }
+            Change::Return { member } => self.may_return(core, member),
             Change::Invite { .. }
             | Change::Revoke { .. }
             | Change::Promote { .. }
             | Change::Remove { .. }
+            | Change::TakeOut { .. }
+            | Change::BringIn { .. }
+            | Change::Spare { .. }
+            | Change::Enlist { .. }
+            | Change::Rename { .. }
+            | Change::Label { .. }
+            | Change::Define { .. }
             | Change::Readmit(_)
             | Change::Move { .. }
             | Change::Create { .. }
@@ -441,6 +449,21 @@ impl Entity {
             Change::Pause { application, until } => {
                 let kind = if until.is_some() { "repair.paused" } else { "repair.resumed" };
                 info(kind, format!("by {by} on {origin}")).about(application)
+            }
+            Change::Define { application, policy } => {
+                let policy =
+                    if *policy == crate::record::Policy::Majority { "majority" } else { "certified" };
+                info("application.defined", format!("policy {policy}, by {by} on {origin}"))
+                    .about(application)
+            }
+            Change::TakeOut { .. }
+            | Change::BringIn { .. }
+            | Change::Return { .. }
+            | Change::Spare { .. }
+            | Change::Enlist { .. }
+            | Change::Rename { .. }
+            | Change::Label { .. } => {
+                return super::serving::describe(before, &self.state, origin, intent);
             }
             Change::Invite { .. } | Change::Revoke { .. } | Change::Move { .. } => return None,
         })

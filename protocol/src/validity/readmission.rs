@@ -35,7 +35,16 @@ fn three() -> State {
     for seed in [2, 3] {
         let Newcomer { member, store, name, address } = newcomer(seed);
         let addresses = vec![address];
-        state.members.push(Member { id: member, store, name, role: Role::Voter, addresses, since: 0 });
+        state.members.push(Member {
+            id: member,
+            store,
+            name,
+            role: Role::Voter,
+            addresses,
+            since: 0,
+            service: crate::state::Service::In,
+            labels: std::collections::BTreeMap::new(),
+        });
     }
     state.epoch = 5;
     state

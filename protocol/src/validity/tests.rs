@@ -43,7 +43,16 @@ fn entity(voters: usize) -> State {
     let mut state = State::genesis(&genesis);
     for number in 1..voters {
         let Newcomer { member: id, store, name, address } = newcomer(number);
-        state.members.push(Member { id, store, name, role: Role::Voter, addresses: vec![address], since: 0 });
+        state.members.push(Member {
+            id,
+            store,
+            name,
+            role: Role::Voter,
+            addresses: vec![address],
+            since: 0,
+            service: crate::state::Service::In,
+            labels: std::collections::BTreeMap::new(),
+        });
     }
     state.epoch = 10;
     does(&mut state, 0, create("shop", "/srv/shop", Policy::Majority));
@@ -209,7 +218,7 @@ fn newcomers_are_learners_until_they_hold_the_head() {
 fn admit(state: &mut State, number: usize) {
     let key = identity(100 + number);
     let expires = WallTime(50_000);
-    does(state, 0, Change::Invite { key: key.id(), uses: 1, expires, note: String::new() });
+    does(state, 0, Change::Invite { key: key.id(), uses: 1, expires, note: String::new(), spare: false });
     let request = JoinRequest::sign(state.entity, newcomer(number), &key, &identity(number));
     does(state, 0, Change::Admit(request));
 }
@@ -238,7 +247,11 @@ fn the_basis_moves_with_what_concerns_the_application_and_with_nothing_else() {
     let before = basis(&state, "shop");
     does(&mut state, 1, open("api"));
     let key = identity(55).id();
-    does(&mut state, 1, Change::Invite { key, uses: 1, expires: WallTime(9000), note: String::new() });
+    does(
+        &mut state,
+        1,
+        Change::Invite { key, uses: 1, expires: WallTime(9000), note: String::new(), spare: false },
+    );
     does(&mut state, 1, Change::Move { addresses: vec![address(70)] });
     assert_eq!(basis(&state, "shop"), before);
     does(&mut state, 0, open("shop"));
@@ -368,7 +381,8 @@ fn a_window_has_one_author_and_does_not_outlive_it() {
 fn a_join_is_for_one_key_and_once() {
     let mut state = entity(3);
     let key = identity(50);
-    let invite = Change::Invite { key: key.id(), uses: 1, expires: WallTime(5000), note: String::new() };
+    let invite =
+        Change::Invite { key: key.id(), uses: 1, expires: WallTime(5000), note: String::new(), spare: false };
     does(&mut state, 0, invite);
     let good = JoinRequest::sign(state.entity, newcomer(7), &key, &identity(7));
     let stolen = JoinRequest { newcomer: newcomer(8), ..good.clone() };
@@ -380,7 +394,8 @@ fn a_join_is_for_one_key_and_once() {
     does(&mut state, 0, Change::Admit(good.clone()));
     assert!(matches!(tries(&state, 0, Change::Admit(good.clone())), Err(Invalid::Unknown(_))), "used up");
     does(&mut state, 0, Change::Remove { member: identity(7).id() });
-    let invite = Change::Invite { key: key.id(), uses: 2, expires: WallTime(5000), note: String::new() };
+    let invite =
+        Change::Invite { key: key.id(), uses: 2, expires: WallTime(5000), note: String::new(), spare: false };
     does(&mut state, 0, invite);
     assert!(matches!(tries(&state, 0, Change::Admit(good)), Err(Invalid::Taken(_))), "a past member");
 }
@@ -486,7 +501,13 @@ fn any_change(rng: &mut Rng, state: &State) -> Change {
         8 => Change::Pause { application: name.into(), until: Some(WallTime(rng.below(99))) },
         9 => {
             let key = identity(50 + number).id();
-            Change::Invite { key, uses: 2, expires: WallTime(0) + Millis(5000), note: String::new() }
+            Change::Invite {
+                key,
+                uses: 2,
+                expires: WallTime(0) + Millis(5000),
+                note: String::new(),
+                spare: false,
+            }
         }
         11 => {
             let own = identity(number);
