@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use althing_protocol::control::{Code, Command, Progress, Refusal, Reply};
-use althing_protocol::effect::{Fetched, Input, NotCaptured, Output, Scan};
+use althing_protocol::effect::{Fetched, Input, NotApplied, NotCaptured, Output, Scan};
 use althing_protocol::event::{Event, Severity};
 use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::limits;
@@ -26,7 +26,7 @@ use crate::net::{Net, NetConfig, NetError, NetEvent, Peer};
 use crate::place::{Place, Work as PlaceWork};
 use crate::sample::Sampler;
 use crate::writer::{Work, Writer};
-use crate::{Config, api, identity, transfer};
+use crate::{Config, api, identity, room, scrub, transfer};
 
 /// Happenings that wait for the loop.
 const QUEUE: usize = 4096;
@@ -106,7 +106,7 @@ fn start_log(level: Option<&str>) {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let store = Arc::new(Store::open(&config.dir)?);
+    let Some(store) = room::open_store(&config.dir).await? else { return Ok(()) };
     let secret = identity::load(&config.dir)?;
     let bulk_listen = config.bulk_listen.unwrap_or_else(|| next_port(config.listen));
     let (net, from_net) = Net::start(NetConfig { secret, listen: config.listen, bulk_listen }).await?;
@@ -136,6 +136,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     });
     let socket = api::listen(api.clone(), &config.dir, stop.clone())?;
     tokio::spawn(sample(config.dir.clone(), to.clone(), stop.clone()));
+    tokio::spawn(room::tend(store.room().clone(), to.clone(), stop.clone()));
+    let scrub = scrub::start(Arc::clone(&store), to.clone())?;
     let daemon = Daemon {
         config,
         member,
@@ -153,6 +155,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     daemon.run(happenings, from_net, api).await?;
     stop.cancel();
+    drop(scrub);
     drop(socket);
     Ok(())
 }
@@ -292,11 +295,11 @@ impl Daemon {
                 }
             }
             Output::Fetch { fetch, from, wants, .. } => self.fetch(fetch, from, wants),
-            Output::Apply { apply, application, root, epoch } => {
-                if !self.submit(&application, PlaceWork::Apply { apply, root, epoch }) {
+            Output::Apply { apply, application, root, epoch, order } => {
+                if !self.submit(&application, PlaceWork::Apply { apply, root, epoch, order }) {
                     self.later(Input::Applied {
                         apply,
-                        result: Err("this application cannot be written now".into()),
+                        result: Err(NotApplied::Failed("this application cannot be written now".into())),
                     });
                 }
             }

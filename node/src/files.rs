@@ -23,6 +23,7 @@ mod beneath;
 mod cache;
 mod capture;
 mod carry_out;
+mod ground;
 mod hashing;
 mod job;
 mod journal;
@@ -56,7 +57,6 @@ pub use self::scan::{Scan, ScanError};
 pub use self::trash::{Pruned, TRASH_BYTES, TRASH_KEPT, TrashError, TrashId, Trashed, TrashedKind};
 pub use self::walk::{Special, Unmanaged};
 
-use self::beneath::Beneath;
 use self::cache::Cache;
 
 /// Whether a scan may believe stamps.
@@ -76,7 +76,8 @@ pub struct Files {
     /// The daemon's own directory.
     directory: PathBuf,
     store: Arc<Store>,
-    trash_bytes: u64,
+    /// Bytes that the trash may hold, if not what follows from its disk.
+    trash_bytes: Option<u64>,
     /// Held by every operation on the tree, so that none sees another's half-done work. The stat cache is empty
     /// until the first scan.
     cache: Mutex<Option<Cache>>,
@@ -124,6 +125,15 @@ impl StoreFault {
             Self::Read(_) => false,
         }
     }
+
+    /// Whether there was no room on the disk of the store.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Commit(error) => error.is_full(),
+            Self::Content(error) => error.is_full(),
+            Self::Read(_) => false,
+        }
+    }
 }
 
 impl Files {
@@ -144,13 +154,13 @@ impl Files {
             return Err(SetupError::Overlap { root, directory });
         }
         let application = application.to_owned();
-        Ok(Self { application, root, directory, store, trash_bytes: TRASH_BYTES, cache: Mutex::new(None) })
+        Ok(Self { application, root, directory, store, trash_bytes: None, cache: Mutex::new(None) })
     }
 
     /// Sets how many bytes of this application the trash may hold.
     #[must_use]
     pub fn with_trash_bytes(mut self, bytes: u64) -> Self {
-        self.trash_bytes = bytes;
+        self.trash_bytes = Some(bytes);
         self
     }
 
@@ -167,7 +177,7 @@ impl Files {
     /// The tree as it is now.
     pub fn scan(&self, mode: ScanMode, job: Job<'_>) -> Result<Scan, ScanError> {
         let mut guard = self.exclusive();
-        let beneath = self.open_root()?;
+        let beneath = self.open_on_ground()?;
         let cache = self.cache(&mut guard)?;
         let scanned = scan::scan_tree(&beneath, cache, mode, job);
         // Saved even when the scan failed: what was hashed need not be hashed again.
@@ -183,16 +193,18 @@ impl Files {
         if guard.is_none() {
             **guard = Some(Cache::load(&self.store, &self.application)?);
         }
-        Ok(guard.get_or_insert_default())
+        let cache = guard.get_or_insert_default();
+        cache.set_blind(self.store.room().faults().is_blind());
+        Ok(cache)
     }
 
-    /// Opens the root; tells a root that was never there from one that vanished.
-    fn open_root(&self) -> Result<Beneath, ScanError> {
-        Beneath::open(&self.root).map_err(|source| match self.was_applied() {
+    /// Why the root was not opened; tells a root that was never there from one that was removed.
+    fn unopened(&self, source: io::Error) -> ScanError {
+        match self.was_applied() {
             Ok(false) if source.kind() == io::ErrorKind::NotFound => ScanError::Absent,
             Ok(_) => ScanError::Unreadable { path: ItemPath::root(), source },
             Err(fault) => ScanError::Store(fault),
-        })
+        }
     }
 }
 

@@ -10,7 +10,9 @@ pub mod files;
 mod identity;
 pub mod net;
 mod place;
+mod room;
 mod sample;
+mod scrub;
 mod transfer;
 mod writer;
 

@@ -8,7 +8,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use althing_protocol::effect::{Applied, Captured, Depth, Input, NotCaptured, Scan, Source};
+use althing_protocol::effect::{
+    Applied, Captured, Depth, Input, NotApplied, NotCaptured, Order, Scan, Source,
+};
 use althing_protocol::hash::Hash;
 use althing_store::Store;
 use tokio::sync::mpsc;
@@ -32,7 +34,7 @@ const UNSTABLE: Duration = Duration::from_millis(300);
 pub(crate) enum Work {
     Scan(Depth),
     Capture { capture: u64, source: Source },
-    Apply { apply: u64, root: Hash, epoch: u64 },
+    Apply { apply: u64, root: Hash, epoch: u64, order: Order },
 }
 
 /// An application on this member.
@@ -120,7 +122,7 @@ impl Worker {
             match queue.recv_timeout(if self.again { UNSTABLE } else { PERIOD }) {
                 Ok(Work::Scan(depth)) => self.scan(depth),
                 Ok(Work::Capture { capture, source }) => self.capture(capture, &source),
-                Ok(Work::Apply { apply, root, epoch }) => self.apply(apply, root, epoch),
+                Ok(Work::Apply { apply, root, epoch, order }) => self.apply(apply, (root, epoch), order),
                 Err(RecvTimeoutError::Timeout) => {
                     self.scan(Depth::Changed);
                     self.prune();
@@ -153,7 +155,7 @@ impl Worker {
         for _ in 0..LOOKS {
             let manifest = match self.files.scan(mode, self.job()) {
                 Ok(scan) => scan.manifest,
-                Err(error) => return unseen(error),
+                Err(error) => return unseen(self.files.root(), error),
             };
             if last == Some(manifest.root) {
                 return match manifest.extent() {
@@ -183,12 +185,14 @@ impl Worker {
         self.tell(Input::Captured { capture, result: result.map_err(not_captured) });
     }
 
-    fn apply(&mut self, apply: u64, root: Hash, epoch: u64) {
+    fn apply(&mut self, apply: u64, (root, epoch): (Hash, u64), order: Order) {
         let reason = format!("epoch {epoch} settled {}", root.short());
-        let result = self.files.apply(root, epoch, &reason, self.job());
+        let result = self.ordered(order).and_then(|()| self.files.apply(root, epoch, &reason, self.job()));
         match &result {
             Err(ApplyError::Store(fault)) if fault.is_fatal() => end(fault),
             Err(ApplyError::Damaged { content, .. }) => self.put_aside(content),
+            // What is too old to be kept may be all that is in the way of the next try.
+            Err(ApplyError::TrashFull { .. }) => self.prune(),
             _ => {}
         }
         let result = result.map(|applied| Applied {
@@ -196,8 +200,16 @@ impl Worker {
             trashed: applied.trashed.len() as u64,
             detail: describe(&applied.differences),
         });
-        self.tell(Input::Applied { apply, result: result.map_err(|error| error.to_string()) });
+        self.tell(Input::Applied { apply, result: result.map_err(not_applied) });
         self.scan(Depth::Changed);
+    }
+
+    /// By hand, the tree is made also where its file system is gone.
+    fn ordered(&self, order: Order) -> Result<(), ApplyError> {
+        match order {
+            Order::Automatic => Ok(()),
+            Order::ByHand => Ok(self.files.forget_ground()?),
+        }
     }
 
     /// Content that is not what its name says is moved away, so that it is fetched again.
@@ -218,13 +230,25 @@ impl Worker {
 fn not_captured(error: CaptureError) -> NotCaptured {
     let text = error.to_string();
     match error {
+        CaptureError::Store(fault) if fault.is_full() => NotCaptured::NoRoom(text),
         CaptureError::Changing { .. } => NotCaptured::Changing(text),
         CaptureError::Refused { .. } => NotCaptured::Refused(text),
         CaptureError::Scan(_) | CaptureError::Store(_) | CaptureError::Cancelled => NotCaptured::Failed(text),
     }
 }
 
-fn unseen(error: ScanError) -> Scan {
+fn not_applied(error: ApplyError) -> NotApplied {
+    let text = error.to_string();
+    match error {
+        error if error.is_full() => NotApplied::NoRoom(text),
+        ApplyError::TrashFull { .. } => NotApplied::TrashFull(text),
+        ApplyError::Scan(ScanError::Vanished { .. }) => NotApplied::Vanished(text),
+        ApplyError::Missing(_) | ApplyError::Damaged { .. } => NotApplied::Lacking(text),
+        _ => NotApplied::Failed(text),
+    }
+}
+
+fn unseen(root: &Path, error: ScanError) -> Scan {
     match error {
         ScanError::Absent => Scan::Absent,
         // Somebody removed the whole tree: that is drift, and what was settled comes back from the store.
@@ -233,6 +257,11 @@ fn unseen(error: ScanError) -> Scan {
         {
             Scan::Absent
         }
+        ScanError::Unreadable { path, source } => {
+            let at = if path.is_root() { root.to_owned() } else { root.join(path.lossy()) };
+            Scan::Unreadable(format!("cannot read {}: {source}", at.display()))
+        }
+        ScanError::Vanished { .. } => Scan::Vanished(error.to_string()),
         ScanError::Unstable { .. } => Scan::Unstable(error.to_string()),
         other => Scan::Unreadable(other.to_string()),
     }

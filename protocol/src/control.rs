@@ -332,6 +332,8 @@ codes! {
     WouldReplace = "E417", "would-replace", 107, "Members hold other content at the root, which would go to the trash.";
     Undecided = "E420", "undecided", 75, "The vote did not end in time; it goes on.";
     NoHolders = "E421", "not-held", 106, "Too few members hold the new content durably.";
+    Unreadable = "E422", "tree-unreadable", 75, "The application's tree cannot be read, or its file system is gone.";
+    NoSpace = "E430", "no-space", 75, "The disk is full; nothing was changed, and it goes on when there is room.";
     Unsafe = "E701", "unsafe", 107, "Refused as unsafe without confirmation.";
     LastVoter = "E703", "last-voter", 107, "The last voter cannot leave the roster.";
 }

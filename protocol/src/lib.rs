@@ -28,6 +28,7 @@ pub mod rng;
 pub mod state;
 pub mod statement;
 pub mod time;
+pub mod trouble;
 pub mod validity;
 pub mod view;
 pub mod wire;

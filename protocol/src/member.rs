@@ -13,13 +13,14 @@ mod operation;
 mod requests;
 pub mod saved;
 mod spreading;
+mod troubles;
 mod views;
 mod voting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ballot::Ballot;
-use crate::effect::{Input, Output, Peer, Place, Write};
+use crate::effect::{Input, Output, Peer, Place, Room, Write};
 use crate::event::{Event, Severity};
 use crate::gossip::{Board, Overlay};
 use crate::hash::Hash;
@@ -84,6 +85,8 @@ struct Core {
     out: Vec<Output>,
     readings: Readings,
     cpu: Vec<Ratio>,
+    /// Whether the host can write.
+    room: Room,
     since: Instant,
 }
 
@@ -173,6 +176,7 @@ impl Member {
             out: Vec::new(),
             readings: Readings::default(),
             cpu: Vec::new(),
+            room: Room::Enough,
             since: now.mono,
         };
         let mut member = Self { core, entity: None, joining: None };
@@ -205,6 +209,7 @@ impl Member {
             Input::Requested { request, by, command } => self.requested(request, by, command),
             Input::JoinAnswered(answer) => self.join_answered(answer),
             Input::Sampled(readings) => self.core.sampled(readings),
+            Input::Room(room) => self.room_changed(room),
             Input::Received { .. }
             | Input::Connected(_)
             | Input::Disconnected(_)
@@ -213,6 +218,7 @@ impl Member {
             | Input::Captured { .. }
             | Input::Fetched { .. }
             | Input::Applied { .. }
+            | Input::Damaged { .. }
             | Input::Tick => {
                 if let Some(entity) = &mut self.entity {
                     entity.take(&mut self.core, input);
@@ -423,10 +429,12 @@ impl Entity {
             Input::Captured { capture, result } => self.captured(core, capture, result),
             Input::Fetched { fetch, result } => self.fetched(core, fetch, &result),
             Input::Applied { apply, result } => self.applied(core, apply, result),
+            Input::Damaged { content, aside } => self.damaged(core, &content, &aside),
             Input::Tick
             | Input::Persisted(_)
             | Input::Requested { .. }
             | Input::JoinAnswered(_)
+            | Input::Room(_)
             | Input::Sampled(_) => {}
         }
     }

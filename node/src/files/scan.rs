@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use althing_protocol::limits;
@@ -47,6 +48,18 @@ pub enum ScanError {
         path: ItemPath,
         /// Why.
         source: io::Error,
+    },
+    /// The file system that the tree lies on is not mounted: what is at the root now is not the tree.
+    #[error(
+        "{} lies on a file system that was mounted at {} and is not any more",
+        root.display(),
+        mount.display()
+    )]
+    Vanished {
+        /// The root.
+        root: PathBuf,
+        /// Where it was mounted.
+        mount: PathBuf,
     },
     /// Something is being changed again and again while it is read.
     #[error("{path:?} changes while it is read")]

@@ -1,8 +1,10 @@
 //! What needs a look, and why something is as it is.
 
+use super::local::Local;
 use super::{Core, Entity};
 use crate::identity::MemberId;
 use crate::state::Application;
+use crate::trouble::Trouble;
 use crate::view::{Attention, Cause, Health, Remedy, Why};
 
 impl Entity {
@@ -13,18 +15,7 @@ impl Entity {
         for member in &self.state.members {
             self.member_attention(core, &member.id, &member.name, &mut list);
         }
-        for (name, local) in &self.locals {
-            if let Some(why) = local.unreadable.as_ref().or(local.error.as_ref()) {
-                let subject = format!("app/{name}");
-                list.push(note(
-                    "local-error",
-                    Health::Critical,
-                    subject,
-                    why.clone(),
-                    &format!("althing why {name}"),
-                ));
-            }
-        }
+        self.local_attention(core, &mut list);
         list.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
         list
     }
@@ -62,6 +53,10 @@ impl Entity {
                 list.push(note("content-differs", Health::Warning, subject(), text, &why));
             }
         }
+        for trouble in self.troubles_of(id).filter(|_| *id != core.me()) {
+            let text = trouble.text().to_owned();
+            list.push(note(trouble.condition(), Health::Critical, subject(), text, &why));
+        }
         if self.load_health(id) != Health::Ok {
             let text = "is short of processor, memory or disk".to_owned();
             list.push(note(
@@ -71,6 +66,22 @@ impl Entity {
                 text,
                 &format!("althing member show {name}"),
             ));
+        }
+    }
+
+    /// What keeps this member from doing its part.
+    fn local_attention(&self, core: &Core, list: &mut Vec<Attention>) {
+        if let Some(text) = core.lack_of_room() {
+            let text = format!("{text}; it goes on by itself when there is room");
+            let condition = Trouble::DiskFull.condition();
+            list.push(note(condition, Health::Critical, "entity".to_owned(), text, "althing trash list"));
+        }
+        for (name, local) in &self.locals {
+            if let Some(troubled) = local.trouble() {
+                let (condition, subject) = (troubled.trouble.condition(), format!("app/{name}"));
+                let why = format!("althing why {name}");
+                list.push(note(condition, Health::Critical, subject, troubled.text.clone(), &why));
+            }
         }
     }
 
@@ -100,6 +111,10 @@ impl Entity {
                 because = because.or(Some("content-differs"));
                 causes.extend(self.why_differs(core, id, application, state));
             }
+        }
+        for trouble in self.troubles_of(id) {
+            because = because.or(Some(trouble.condition()));
+            causes.push(cause(trouble.condition(), format!("{name} {}", trouble.text())));
         }
         if self.load_health(id) != Health::Ok {
             because = because.or(Some("load"));
@@ -155,11 +170,8 @@ impl Entity {
             );
             causes.push(Cause { at: Some(window.opened), code: "window-open".into(), text });
         }
-        if let Some(local) = self.local(name)
-            && let Some(text) = local.unreadable.as_ref().or(local.error.as_ref())
-        {
-            causes.push(cause("local-error", text.clone()));
-        }
+        let troubled = self.local(name).and_then(Local::trouble);
+        causes.extend(troubled.map(|troubled| cause(troubled.trouble.condition(), troubled.text.clone())));
         for voter in self.state.voters() {
             if matches!(self.content_state(&voter.id, name, application), "drift" | "applying")
                 && application.window.is_none()
@@ -173,13 +185,43 @@ impl Entity {
     }
 }
 
-/// Conditions that mend themselves when the cause is gone.
-const AUTOMATIC: [&str; 4] = ["no-majority", "unreachable", "content-differs", "local-error"];
+/// Conditions that mend themselves when the cause is gone, beside every [`Trouble`].
+const AUTOMATIC: [&str; 3] = ["no-majority", "unreachable", "content-differs"];
 
 fn note(condition: &str, severity: Health, subject: String, text: String, command: &str) -> Attention {
     let command = command.split(' ').map(str::to_owned).collect();
-    let automatic = AUTOMATIC.contains(&condition);
+    let automatic = AUTOMATIC.contains(&condition) || trouble(condition).is_some();
     Attention { condition: condition.to_owned(), severity, subject, text, automatic, command }
+}
+
+fn trouble(condition: &str) -> Option<Trouble> {
+    Trouble::ALL.into_iter().find(|trouble| trouble.condition() == condition)
+}
+
+/// What happens next, and what helps.
+fn way_out(trouble: Trouble) -> (&'static str, Vec<(&'static str, &'static str)>) {
+    match trouble {
+        Trouble::DiskFull => (
+            "It goes on by itself when there is room on the disk; nothing was lost.",
+            vec![("see what the trash holds", "althing trash list")],
+        ),
+        Trouble::TrashFull => (
+            "Repair goes on when the trash has room: what is older than 7 days leaves it by itself.",
+            vec![("see what it holds", "althing trash list"), ("stop repair meanwhile", "althing app pause NAME")],
+        ),
+        Trouble::RootVanished => (
+            "It goes on by itself when the file system is mounted again; until then nothing is changed there.",
+            vec![("if it is gone for good, make the tree anew", "althing app repair NAME")],
+        ),
+        Trouble::TreeUnreadable => (
+            "It goes on by itself when the tree can be read; until then nothing is changed there.",
+            vec![("look again at once", "althing app verify NAME")],
+        ),
+        Trouble::ApplyFails => (
+            "It is tried again by itself, at least once a minute.",
+            vec![("see the events", "althing events --since 1h")],
+        ),
+    }
 }
 
 fn cause(code: &str, text: String) -> Cause {
@@ -205,9 +247,10 @@ fn why(subject: &str, health: Health, because: Option<&str>, causes: Vec<Cause>)
             "The window is committed, aborted, or expires.",
             vec![("see the windows", "althing update list")],
         ),
-        Some(_) => {
-            ("See the events for what happened.", vec![("see the events", "althing events --since 1h")])
-        }
+        Some(other) => trouble(other).map_or_else(
+            || ("See the events for what happened.", vec![("see the events", "althing events --since 1h")]),
+            way_out,
+        ),
     };
     let state = match health {
         Health::Ok => "ok",
@@ -228,7 +271,7 @@ fn why(subject: &str, health: Health, because: Option<&str>, causes: Vec<Cause>)
         automatic: matches!(
             because,
             Some("content-differs" | "local-change" | "unreachable" | "no-majority")
-        ),
+        ) || because.and_then(trouble).is_some(),
         remedies: remedies.into_iter().map(remedy).collect(),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::local::{Local, Observed};
 use super::{Core, Durable, Entity, saved};
-use crate::effect::{Applied, Captured, Depth, Fetched, NotCaptured, Output, Scan, Source};
+use crate::effect::{Applied, Captured, Depth, Fetched, NotApplied, NotCaptured, Order, Output, Scan, Source};
 use crate::event::{Event, Severity};
 use crate::fetch::Plan;
 use crate::hash::Hash;
@@ -14,6 +14,7 @@ use crate::record::{Change, Policy};
 use crate::state::{Application, State};
 use crate::statement::{ContentList, Holding, Slot, Statement};
 use crate::time::{Instant, Millis};
+use crate::trouble::{Trouble, Troubled};
 
 /// Drift is looked at for so long before it is repaired, in case the others show the same.
 const REPAIR_DELAY: Millis = Millis(150);
@@ -113,7 +114,6 @@ impl Entity {
         let now = core.now.mono;
         let local = self.locals.entry(name.to_owned()).or_default();
         let busy = local.applying.is_some();
-        let was_unreadable = local.unreadable.take().is_some();
         match scan {
             // What was seen while it was being changed by ourselves says nothing.
             Scan::Tree { .. } | Scan::Absent if busy => return,
@@ -121,13 +121,14 @@ impl Entity {
             Scan::Absent => local.observed = Some(Observed { root: None, extent: Extent::default() }),
             Scan::Unstable(_) => return,
             Scan::Unreadable(why) => {
-                local.observed = None;
-                local.unreadable = Some(why.clone());
-                if !was_unreadable {
-                    core.event(Event::new(Severity::Critical, "content.unreadable", why).about(name));
-                }
-                return;
+                return self.unseen(core, name, Troubled::new(Trouble::TreeUnreadable, why));
             }
+            Scan::Vanished(why) => {
+                return self.unseen(core, name, Troubled::new(Trouble::RootVanished, why));
+            }
+        }
+        if local.unseen.take().is_some() {
+            core.event(Event::new(Severity::Info, "content.readable", "can be read again").about(name));
         }
         let seen = local.observed.and_then(|observed| observed.root);
         if local.drifting.is_some_and(|(root, _)| root != seen) {
@@ -170,9 +171,13 @@ impl Entity {
                 let name = name.clone();
                 self.hold(core, &name, captured.root, captured.extent);
             }
+            Err(NotCaptured::NoRoom(why)) => {
+                local.retry = Some(core.now.mono + RETRY);
+                local.error = Some(Troubled::new(Trouble::DiskFull, why));
+            }
             Err(NotCaptured::Changing(why) | NotCaptured::Refused(why) | NotCaptured::Failed(why)) => {
                 local.retry = Some(core.now.mono + RETRY);
-                local.error = Some(why);
+                local.error = Some(Troubled::new(Trouble::ApplyFails, why));
             }
         }
     }
@@ -188,6 +193,7 @@ impl Entity {
         let Some(local) = self.locals.get_mut(name) else { return };
         local.writing = false;
         local.held.insert(root, extent);
+        local.suspect.remove(&root);
         // What was lacking may be what an apply failed for.
         local.retry = None;
         core.out.push(Output::Keep(self.kept_roots()));
@@ -209,6 +215,9 @@ impl Entity {
                 let text = format!("{} complete: {done} pieces, {bytes} bytes from peers", root.short());
                 core.event(Event::new(Severity::Info, "content.fetched", text).about(&name));
             }
+            if self.is_whole_again(&name, &root) {
+                return;
+            }
             self.hold(core, &name, root, extent);
         }
     }
@@ -225,7 +234,7 @@ impl Entity {
         settled.or_else(promised).unwrap_or_default()
     }
 
-    pub(super) fn applied(&mut self, core: &mut Core, apply: u64, result: Result<Applied, String>) {
+    pub(super) fn applied(&mut self, core: &mut Core, apply: u64, result: Result<Applied, NotApplied>) {
         let found =
             self.locals.iter_mut().find(|(_, local)| local.applying.is_some_and(|(id, ..)| id == apply));
         let Some((name, local)) = found else { return };
@@ -240,20 +249,11 @@ impl Entity {
                 let then = Durable::Applied { application: name.clone(), applied, result: Some(result) };
                 core.persist(vec![saved::put_applied(&name, applied)], then);
             }
-            Err(why) => {
+            Err(not_applied) => {
                 local.failures += 1;
                 let pause = RETRY.0.saturating_mul(1 << (local.failures - 1).min(10)).min(RETRY_MAX.0);
                 local.retry = Some(core.now.mono + Millis(pause));
-                // Perhaps the store lost something: it is looked for again.
-                let extent = local.held.remove(&root);
-                let first = local.error.as_ref() != Some(&why);
-                local.error = Some(why.clone());
-                if extent.is_some() {
-                    core.persist(vec![saved::drop_held(&name, &root)], Durable::Nothing);
-                }
-                if first {
-                    core.event(Event::new(Severity::Critical, "apply.failed", why).about(&name));
-                }
+                self.not_applied(core, &name, &root, not_applied);
             }
         }
     }
@@ -347,7 +347,8 @@ impl Entity {
             |root: &Hash| wanted[..urgent].contains(root) || !self.holders(core, name, root).is_empty();
         let next = lacking.into_iter().find(possible);
         let current = local.plan.as_ref().map(|plan| plan.root);
-        let Some(root) = next else {
+        // What is held as far as anybody knows is looked through again when nothing else is to be done.
+        let Some(root) = next.or_else(|| local.next_suspect()) else {
             if let Some(local) = self.locals.get_mut(name) {
                 local.plan = None;
             }
@@ -377,7 +378,7 @@ impl Entity {
         let paused = application.paused.is_some_and(|until| core.now.wall < until);
         let Some(local) = self.locals.get_mut(name) else { return };
         let busy = local.applying.is_some() || local.capturing.is_some() || local.writing;
-        let waits = local.retry.is_some_and(|at| now < at);
+        let waits = local.retry.is_some_and(|at| now < at) || (local.unseen.is_some() && !local.forced);
         if busy || waits || own_window || paused || !local.held.contains_key(&settled.root) {
             return;
         }
@@ -395,6 +396,7 @@ impl Entity {
         let Some(local) = self.locals.get_mut(name) else { return };
         let apply = core.id();
         local.applying = Some((apply, basis, settled.root));
+        let order = if local.forced { Order::ByHand } else { Order::Automatic };
         local.forced = false;
         if !is_new {
             let text = format!("back to revision {} {}", settled.number, settled.root.short());
@@ -405,6 +407,7 @@ impl Entity {
             application: name.to_owned(),
             root: settled.root,
             epoch: basis,
+            order,
         });
     }
 
@@ -478,13 +481,17 @@ impl Entity {
             return;
         };
         let Some(local) = self.locals.get(name) else { return };
-        let Some(observed) = local.observed else { return };
+        // A tree that cannot be read gives no list, and takes back the one that was true before.
+        if local.observed.is_none() && local.unseen.is_none() {
+            return;
+        }
         let list = ContentList {
             application: name.to_owned(),
             basis,
             applied: local.applied.map(|(basis, _)| basis),
-            observed: observed.root,
-            extent: observed.extent,
+            seen: local.observed.is_some(),
+            observed: local.observed.and_then(|observed| observed.root),
+            extent: local.observed.map(|observed| observed.extent).unwrap_or_default(),
         };
         if self.list_of(&core.me(), name) != Some(&list) && self.me(core).is_some() {
             self.publish(core, Statement::List(list));
@@ -536,6 +543,7 @@ impl Entity {
                 local.held.keys().filter(|root| !application.knows(root)).copied().collect();
             for root in gone {
                 local.held.remove(&root);
+                local.suspect.remove(&root);
                 writes.push(saved::drop_held(name, &root));
             }
         }

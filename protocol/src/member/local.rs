@@ -1,11 +1,12 @@
 //! What a member knows of one application on itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fetch::Plan;
 use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::time::Instant;
+use crate::trouble::Troubled;
 
 /// One application on this member.
 #[derive(Default)]
@@ -13,7 +14,7 @@ pub(super) struct Local {
     /// The last scan.
     pub(super) observed: Option<Observed>,
     /// Why there is no scan, if there is none.
-    pub(super) unreadable: Option<String>,
+    pub(super) unseen: Option<Troubled>,
     /// Basis and root applied last; durable.
     pub(super) applied: Option<(u64, Hash)>,
     /// Roots that are complete in the store; durable.
@@ -37,7 +38,9 @@ pub(super) struct Local {
     /// Failures in a row.
     pub(super) failures: u32,
     /// What failed last.
-    pub(super) error: Option<String>,
+    pub(super) error: Option<Troubled>,
+    /// Held roots of which something may have got lost: they are looked through again.
+    pub(super) suspect: BTreeSet<Hash>,
     /// A repair was asked for by hand.
     pub(super) forced: bool,
 }

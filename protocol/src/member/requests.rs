@@ -135,6 +135,10 @@ impl Entity {
         repair: bool,
     ) -> Result<(), Refusal> {
         self.known(&application)?;
+        if let Some(local) = self.locals.get_mut(&application).filter(|_| repair) {
+            // By hand also where a file system is gone: whoever asks says that the tree belongs there now.
+            local.forced = local.unseen.is_some();
+        }
         self.begin(core, request, by, Goal::Look { application: application.clone(), repair }, None);
         self.start_look(core, request, &application, Depth::Everything);
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Core, Entity};
-use crate::effect::Output;
+use crate::effect::{Output, Room};
 use crate::event::{Event, Severity};
 use crate::gossip::Taken;
 use crate::identity::MemberId;
@@ -367,7 +367,8 @@ impl Entity {
             capacity: readings.capacity,
             unheard: others.filter(|id| !self.liveness.is_reachable(id, now)).collect(),
             epoch: self.state.epoch,
-            votes: self.may_vote(core),
+            votes: self.may_vote(core) && !matches!(core.room, Room::Nothing(_)),
+            troubles: self.troubles(core),
         }
     }
 

@@ -30,7 +30,7 @@ impl World {
             Output::Fetch { fetch, application, from, wants } => {
                 self.fetch(at, fetch, application, from, wants);
             }
-            Output::Apply { apply, application, root, epoch } => {
+            Output::Apply { apply, application, root, epoch, .. } => {
                 self.apply(at, apply, application, root, epoch);
             }
             Output::Keep(roots) => self.keep(at, roots),

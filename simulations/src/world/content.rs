@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use althing_protocol::effect::{Applied, Captured, Fetched, Input, NotCaptured, Place, Scan, Source, Want};
+use althing_protocol::effect::{
+    Applied, Captured, Fetched, Input, NotApplied, NotCaptured, Place, Scan, Source, Want,
+};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::manifest::Manifest;
@@ -214,7 +216,8 @@ impl World {
         let differences = want.and_then(|want| repair::diff(&have, &want).ok());
         let Some(differences) = differences.filter(|_| self.hosts[at].live(&application).journal.is_none())
         else {
-            let result = Err("an apply is under way, or the content is not complete".to_owned());
+            let why = "an apply is under way, or the content is not complete".to_owned();
+            let result = Err(NotApplied::Lacking(why));
             return self.schedule(
                 MS,
                 Event::Give { host: at, life, input: Box::new(Input::Applied { apply, result }) },
