@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::files::Neighbours;
 use crate::net::{Net, NetConfig, NetError, NetEvent, Peer};
 use crate::place::{Place, Work as PlaceWork};
 use crate::sample::Sampler;
@@ -85,6 +86,7 @@ struct Daemon {
     next: u64,
     began: Instant,
     served: Arc<tokio::sync::Semaphore>,
+    neighbours: Arc<Neighbours>,
 }
 
 /// Runs the daemon until it is told to stop (SIGTERM, SIGINT).
@@ -152,6 +154,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         next: 0,
         began,
         served: Arc::new(tokio::sync::Semaphore::new(SERVED)),
+        neighbours: Arc::default(),
     };
     daemon.run(happenings, from_net, api).await?;
     stop.cancel();
@@ -391,7 +394,8 @@ impl Daemon {
                 Some(prefix) => prefix.join(root.trim_start_matches('/')),
                 None => PathBuf::from(&root),
             };
-            match Place::start(&name, &root, &at, &self.config.dir, &self.store, self.to.clone()) {
+            let (paths, to) = ((&*at, &*self.config.dir), self.to.clone());
+            match Place::start(&name, &root, paths, &self.neighbours, &self.store, to) {
                 Ok(place) => {
                     self.live.places.insert(name, place);
                 }

@@ -29,6 +29,7 @@ mod job;
 mod journal;
 mod leftovers;
 mod modes;
+mod neighbours;
 mod place;
 mod restore;
 mod scan;
@@ -52,6 +53,7 @@ use althing_store::{CommitError, ContentError, ReadError, Store};
 pub use self::apply::{Applied, ApplyError};
 pub use self::capture::{CaptureError, Captured, Source};
 pub use self::job::{Job, Progress, Stage};
+pub use self::neighbours::Neighbours;
 pub use self::restore::RestoreError;
 pub use self::scan::{Scan, ScanError};
 pub use self::trash::{Pruned, TRASH_BYTES, TRASH_KEPT, TrashError, TrashId, Trashed, TrashedKind};
@@ -76,6 +78,8 @@ pub struct Files {
     /// The daemon's own directory.
     directory: PathBuf,
     store: Arc<Store>,
+    /// The other applications of this member.
+    neighbours: Arc<Neighbours>,
     /// Bytes that the trash may hold, if not what follows from its disk.
     trash_bytes: Option<u64>,
     /// Held by every operation on the tree, so that none sees another's half-done work. The stat cache is empty
@@ -154,7 +158,17 @@ impl Files {
             return Err(SetupError::Overlap { root, directory });
         }
         let application = application.to_owned();
-        Ok(Self { application, root, directory, store, trash_bytes: None, cache: Mutex::new(None) })
+        let neighbours = Arc::new(Neighbours::default());
+        let cache = Mutex::new(None);
+        Ok(Self { application, root, directory, store, neighbours, trash_bytes: None, cache })
+    }
+
+    /// Puts this application among others, none of whose trees may lie in another.
+    #[must_use]
+    pub fn beside(mut self, neighbours: &Arc<Neighbours>) -> Self {
+        neighbours.enter(&self.application, &self.root);
+        self.neighbours = Arc::clone(neighbours);
+        self
     }
 
     /// Sets how many bytes of this application the trash may hold.
@@ -179,7 +193,7 @@ impl Files {
         let mut guard = self.exclusive();
         let beneath = self.open_on_ground()?;
         let cache = self.cache(&mut guard)?;
-        let scanned = scan::scan_tree(&beneath, cache, mode, job);
+        let scanned = scan::scan_still(&beneath, cache, mode, job);
         // Saved even when the scan failed: what was hashed need not be hashed again.
         cache.save(&self.store, &self.application)?;
         Ok(scanned?.0)
@@ -205,6 +219,12 @@ impl Files {
             Ok(_) => ScanError::Unreadable { path: ItemPath::root(), source },
             Err(fault) => ScanError::Store(fault),
         }
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.neighbours.leave(&self.application, &self.root);
     }
 }
 

@@ -16,7 +16,7 @@ use althing_store::Store;
 use tokio::sync::mpsc;
 
 use crate::daemon::Happening;
-use crate::files::{self, ApplyError, CaptureError, Files, Job, ScanError, ScanMode, TRASH_KEPT};
+use crate::files::{self, ApplyError, CaptureError, Files, Job, Neighbours, ScanError, ScanMode, TRASH_KEPT};
 use crate::writer::end;
 
 /// Work that waits for one application, at most.
@@ -57,12 +57,12 @@ impl Place {
     pub(crate) fn start(
         name: &str,
         root: &str,
-        at: &Path,
-        dir: &Path,
+        (at, dir): (&Path, &Path),
+        neighbours: &Arc<Neighbours>,
         store: &Arc<Store>,
         to: mpsc::Sender<Happening>,
     ) -> anyhow::Result<Self> {
-        let files = Arc::new(Files::new(name, at, dir, Arc::clone(store))?);
+        let files = Arc::new(Files::new(name, at, dir, Arc::clone(store))?.beside(neighbours));
         let (work, queue) = sync_channel(QUEUE);
         let stop = Arc::new(AtomicBool::new(false));
         let scanning = Arc::new(AtomicBool::new(false));

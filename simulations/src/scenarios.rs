@@ -4,6 +4,7 @@ mod author_dies;
 mod determinism;
 mod eight_of_nine;
 mod five_against_four;
+mod full_disks;
 mod majority_drift_is_adopted;
 mod member_away_catches_up;
 mod mutations;

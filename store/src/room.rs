@@ -200,7 +200,9 @@ impl Inner {
 /// Blocks of the file's own, also where the file system cannot allocate without writing.
 fn allocate(file: &File) -> io::Result<()> {
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, RESERVE_BYTES) {
-        Err(Errno::OPNOTSUPP) => io::copy(&mut io::Read::take(io::repeat(0x5a), RESERVE_BYTES), &mut &*file).map(|_| ()),
+        Err(Errno::OPNOTSUPP) => {
+            io::copy(&mut io::Read::take(io::repeat(0x5a), RESERVE_BYTES), &mut &*file).map(|_| ())
+        }
         result => Ok(result?),
     }
 }

@@ -41,6 +41,7 @@ struct Ground {
 impl Files {
     /// Opens the root, unless the file system that it lay on is gone.
     pub(crate) fn open_on_ground(&self) -> Result<Beneath, ScanError> {
+        self.neighbours.check(&self.application, &self.root)?;
         let opened = Beneath::open(&self.root);
         self.check_ground()?;
         let beneath = opened.map_err(|source| self.unopened(source))?;
@@ -63,7 +64,8 @@ impl Files {
     /// Whether the root is still what was opened.
     pub(crate) fn check_still_there(&self, beneath: &Beneath) -> Result<(), ScanError> {
         let root = ItemPath::root();
-        let open = beneath.directory(&root).and_then(Stamp::of).map_err(|source| unreadable(&root, source))?;
+        let open =
+            beneath.directory(&root).and_then(Stamp::of).map_err(|source| unreadable(&root, source))?;
         match std::fs::symlink_metadata(&self.root) {
             Ok(there) if (there.dev(), there.ino()) == (open.device, open.inode) => Ok(()),
             _ => Err(ScanError::Unstable { path: root }),

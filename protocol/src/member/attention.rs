@@ -207,7 +207,10 @@ fn way_out(trouble: Trouble) -> (&'static str, Vec<(&'static str, &'static str)>
         ),
         Trouble::TrashFull => (
             "Repair goes on when the trash has room: what is older than 7 days leaves it by itself.",
-            vec![("see what it holds", "althing trash list"), ("stop repair meanwhile", "althing app pause NAME")],
+            vec![
+                ("see what it holds", "althing trash list"),
+                ("stop repair meanwhile", "althing app pause NAME"),
+            ],
         ),
         Trouble::RootVanished => (
             "It goes on by itself when the file system is mounted again; until then nothing is changed there.",

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::local::{Local, Observed};
 use super::{Core, Durable, Entity, saved};
-use crate::effect::{Applied, Captured, Depth, Fetched, NotApplied, NotCaptured, Order, Output, Scan, Source};
+use crate::effect::{
+    Applied, Captured, Depth, Fetched, NotApplied, NotCaptured, Order, Output, Scan, Source,
+};
 use crate::event::{Event, Severity};
 use crate::fetch::Plan;
 use crate::hash::Hash;

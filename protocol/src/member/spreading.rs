@@ -463,5 +463,8 @@ impl Entity {
 
 /// Whether two reports say the same but for small movements.
 fn is_alike(a: &Report, b: &Report) -> bool {
-    a.unheard == b.unheard && a.epoch == b.epoch && a.votes == b.votes && a.addresses == b.addresses
+    a.unheard == b.unheard
+        && (a.epoch, a.votes) == (b.epoch, b.votes)
+        && a.addresses == b.addresses
+        && a.troubles == b.troubles
 }

@@ -108,7 +108,8 @@ impl Entity {
     /// Content rotted: every root that is held may be what it belonged to. They stay promised, and are completed from
     /// others.
     pub(super) fn damaged(&mut self, core: &mut Core, content: &Hash, aside: &str) {
-        let text = format!("{} is not what it was and lies in {aside} now; it is fetched again", content.short());
+        let text =
+            format!("{} is not what it was and lies in {aside} now; it is fetched again", content.short());
         core.event(Event::new(Severity::Warning, "content.damaged", text));
         for local in self.locals.values_mut() {
             local.suspect = local.held.keys().copied().collect();
@@ -117,7 +118,9 @@ impl Entity {
 
     /// Whether a root that was completed had been held before: then there is nothing to write or to promise.
     pub(super) fn is_whole_again(&mut self, name: &str, root: &Hash) -> bool {
-        self.locals.get_mut(name).is_some_and(|local| local.suspect.remove(root) && local.held.contains_key(root))
+        self.locals
+            .get_mut(name)
+            .is_some_and(|local| local.suspect.remove(root) && local.held.contains_key(root))
     }
 
     /// What this member says of itself.

@@ -121,7 +121,9 @@ impl World {
     ) {
         let moved = version.is_some_and(|version| self.hosts[at].live(application).version != version);
         let manifest = tree.and_then(|tree| Manifest::from_items(&tree).ok());
+        let full = self.hosts[at].full_until > self.now;
         let result = match manifest {
+            Some(_) if full => Err(NotCaptured::NoRoom("the disk is full".to_owned())),
             None => Err(NotCaptured::Refused("there is nothing to capture".to_owned())),
             Some(_) if moved => Err(NotCaptured::Changing("the tree changes while it is read".to_owned())),
             Some(manifest) => {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, FileTimes, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -233,10 +233,20 @@ fn copy(
             inner.admit(&to.path, ADMITTED_BYTES)?;
             admitted = length + ADMITTED_BYTES;
         }
-        to.file.write_all(&buffer[..count]).map_err(|source| writing("write", &to.path, source))?;
+        write_sparse(&mut to.file, &buffer[..count]).map_err(|source| writing("write", &to.path, source))?;
         length += count as u64;
     }
+    // A hole at the end has no byte that would make the file so long.
+    to.file.set_len(length).map_err(|source| writing("write", &to.path, source))?;
     Ok((Hash(*hasher.finalize().as_bytes()), length))
+}
+
+/// Leaves a hole where there are only zeros, so that a sparse file does not become a full disk.
+fn write_sparse(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    if bytes.iter().all(|byte| *byte == 0) {
+        return file.seek_relative(bytes.len() as i64);
+    }
+    file.write_all(bytes)
 }
 
 fn hash(staging: &Staging) -> io::Result<(Hash, u64)> {

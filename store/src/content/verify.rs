@@ -38,11 +38,7 @@ impl Content {
     }
 
     /// The same from the disk and not from memory, with a call after every few bytes, which may take its time.
-    pub fn verify_paced(
-        &self,
-        hash: &Hash,
-        pace: &mut dyn FnMut(usize),
-    ) -> Result<Verdict, ContentError> {
+    pub fn verify_paced(&self, hash: &Hash, pace: &mut dyn FnMut(usize)) -> Result<Verdict, ContentError> {
         let Some(file) = self.open(hash)? else { return Ok(Verdict::Missing) };
         // What memory remembers of it is not what is asked for. Best effort: pages that are dirty stay.
         let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);

@@ -5,6 +5,7 @@
 mod content;
 mod damage;
 mod families;
+mod full;
 mod kill;
 mod limits;
 mod opening;
