@@ -27,9 +27,10 @@ enum Plan {
 }
 
 impl Faults {
-    /// The disk is full at the write after `points` more, and then for so long.
+    /// The disk is full at the write after `points` more, and then for so long; without any, from now on.
     pub fn fill_after(&self, points: u64, lasts: Duration) {
-        *self.plan() = Plan::Waits { points, lasts };
+        let now = Plan::Full { until: Instant::now() + lasts };
+        *self.plan() = if points == 0 { now } else { Plan::Waits { points, lasts } };
         self.armed.store(true, Ordering::Release);
     }
 
