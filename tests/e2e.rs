@@ -6,8 +6,12 @@ mod cli;
 mod content;
 #[path = "e2e/crash.rs"]
 mod crash;
+#[path = "e2e/disk_full.rs"]
+mod disk_full;
 #[path = "e2e/drift.rs"]
 mod drift;
+#[path = "e2e/hard_files.rs"]
+mod hard_files;
 #[path = "e2e/join.rs"]
 mod join;
 #[path = "e2e/partition.rs"]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use althing_protocol::control::{Code, Command, Progress, Refusal, Reply};
-use althing_protocol::effect::{Fetched, Input, NotCaptured, Output, Scan};
+use althing_protocol::effect::{Fetched, Input, NotApplied, NotCaptured, Output, Scan};
 use althing_protocol::event::{Event, Severity};
 use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::limits;
@@ -23,12 +23,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::collect::Collector;
-use crate::files::{self, Files, TRASH_KEPT};
+use crate::files::{self, Files, Neighbours, TRASH_KEPT};
 use crate::net::{Net, NetConfig, NetError, NetEvent, Peer};
 use crate::place::{Entry, Place, Work as PlaceWork};
 use crate::sample::Sampler;
 use crate::writer::{Work, Writer};
-use crate::{Config, api, identity, purge, transfer};
+use crate::{Config, api, identity, purge, room, scrub, transfer};
 
 /// Happenings that wait for the loop.
 const QUEUE: usize = 4096;
@@ -100,6 +100,7 @@ struct Daemon {
     next: u64,
     began: Instant,
     served: Arc<tokio::sync::Semaphore>,
+    neighbours: Arc<Neighbours>,
 }
 
 /// Why the daemon ended.
@@ -131,7 +132,7 @@ fn start_log(level: Option<&str>) {
 
 async fn serve(config: Config) -> anyhow::Result<Ended> {
     purge::finish(&config.dir).context("the entity that was left cannot be forgotten")?;
-    let store = Arc::new(Store::open(&config.dir)?);
+    let Some(store) = room::open_store(&config.dir).await? else { return Ok(Ended::Stopped) };
     let secret = identity::load(&config.dir)?;
     let bulk_listen = config.bulk_listen.unwrap_or_else(|| next_port(config.listen));
     let (net, from_net) = Net::start(NetConfig { secret, listen: config.listen, bulk_listen }).await?;
@@ -163,6 +164,8 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
     });
     let socket = api::listen(api.clone(), &config.socket, config.group.as_deref(), stop.clone())?;
     tokio::spawn(sample(config.dir.clone(), to.clone(), stop.clone()));
+    tokio::spawn(room::tend(store.room().clone(), to.clone(), stop.clone()));
+    let scrub = scrub::start(Arc::clone(&store), to.clone())?;
     let daemon = Daemon {
         config,
         member,
@@ -178,9 +181,11 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         next: 0,
         began,
         served: Arc::new(tokio::sync::Semaphore::new(SERVED)),
+        neighbours: Arc::default(),
     };
     let ended = daemon.run(happenings, from_net, api).await?;
     stop.cancel();
+    drop(scrub);
     drop(socket);
     Ok(ended)
 }
@@ -377,11 +382,11 @@ impl Daemon {
                 }
             }
             Output::Fetch { fetch, application, from, wants } => self.fetch(fetch, &application, from, wants),
-            Output::Apply { apply, application, root, epoch, leave } => {
-                if !self.submit(&application, PlaceWork::Apply { apply, root, epoch, leave }) {
+            Output::Apply { apply, application, root, epoch, leave, order } => {
+                if !self.submit(&application, PlaceWork::Apply { apply, root, epoch, leave, order }) {
                     self.later(Input::Applied {
                         apply,
-                        result: Err("this application cannot be written now".into()),
+                        result: Err(NotApplied::Failed("this application cannot be written now".into())),
                     });
                 }
             }
@@ -487,7 +492,8 @@ impl Daemon {
                 Some(prefix) => prefix.join(entry.root.trim_start_matches('/')),
                 None => PathBuf::from(&entry.root),
             };
-            match Place::start(entry, &at, &self.config.dir, &self.store, self.to.clone()) {
+            let (paths, to) = ((&*at, &*self.config.dir), self.to.clone());
+            match Place::start(entry, paths, &self.neighbours, &self.store, to) {
                 Ok(place) => {
                     self.live.places.insert(name, place);
                 }

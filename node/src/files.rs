@@ -24,12 +24,14 @@ mod cache;
 mod capture;
 mod carry_out;
 mod clear;
+mod ground;
 mod hashing;
 mod job;
 mod journal;
 mod leftovers;
 mod lend;
 mod modes;
+mod neighbours;
 mod place;
 mod restore;
 mod scan;
@@ -56,13 +58,13 @@ pub use self::capture::{CaptureError, Captured, Source};
 pub(crate) use self::clear::retired;
 pub use self::job::{Job, Progress, Stage};
 pub(crate) use self::journal::journal_roots;
+pub use self::neighbours::Neighbours;
 pub use self::restore::RestoreError;
 pub use self::scan::{Scan, ScanError};
 pub use self::trash::{Pruned, TRASH_BYTES, TRASH_KEPT, TrashError, TrashId, Trashed, TrashedKind};
 pub use self::unmanaged::Patterns;
 pub use self::walk::{Special, Unmanaged};
 
-use self::beneath::Beneath;
 use self::cache::Cache;
 
 /// Whether a scan may believe stamps.
@@ -82,7 +84,10 @@ pub struct Files {
     /// The daemon's own directory.
     directory: PathBuf,
     store: Arc<Store>,
-    trash_bytes: u64,
+    /// The other applications of this member.
+    neighbours: Arc<Neighbours>,
+    /// Bytes that the trash may hold, if not what follows from its disk.
+    trash_bytes: Option<u64>,
     patterns: Patterns,
     /// Held by every operation on the tree, so that none sees another's half-done work. The stat cache is empty
     /// until the first scan.
@@ -131,6 +136,15 @@ impl StoreFault {
             Self::Read(_) => false,
         }
     }
+
+    /// Whether there was no room on the disk of the store.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Commit(error) => error.is_full(),
+            Self::Content(error) => error.is_full(),
+            Self::Read(_) => false,
+        }
+    }
 }
 
 impl Files {
@@ -151,8 +165,9 @@ impl Files {
             return Err(SetupError::Overlap { root, directory });
         }
         let application = application.to_owned();
-        let (trash_bytes, patterns) = (TRASH_BYTES, Patterns::default());
-        Ok(Self { application, root, directory, store, trash_bytes, patterns, cache: Mutex::new(None) })
+        let (neighbours, patterns) = (Arc::new(Neighbours::default()), Patterns::default());
+        let (cache, trash_bytes) = (Mutex::new(None), None);
+        Ok(Self { application, root, directory, store, neighbours, trash_bytes, patterns, cache })
     }
 
     /// Sets what is not managed.
@@ -162,10 +177,18 @@ impl Files {
         self
     }
 
+    /// Puts this application among others, none of whose trees may lie in another.
+    #[must_use]
+    pub fn beside(mut self, neighbours: &Arc<Neighbours>) -> Self {
+        neighbours.enter(&self.application, &self.root);
+        self.neighbours = Arc::clone(neighbours);
+        self
+    }
+
     /// Sets how many bytes of this application the trash may hold.
     #[must_use]
     pub fn with_trash_bytes(mut self, bytes: u64) -> Self {
-        self.trash_bytes = bytes;
+        self.trash_bytes = Some(bytes);
         self
     }
 
@@ -182,9 +205,9 @@ impl Files {
     /// The tree as it is now.
     pub fn scan(&self, mode: ScanMode, job: Job<'_>) -> Result<Scan, ScanError> {
         let mut guard = self.exclusive();
-        let beneath = self.open_root()?;
+        let beneath = self.open_on_ground()?;
         let cache = self.cache(&mut guard)?;
-        let scanned = scan::scan_tree(&beneath, cache, &self.patterns, mode, job);
+        let scanned = scan::scan_still(&beneath, cache, &self.patterns, mode, job);
         // Saved even when the scan failed: what was hashed need not be hashed again.
         cache.save(&self.store, &self.application)?;
         Ok(scanned?.0)
@@ -198,16 +221,24 @@ impl Files {
         if guard.is_none() {
             **guard = Some(Cache::load(&self.store, &self.application)?);
         }
-        Ok(guard.get_or_insert_default())
+        let cache = guard.get_or_insert_default();
+        cache.set_blind(self.store.room().faults().is_blind());
+        Ok(cache)
     }
 
-    /// Opens the root; tells a root that was never there from one that vanished.
-    fn open_root(&self) -> Result<Beneath, ScanError> {
-        Beneath::open(&self.root).map_err(|source| match self.was_applied() {
+    /// Why the root was not opened; tells a root that was never there from one that was removed.
+    fn unopened(&self, source: io::Error) -> ScanError {
+        match self.was_applied() {
             Ok(false) if source.kind() == io::ErrorKind::NotFound => ScanError::Absent,
             Ok(_) => ScanError::Unreadable { path: ItemPath::root(), source },
             Err(fault) => ScanError::Store(fault),
-        })
+        }
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.neighbours.leave(&self.application, &self.root);
     }
 }
 

@@ -13,7 +13,9 @@ mod identity;
 pub mod net;
 mod place;
 mod purge;
+mod room;
 mod sample;
+mod scrub;
 mod transfer;
 mod writer;
 

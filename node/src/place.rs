@@ -8,7 +8,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use althing_protocol::effect::{Applied, Captured, Depth, Input, NotCaptured, Scan, Source};
+use althing_protocol::effect::{
+    Applied, Captured, Depth, Input, NotApplied, NotCaptured, Order, Scan, Source,
+};
 use althing_protocol::hash::Hash;
 use althing_protocol::limits::REPAIRED_PATHS;
 use althing_protocol::path::ItemPath;
@@ -16,7 +18,9 @@ use althing_store::{Store, Unnamed};
 use tokio::sync::mpsc;
 
 use crate::daemon::Happening;
-use crate::files::{self, ApplyError, CaptureError, Files, Job, Patterns, ScanError, ScanMode, TRASH_KEPT};
+use crate::files::{
+    self, ApplyError, CaptureError, Files, Job, Neighbours, Patterns, ScanError, ScanMode, TRASH_KEPT,
+};
 use crate::writer::end;
 
 /// Work that waits for one application, at most.
@@ -34,7 +38,7 @@ const UNSTABLE: Duration = Duration::from_millis(300);
 pub(crate) enum Work {
     Scan(Depth),
     Capture { capture: u64, source: Source, unnamed: Unnamed },
-    Apply { apply: u64, root: Hash, epoch: u64, leave: Vec<ItemPath> },
+    Apply { apply: u64, root: Hash, epoch: u64, leave: Vec<ItemPath>, order: Order },
     Clear { clear: u64, keep_files: bool },
 }
 
@@ -68,14 +72,15 @@ impl Place {
     /// Starts both threads. An apply that a crash interrupted is finished before anything is scanned.
     pub(crate) fn start(
         of: Entry,
-        at: &Path,
-        dir: &Path,
+        (at, dir): (&Path, &Path),
+        neighbours: &Arc<Neighbours>,
         store: &Arc<Store>,
         to: mpsc::Sender<Happening>,
     ) -> anyhow::Result<Self> {
         let name = of.name.as_str();
         let patterns = Patterns::new(&of.unmanaged)?;
-        let files = Arc::new(Files::new(name, at, dir, Arc::clone(store))?.with_unmanaged(patterns));
+        let files = Files::new(name, at, dir, Arc::clone(store))?.with_unmanaged(patterns);
+        let files = Arc::new(files.beside(neighbours));
         files.unretire()?;
         let (work, queue) = sync_channel(QUEUE);
         let stop = Arc::new(AtomicBool::new(false));
@@ -136,7 +141,9 @@ impl Worker {
             match queue.recv_timeout(if self.again { UNSTABLE } else { PERIOD }) {
                 Ok(Work::Scan(depth)) => self.scan(depth),
                 Ok(Work::Capture { capture, source, unnamed }) => self.capture(capture, &source, unnamed),
-                Ok(Work::Apply { apply, root, epoch, leave }) => self.apply(apply, (root, epoch), &leave),
+                Ok(Work::Apply { apply, root, epoch, leave, order }) => {
+                    self.apply(apply, (root, epoch), &leave, order);
+                }
                 Ok(Work::Clear { clear, keep_files }) => self.clear(clear, keep_files),
                 Err(RecvTimeoutError::Timeout) => {
                     self.scan(Depth::Changed);
@@ -171,7 +178,7 @@ impl Worker {
         for _ in 0..LOOKS {
             let manifest = match self.files.scan(mode, self.job()) {
                 Ok(scan) => scan.manifest,
-                Err(error) => return unseen(error),
+                Err(error) => return unseen(self.files.root(), error),
             };
             if last == Some(manifest.root) {
                 return match manifest.extent() {
@@ -203,12 +210,15 @@ impl Worker {
         let _ = self.to.blocking_send(Happening::Captured { input, unnamed });
     }
 
-    fn apply(&mut self, apply: u64, (root, epoch): (Hash, u64), leave: &[ItemPath]) {
+    fn apply(&mut self, apply: u64, (root, epoch): (Hash, u64), leave: &[ItemPath], order: Order) {
         let reason = format!("epoch {epoch} settled {}", root.short());
-        let result = self.files.apply_but((root, epoch), &reason, leave, self.job());
+        let ordered = self.ordered(order);
+        let result = ordered.and_then(|()| self.files.apply_but((root, epoch), &reason, leave, self.job()));
         match &result {
             Err(ApplyError::Store(fault)) if fault.is_fatal() => end(fault),
             Err(ApplyError::Damaged { content, .. }) => self.put_aside(content),
+            // What is too old to be kept may be all that is in the way of the next try.
+            Err(ApplyError::TrashFull { .. }) => self.prune(),
             _ => {}
         }
         let result = result.map(|applied| Applied {
@@ -218,7 +228,7 @@ impl Worker {
             paths: applied.differences.iter().take(REPAIRED_PATHS).map(|it| it.path.clone()).collect(),
             left: applied.left as u64,
         });
-        self.tell(Input::Applied { apply, result: result.map_err(|error| error.to_string()) });
+        self.tell(Input::Applied { apply, result: result.map_err(not_applied) });
         self.scan(Depth::Changed);
     }
 
@@ -235,6 +245,14 @@ impl Worker {
             end(fault);
         }
         self.tell(Input::Cleared { clear, result: result.map_err(|error| error.to_string()) });
+    }
+
+    /// By hand, the tree is made also where its file system is gone.
+    fn ordered(&self, order: Order) -> Result<(), ApplyError> {
+        match order {
+            Order::Automatic => Ok(()),
+            Order::ByHand => Ok(self.files.forget_ground()?),
+        }
     }
 
     /// Content that is not what its name says is moved away, so that it is fetched again.
@@ -255,13 +273,25 @@ impl Worker {
 fn not_captured(error: CaptureError) -> NotCaptured {
     let text = error.to_string();
     match error {
+        CaptureError::Store(fault) if fault.is_full() => NotCaptured::NoRoom(text),
         CaptureError::Changing { .. } => NotCaptured::Changing(text),
         CaptureError::Refused { .. } => NotCaptured::Refused(text),
         CaptureError::Scan(_) | CaptureError::Store(_) | CaptureError::Cancelled => NotCaptured::Failed(text),
     }
 }
 
-fn unseen(error: ScanError) -> Scan {
+fn not_applied(error: ApplyError) -> NotApplied {
+    let text = error.to_string();
+    match error {
+        error if error.is_full() => NotApplied::NoRoom(text),
+        ApplyError::TrashFull { .. } => NotApplied::TrashFull(text),
+        ApplyError::Scan(ScanError::Vanished { .. }) => NotApplied::Vanished(text),
+        ApplyError::Missing(_) | ApplyError::Damaged { .. } => NotApplied::Lacking(text),
+        _ => NotApplied::Failed(text),
+    }
+}
+
+fn unseen(root: &Path, error: ScanError) -> Scan {
     match error {
         ScanError::Absent => Scan::Absent,
         // Somebody removed the whole tree: that is drift, and what was settled comes back from the store.
@@ -270,6 +300,11 @@ fn unseen(error: ScanError) -> Scan {
         {
             Scan::Absent
         }
+        ScanError::Unreadable { path, source } => {
+            let at = if path.is_root() { root.to_owned() } else { root.join(path.lossy()) };
+            Scan::Unreadable(format!("cannot read {}: {source}", at.display()))
+        }
+        ScanError::Vanished { .. } => Scan::Vanished(error.to_string()),
         ScanError::Unstable { .. } => Scan::Unstable(error.to_string()),
         other => Scan::Unreadable(other.to_string()),
     }

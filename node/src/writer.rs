@@ -1,14 +1,22 @@
 //! The thread that makes things durable, in order: the protocol's batches, and the event log.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use althing_protocol::effect::{Input, Write};
 use althing_store::Store;
 use tokio::sync::{mpsc, watch};
 
 use crate::daemon::Happening;
+
+/// A full disk is tried again after this.
+const ROOM: Duration = Duration::from_millis(250);
+/// With nothing that waits for room there is nothing to wake up for.
+const IDLE: Duration = Duration::from_secs(3600);
+/// Events that wait for room, at most; the oldest are dropped.
+const WAITING_EVENTS: usize = 1_000;
 
 pub(crate) enum Work {
     /// A batch of the protocol.
@@ -50,15 +58,16 @@ fn write(
     last_event: &watch::Sender<u64>,
 ) {
     let mut events = Vec::new();
-    while let Ok(first) = queue.recv() {
-        let mut next = Some(first);
+    loop {
+        let mut next = match queue.recv_timeout(if events.is_empty() { IDLE } else { ROOM }) {
+            Ok(first) => Some(first),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         while let Some(work) = next {
             match work {
                 Work::Persist { batch, writes } => {
-                    if let Err(error) = store.commit(&writes) {
-                        // A vote that may not be on disk must not leave.
-                        end(&error);
-                    }
+                    commit(store, &writes);
                     if to.blocking_send(Happening::Input(Input::Persisted(batch))).is_err() {
                         return;
                     }
@@ -68,12 +77,37 @@ fn write(
             next = queue.try_recv().ok();
         }
         if !events.is_empty() {
-            match store.append_events(&events) {
-                Ok(number) => {
-                    last_event.send_replace(number);
-                }
-                Err(error) => tracing::error!(%error, "events were not logged"),
-            }
+            log(store, &mut events, last_event);
+        }
+    }
+}
+
+/// Makes a batch durable, waiting as long as the disk is full: what depends on it does not leave meanwhile, so this
+/// member does not vote.
+fn commit(store: &Store, writes: &[Write]) {
+    loop {
+        match store.commit(writes) {
+            Ok(()) => return,
+            Err(error) if error.is_full() => thread::sleep(ROOM),
+            // A vote that may not be on disk must not leave.
+            Err(error) => end(&error),
+        }
+    }
+}
+
+/// Logs events; without room they wait, the newest of them.
+fn log(store: &Store, events: &mut Vec<Vec<u8>>, last_event: &watch::Sender<u64>) {
+    match store.append_events(events) {
+        Ok(number) => {
+            last_event.send_replace(number);
+            events.clear();
+        }
+        Err(error) if error.is_full() => {
+            let surplus = events.len().saturating_sub(WAITING_EVENTS);
+            events.drain(..surplus);
+        }
+        Err(error) => {
+            tracing::error!(%error, "events were not logged");
             events.clear();
         }
     }

@@ -450,6 +450,8 @@ codes! {
     Differs = "E419", "differs", 107, "This member's files are not what is settled: a window would take the difference for an update.";
     Undecided = "E420", "undecided", 75, "The vote did not end in time; it goes on.";
     NoHolders = "E421", "not-held", 106, "Too few members hold the new content durably.";
+    Unreadable = "E422", "tree-unreadable", 75, "The application's tree cannot be read, or its file system is gone.";
+    NoSpace = "E430", "no-space", 75, "The disk is full; nothing was changed, and it goes on when there is room.";
     ManifestInvalid = "E501", "manifest-invalid", 65, "The manifest of an application is not valid.";
     WouldMove = "E502", "would-move", 107, "The manifest names another root directory than the application has.";
     ConfigInvalid = "E601", "config-invalid", 78, "A configuration file, variable or flag of this machine is not valid.";

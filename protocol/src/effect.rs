@@ -51,6 +51,8 @@ pub enum Scan {
     Absent,
     /// The root or something in it cannot be read: no list is published, rather than a wrong one.
     Unreadable(String),
+    /// The file system that the root lies on is not mounted: no list, and no repair of what lies underneath.
+    Vanished(String),
     /// It changes while it is read; the host scans again by itself.
     Unstable(String),
 }
@@ -113,8 +115,47 @@ pub enum NotCaptured {
     Changing(String),
     /// It is not a tree that may be captured.
     Refused(String),
+    /// The disk is full; what was staged is gone again.
+    NoRoom(String),
     /// The disk or the store.
     Failed(String),
+}
+
+/// Why a tree was not made equal to a root. What was done until then is complete and stays, nothing is lost, and the
+/// next apply goes on from there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NotApplied {
+    /// The disk is full.
+    NoRoom(String),
+    /// The trash may not take what would be replaced (finding 38).
+    TrashFull(String),
+    /// The file system that the root lies on is not mounted.
+    Vanished(String),
+    /// The store lacks some of the content, or has it damaged.
+    Lacking(String),
+    /// Anything else.
+    Failed(String),
+}
+
+/// Whether this member's own directory takes what has to be written.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Room {
+    /// Everything.
+    #[default]
+    Enough,
+    /// Votes and settled records, which have a reserve; no content. With what to say of it.
+    Votes(String),
+    /// Nothing: batches wait. With what to say of it.
+    Nothing(String),
+}
+
+/// Who wants a tree made equal to a root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// This member by itself. A tree whose file system is not mounted is left alone.
+    Automatic,
+    /// An administrator, now: the tree is made where the root is, whatever was mounted there before.
+    ByHand,
 }
 
 /// What became of an [`Output::Apply`].
@@ -204,7 +245,7 @@ pub enum Input {
         /// Which.
         apply: u64,
         /// What was changed, or why it could not.
-        result: Result<Applied, String>,
+        result: Result<Applied, NotApplied>,
     },
     /// A removed application was cleared away.
     Cleared {
@@ -213,6 +254,15 @@ pub enum Input {
         /// Items that went to the trash, or why it could not.
         result: Result<u64, String>,
     },
+    /// This file's content was found damaged in the store and put aside.
+    Damaged {
+        /// Its name.
+        content: Hash,
+        /// Where it was put.
+        aside: String,
+    },
+    /// How much may be written has changed.
+    Room(Room),
     /// The host measured.
     Sampled(Readings),
     /// A person or program asks for something.
@@ -295,6 +345,8 @@ pub enum Output {
         epoch: u64,
         /// What is not to be changed, with everything below it.
         leave: Vec<ItemPath>,
+        /// Who wants it.
+        order: Order,
     },
     /// This application was removed: move what lies at its root to the trash, or leave it; forget what was known of
     /// the tree; answer with [`Input::Cleared`]. It is among the [`Output::Places`] until then.

@@ -43,6 +43,8 @@ impl Code {
             | Self::Busy
             | Self::WouldReplace
             | Self::Differs
+            | Self::Unreadable
+            | Self::NoSpace
             | Self::Undecided
             | Self::NoHolders => self.update_page(),
             Self::ManifestInvalid | Self::WouldMove | Self::ConfigInvalid | Self::BackupInvalid => {
@@ -229,6 +231,22 @@ impl Code {
                 "The first content of an application would replace files that members have at its root and that no \
                  revision holds. With --replace they go to the trash, where they are kept for 7 days.",
                 &[("let them go to the trash", "althing deploy APP --from DIR --replace")],
+            ),
+            Self::Unreadable => page(
+                "The application's tree on this member cannot be read as a whole, or the file system that it lies on is not \
+                 mounted. Nothing was changed; it goes on by itself when the tree can be read.",
+                &[
+                    ("see why", "althing why APP"),
+                    ("make the tree anew where its file system is gone for good", "althing app repair APP"),
+                ],
+            ),
+            Self::NoSpace => page(
+                "The disk of this member, or of the application's tree, has no room for what was asked. Nothing was changed, and \
+                 everything goes on by itself when there is room.",
+                &[
+                    ("see what the trash holds", "althing trash list"),
+                    ("see how full it is", "althing member show MEMBER"),
+                ],
             ),
             Self::Differs => page(
                 "A window on this member would take what differs from the settled revision for an edit of the update. Nothing \
@@ -471,6 +489,22 @@ conditions! {
         "The system refused something: a permission, a full disk, a damaged file. It is tried again with growing pauses, up to \
          a minute.",
         ["see what failed" => "althing why APP", "look for a cause on that machine" => "althing doctor"];
+    DiskFull = "A206", "disk-full", Critical, ByItself, "A member's disk is full.",
+        "The file system of the member's own directory takes no more content, or nothing at all. A reserve is kept for votes. What \
+         waits goes on by itself when there is room; nothing was lost.",
+        ["see what the trash holds" => "althing trash list", "look at that machine" => "althing doctor"];
+    TrashFull = "A207", "trash-full", Critical, ByItself, "The trash of an application is full.",
+        "A repair moves what it replaces to the trash, and the trash takes no more. Nothing is deleted for it: repair waits until \
+         what is older than 7 days has left the trash, or something is taken out of it.",
+        ["see what it holds" => "althing trash list APP", "stop repair meanwhile" => "althing app pause APP"];
+    RootVanished = "A208", "root-vanished", Critical, ByItself, "The file system of an application is not mounted.",
+        "The tree lay on a file system that is not there now. No list is published, and nothing is written below the mount point, \
+         until it is mounted again.",
+        ["if it is gone for good, make the tree anew" => "althing app repair APP"];
+    TreeUnreadable = "A209", "tree-unreadable", Critical, ByItself, "An application's tree cannot be read.",
+        "A file or directory of the tree cannot be read, so there is no list rather than a wrong one. The message names the path. \
+         Nothing is changed in the tree until it can be read.",
+        ["look again at once" => "althing app verify APP", "see why" => "althing why APP"];
     Load = "A204", "load", Critical, ByItself, "A member is short of processor, memory or disk.",
         "The processor's 95th percentile of the last minute is above 80 %, or memory or the fullest file system above 85 %: a \
          warning; above 90 % and 95 %: critical. A critical member takes no share of the traffic while others can.",

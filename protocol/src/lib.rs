@@ -36,6 +36,7 @@ pub mod statement;
 pub mod succession;
 pub mod time;
 pub mod trail;
+pub mod trouble;
 pub mod validity;
 pub mod view;
 pub mod wire;

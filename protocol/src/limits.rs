@@ -12,6 +12,8 @@ pub const PATH_DEPTH: usize = 64;
 pub const LINK_BYTES: usize = 4095;
 /// One encoded directory of a manifest: about 50,000 entries.
 pub const DIRECTORY_BYTES: usize = 8 << 20;
+/// Items of one manifest, expanded: a few small directories that name one another twice are more than any memory.
+pub const MANIFEST_ITEMS: usize = 1_000_000;
 /// Name of an entity, member or application.
 pub const LABEL_BYTES: usize = 63;
 /// Free text of an administrator: reasons, notes.

@@ -98,6 +98,9 @@ pub enum ManifestError {
     /// An item lies below something that is not a directory.
     #[error("{0:?} lies below something that is not a directory")]
     NoParent(ItemPath),
+    /// More items than [`limits::MANIFEST_ITEMS`].
+    #[error("the manifest has more than {} items", limits::MANIFEST_ITEMS)]
+    TooMany,
     /// A directory is not in the set.
     #[error("the manifest lacks directory {0}")]
     Missing(Hash),
@@ -173,7 +176,7 @@ impl Manifest {
         Ok(Self { root, directories })
     }
 
-    /// Every item by path. Fails if a directory is missing.
+    /// Every item by path. Fails if a directory is missing, or if there are too many.
     pub fn items(&self) -> Result<BTreeMap<ItemPath, Item>, ManifestError> {
         let mut items = BTreeMap::new();
         let mut open = vec![(ItemPath::root(), self.root)];
@@ -184,6 +187,9 @@ impl Manifest {
                     open.push((path.clone(), below));
                 }
                 items.insert(path, entry.node.item());
+                if items.len() > limits::MANIFEST_ITEMS {
+                    return Err(ManifestError::TooMany);
+                }
             }
         }
         Ok(items)

@@ -22,13 +22,14 @@ pub mod saved;
 mod serving;
 mod spreading;
 mod standing;
+mod troubles;
 mod views;
 mod voting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ballot::Ballot;
-use crate::effect::{Input, Output, Peer, Place, Write};
+use crate::effect::{Input, Output, Peer, Place, Room, Write};
 use crate::event::{Event, Severity};
 use crate::evidence::Evidence;
 use crate::gossip::{Board, Overlay};
@@ -101,6 +102,8 @@ struct Core {
     out: Vec<Output>,
     readings: Readings,
     cpu: Vec<Ratio>,
+    /// Whether the host can write.
+    room: Room,
     since: Instant,
 }
 
@@ -210,6 +213,7 @@ impl Member {
             out: Vec::new(),
             readings: Readings::default(),
             cpu: Vec::new(),
+            room: Room::Enough,
             since: now.mono,
         };
         let mut member = Self { core, entity: None, joining: None };
@@ -266,6 +270,7 @@ impl Member {
             Input::Requested { request, by, command } => self.requested(request, by, command),
             Input::JoinAnswered(answer) => self.join_answered(answer),
             Input::Sampled(readings) => self.core.sampled(readings),
+            Input::Room(room) => self.room_changed(room),
             Input::Received { .. }
             | Input::Connected(_)
             | Input::Disconnected(_)
@@ -275,6 +280,7 @@ impl Member {
             | Input::Fetched { .. }
             | Input::Applied { .. }
             | Input::Cleared { .. }
+            | Input::Damaged { .. }
             | Input::Tick => {
                 if let Some(entity) = &mut self.entity {
                     entity.take(&mut self.core, input);
@@ -502,10 +508,12 @@ impl Entity {
             Input::Fetched { fetch, result } => self.fetched(core, fetch, &result),
             Input::Applied { apply, result } => self.applied(core, apply, result),
             Input::Cleared { clear, result } => self.cleared(core, clear, result),
+            Input::Damaged { content, aside } => self.damaged(core, &content, &aside),
             Input::Tick
             | Input::Persisted(_)
             | Input::Requested { .. }
             | Input::JoinAnswered(_)
+            | Input::Room(_)
             | Input::Sampled(_) => {}
         }
     }

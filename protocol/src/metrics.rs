@@ -2,13 +2,14 @@
 //!
 //! All numbers are integers, so that every member computes the same entity from the same reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::identity::MemberId;
 use crate::statement::Address;
+use crate::trouble::Trouble;
 
 /// Parts in ten thousand: 10,000 is all of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -75,6 +76,8 @@ pub struct Report {
     pub epoch: u64,
     /// Whether it may vote now: not while mute after a start, never again when its store id is burnt.
     pub votes: bool,
+    /// What keeps it from doing its part.
+    pub troubles: BTreeSet<Trouble>,
 }
 
 /// Buckets per doubling: a bucket is at most 1/32 of its value wide, so a quantile is off by at most 1.6 %.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Hash;
+use crate::limits;
 use crate::manifest::{Entry, Item, Manifest, ManifestError, Node};
 use crate::path::ItemPath;
 
@@ -127,6 +128,9 @@ fn walk(
         if items[0] != items[1] {
             let [have, want] = items;
             out.push(Difference { path: path.clone(), have, want });
+            if out.len() > 2 * limits::MANIFEST_ITEMS {
+                return Err(ManifestError::TooMany);
+            }
         }
         let below =
             [a, b].map(|node| if let Some(Node::Directory(_, name)) = node { Some(*name) } else { None });

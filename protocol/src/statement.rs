@@ -170,6 +170,9 @@ pub struct ContentList {
     pub basis: u64,
     /// The basis whose root the author has applied, if any. Behind `basis`: applying, neither drift nor a vote (finding 2).
     pub applied: Option<u64>,
+    /// Whether there is such a scan. If not, the tree cannot be read: `observed` is `None` and says nothing, and what
+    /// was said before is withdrawn.
+    pub seen: bool,
     /// Root of what two equal scans found; `None` when the root directory is absent.
     pub observed: Option<Hash>,
     /// How much that is.

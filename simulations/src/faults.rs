@@ -113,7 +113,8 @@ pub(crate) fn end(world: &mut World) {
     world.mend();
     for at in 0..world.hosts.len() {
         let host = &mut world.hosts[at];
-        (host.doomed, host.full, host.frozen) = (None, false, 0);
+        (host.doomed, host.frozen) = (None, 0);
+        world.fill(at, false);
         world.start(at);
     }
     world.note(None, "everything is healed");

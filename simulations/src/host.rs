@@ -56,6 +56,8 @@ pub(crate) struct Host {
     pub(crate) doomed: Option<u64>,
     /// Its disk was put back to an earlier state by an administrator.
     pub(crate) restored: bool,
+    /// Until when its disk is full, in microseconds of the world.
+    pub(crate) full_until: u64,
     /// Roots that the protocol wants kept.
     pub(crate) keep: BTreeSet<Hash>,
 }
@@ -85,6 +87,7 @@ impl Host {
             wake: None,
             doomed: None,
             restored: false,
+            full_until: 0,
             keep: BTreeSet::new(),
         }
     }

@@ -9,6 +9,7 @@ mod eight_of_nine;
 mod first_content;
 mod five_against_four;
 mod fork;
+mod full_disks;
 mod kept_by_adopting;
 mod lost_majority;
 mod majority_drift_is_adopted;

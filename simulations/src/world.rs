@@ -218,7 +218,7 @@ impl World {
             Event::Disaster => crate::faults::strike(self),
             Event::Heal { number } => crate::faults::heal(self, number),
             Event::Flap { a, b } => crate::faults::flap(self, a, b),
-            Event::Room { host } => self.hosts[host].full = false,
+            Event::Room { host } => self.fill(host, false),
             Event::Work => crate::workload::work(self),
             Event::Patrol { host } => self.patrol(host),
         }

@@ -21,6 +21,7 @@ use crate::collect::{Young, lock};
 use crate::error::{ContentError, OpenError};
 use crate::layout::{make_directory, sync_directory};
 use crate::lock::Lock;
+use crate::room::{Purpose, Room};
 
 /// Files are spread over as many directories as a byte has values.
 const DIRECTORIES: u16 = 256;
@@ -42,19 +43,21 @@ struct Inner {
     next: AtomicU64,
     /// Held while names in `content` appear, disappear or are relied upon; says which of them may not go.
     names: Arc<Mutex<Young>>,
+    room: Room,
     /// A batch may outlive its store; the lock must not end before it.
     _lock: Arc<Lock>,
 }
 
 impl Content {
     /// Opens and removes what was not finished.
-    pub(crate) fn start(dir: &Path, lock: Arc<Lock>) -> Result<Self, OpenError> {
+    pub(crate) fn start(dir: &Path, lock: Arc<Lock>, room: Room) -> Result<Self, OpenError> {
         let inner = Inner {
             content: dir.join("content"),
             staging: dir.join("staging"),
             damaged: dir.join("damaged"),
             next: AtomicU64::new(0),
             names: Arc::default(),
+            room,
             _lock: lock,
         };
         let io = |doing, path: &Path| {
@@ -117,6 +120,11 @@ impl Inner {
     fn path(&self, hash: &Hash) -> PathBuf {
         let hex = hash.hex();
         self.directory(hash).join(hex)
+    }
+
+    /// Says whether so many bytes may be written to `path`.
+    fn admit(&self, path: &Path, bytes: u64) -> Result<(), ContentError> {
+        self.room.admit(Purpose::Content, bytes).map_err(|source| writing("write", path, source))
     }
 
     fn directory(&self, hash: &Hash) -> PathBuf {

@@ -52,6 +52,12 @@ pub enum OpenError {
         /// What was found.
         detail: String,
     },
+    /// The disk is full, and even the reserve is used. It opens when there is room.
+    #[error("no room on the disk for {}: some MiB must be free before it can be opened", path.display())]
+    Full {
+        /// The store.
+        path: PathBuf,
+    },
     /// The file system.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -70,6 +76,14 @@ pub enum CommitError {
     /// The caller asked for something that cannot be kept. Nothing was changed.
     #[error("not kept: {0}")]
     Refused(String),
+    /// The disk is full, or cannot be asked. Nothing was changed, and the same may be tried again.
+    #[error("no room on the disk in {}: {source}", path.display())]
+    Full {
+        /// The store.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Writing or syncing failed, so **it is not known what is on disk**, and a second try could succeed without
     /// being durable. The process must end; the next start reads what there is. Every later commit fails as well.
     #[error("the store could not write to the disk: {0}. The process has to end")]
@@ -86,6 +100,11 @@ impl CommitError {
     /// Whether the process has to end.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Fatal(_))
+    }
+
+    /// Whether there was no room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
     }
 }
 
@@ -186,5 +205,10 @@ impl ContentError {
     /// Whether the process has to end.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Fatal { .. })
+    }
+
+    /// Whether there was no room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
     }
 }

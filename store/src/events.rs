@@ -7,6 +7,7 @@ use rocksdb::WriteBatch;
 use crate::Store;
 use crate::database::{Database, check_bounds};
 use crate::error::{CommitError, ReadError};
+use crate::room::Purpose;
 
 pub(crate) const FAMILY: &str = "events";
 /// Events that are kept: months of a quiet entity, an afternoon of a bad one.
@@ -51,7 +52,7 @@ impl Store {
         for at in range.first..first.min(range.last + 1) {
             batch.delete_cf(family, at.to_be_bytes());
         }
-        self.index.write_synced(batch)?;
+        self.write_index(Purpose::Settlement, batch)?;
         *range = Range { first, last };
         Ok(last)
     }

@@ -5,6 +5,7 @@
 //! | `lock` | held while open; the holder's pid |
 //! | `format` | version of all of this; written last when a store is made |
 //! | `acknowledged` | how many commits were acknowledged ([`mark`](crate::mark)) |
+//! | `reserve` | room kept for votes ([`room`](crate::room)) |
 //! | `votes/` | RocksDB: meta, votes, chain |
 //! | `index/` | RocksDB: manifests, scan, events, records |
 //! | `content/ab/<hash>` | file bytes by plain BLAKE3 |

@@ -13,12 +13,14 @@ mod content;
 mod database;
 mod error;
 mod events;
+mod faults;
 mod layout;
 mod lock;
 mod log;
 mod manifests;
 mod mark;
 mod records;
+mod room;
 mod scan;
 mod votes;
 
@@ -26,14 +28,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use althing_protocol::effect::{Family, Write};
+use rocksdb::WriteBatch;
 
 pub use crate::collect::{Collection, Freed, Unnamed};
 pub use crate::content::{Added, Content, ContentBatch, Verdict};
 use crate::database::{Creation, Database, Failure};
 pub use crate::error::{CollectError, CommitError, ContentError, OpenError, ReadError};
 pub use crate::events::EVENTS_KEPT;
+pub use crate::faults::Faults;
 use crate::layout::Origin;
 use crate::lock::Lock;
+pub use crate::room::{CONTENT_MARGIN, Purpose, RESERVE_BYTES, Room, Space};
 use crate::votes::Votes;
 
 /// A key with its value, as every listing of the store gives them.
@@ -52,6 +57,7 @@ pub struct Store {
     /// Bytes of the scan cache that are only in memory.
     unwritten_scan: Mutex<usize>,
     content: Content,
+    room: Room,
     /// Last: others may open the store when everything else is closed.
     _lock: Arc<Lock>,
 }
@@ -61,18 +67,20 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         layout::prepare(dir)?;
         let lock = Arc::new(Lock::take(dir)?);
+        let room = open_room(dir)?;
         let origin = layout::origin(dir)?;
         let cache = database::cache();
-        let votes = Votes::open(dir, &cache, origin)?;
+        let votes = Votes::open(dir, &cache, origin, room.clone())?;
         let index = open_index(&dir.join("index"), &cache)?;
         let events = events::Range::read(&index).map_err(|error| OpenError::CorruptIndex {
             path: dir.join("index"),
             detail: error.to_string(),
         })?;
-        let content = Content::start(dir, Arc::clone(&lock))?;
+        let content = Content::start(dir, Arc::clone(&lock), room.clone())?;
         if origin == Origin::Fresh {
             layout::complete(dir)?;
         }
+        room.tend();
         Ok(Self {
             path: dir.to_owned(),
             votes,
@@ -81,6 +89,7 @@ impl Store {
             directories: Mutex::default(),
             unwritten_scan: Mutex::new(0),
             content,
+            room,
             _lock: lock,
         })
     }
@@ -114,6 +123,33 @@ impl Store {
     pub fn content(&self) -> &Content {
         &self.content
     }
+
+    /// What may still be written.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// One synced change of the index, if there is room for it.
+    fn write_index(&self, purpose: Purpose, batch: WriteBatch) -> Result<(), CommitError> {
+        admit(&self.room, purpose, &batch)?;
+        self.index.write_synced(batch)
+    }
+}
+
+/// Opening writes a little: without room for it nothing is begun.
+fn open_room(dir: &Path) -> Result<Room, OpenError> {
+    let failed = |source| OpenError::Io { doing: "look for room in", path: dir.to_owned(), source };
+    let room = Room::open(dir).map_err(failed)?;
+    if room.free().map_err(failed)? < CONTENT_MARGIN {
+        return Err(OpenError::Full { path: dir.to_owned() });
+    }
+    Ok(room)
+}
+
+/// Refuses what there is no room for, before anything is written.
+fn admit(room: &Room, purpose: Purpose, batch: &WriteBatch) -> Result<(), CommitError> {
+    let admitted = room.admit(purpose, batch.size_in_bytes() as u64);
+    admitted.map_err(|source| CommitError::Full { path: room.directory().to_owned(), source })
 }
 
 /// The index may lose an end of its log, but not without a word. It is made anew if it is missing.

@@ -10,6 +10,7 @@ use crate::Store;
 use crate::collect::lock;
 use crate::database::check_bounds;
 use crate::error::{CommitError, ReadError};
+use crate::room::Purpose;
 
 pub(crate) const FAMILY: &str = "manifests";
 /// Directories written at once: a large manifest must not need its size in memory again.
@@ -37,10 +38,10 @@ impl Store {
             }
             batch.put_cf(self.index.family(FAMILY), name.0, bytes);
             if batch.size_in_bytes() >= BATCH_BYTES {
-                self.index.write_synced(std::mem::take(&mut batch))?;
+                self.write_index(Purpose::Content, std::mem::take(&mut batch))?;
             }
         }
-        if batch.is_empty() { Ok(()) } else { self.index.write_synced(batch) }
+        if batch.is_empty() { Ok(()) } else { self.write_index(Purpose::Content, batch) }
     }
 
     /// The canonical bytes of a directory.
@@ -117,7 +118,8 @@ impl Store {
             true
         })?;
         if removed > 0 {
-            self.index.write_synced(batch)?;
+            // To forget something must be possible on a full disk.
+            self.write_index(Purpose::Settlement, batch)?;
         }
         Ok((removed, next))
     }

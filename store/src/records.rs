@@ -5,6 +5,7 @@ use rocksdb::WriteBatch;
 use crate::Store;
 use crate::database::{KEY_BYTES, check_bounds};
 use crate::error::{CommitError, ReadError};
+use crate::room::Purpose;
 
 pub(crate) const FAMILY: &str = "records";
 
@@ -24,7 +25,10 @@ impl Store {
                 None => batch.delete_cf(self.index.family(FAMILY), key),
             }
         }
-        self.index.write_synced(batch)
+        // To forget something must be possible on a full disk.
+        let forgets = records.iter().all(|(_, value)| value.is_none());
+        let purpose = if forgets { Purpose::Settlement } else { Purpose::Content };
+        self.write_index(purpose, batch)
     }
 
     /// One record.

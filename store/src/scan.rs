@@ -10,6 +10,7 @@ use rocksdb::WriteBatch;
 
 use crate::database::{KEY_BYTES, check_bounds};
 use crate::error::{CommitError, ReadError};
+use crate::room::Purpose;
 use crate::{Pair, Store};
 
 pub(crate) const FAMILY: &str = "scan";
@@ -70,6 +71,7 @@ impl Store {
 
     fn write_scan(&self, batch: WriteBatch) -> Result<(), CommitError> {
         let bytes = batch.size_in_bytes();
+        crate::admit(&self.room, Purpose::Content, &batch)?;
         self.index.write_unlogged(batch)?;
         let mut unwritten = self.unwritten_scan.lock().unwrap_or_else(PoisonError::into_inner);
         *unwritten += bytes;

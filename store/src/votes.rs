@@ -16,6 +16,7 @@ use crate::error::{CommitError, OpenError, ReadError};
 use crate::layout::Origin;
 use crate::log;
 use crate::mark::Mark;
+use crate::room::{Purpose, Room};
 
 /// Where the number of commits is, with nothing else in its family.
 const COUNT_FAMILY: &str = "count";
@@ -29,13 +30,14 @@ const KEY_BYTES: usize = 255;
 pub(crate) struct Votes {
     database: Database,
     mark: Mark,
+    room: Room,
     /// Commits so far. Held while committing: one at a time.
     commits: Mutex<u64>,
 }
 
 impl Votes {
     /// Opens, or refuses if anything that was acknowledged is missing.
-    pub(crate) fn open(dir: &Path, cache: &Cache, origin: Origin) -> Result<Self, OpenError> {
+    pub(crate) fn open(dir: &Path, cache: &Cache, origin: Origin, room: Room) -> Result<Self, OpenError> {
         let path = dir.join("votes");
         let corrupt = |detail: String| OpenError::Corrupt { path: path.clone(), detail };
         let io = |source| OpenError::Io { doing: "open", path: path.clone(), source };
@@ -72,10 +74,10 @@ impl Votes {
         if origin == Origin::Fresh && found > 0 {
             return Err(corrupt(format!("there are {found} commits, but the file `format` is missing")));
         }
-        Ok(Self { database, mark, commits: Mutex::new(found) })
+        Ok(Self { database, mark, room, commits: Mutex::new(found) })
     }
 
-    /// One atomic, synced change.
+    /// One atomic, synced change. Without room for it nothing is changed.
     pub(crate) fn commit(&self, writes: &[Write]) -> Result<(), CommitError> {
         let mut batch = WriteBatch::default();
         for write in writes {
@@ -90,6 +92,7 @@ impl Votes {
         let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
         let number = *commits + 1;
         batch.put_cf(self.database.family(COUNT_FAMILY), COUNT_KEY, number.to_be_bytes());
+        crate::admit(&self.room, Purpose::Settlement, &batch)?;
         self.database.write_synced(batch)?;
         *commits = number;
         if let Err(error) = self.mark.write(number) {

@@ -244,6 +244,26 @@ impl Member {
         post(&self.dir.join("althing.sock"), "debug/block", &body).map(|_| ())
     }
 
+    /// This member's disk is full at the write after so many more, for so long; the next call replaces what was asked.
+    pub fn fill_disk(&self, after: u64, lasts: Duration) -> Result<()> {
+        let milliseconds = u64::try_from(lasts.as_millis())?;
+        self.debug("debug/disk", &serde_json::json!({ "full_after": after, "milliseconds": milliseconds }))
+    }
+
+    /// From now on no change of a file leaves a stamp that this member believes, until it is called with `false`.
+    pub fn blind(&self, blind: bool) -> Result<()> {
+        self.debug("debug/disk", &serde_json::json!({ "blind": blind }))
+    }
+
+    /// Has this member read all content of its store again, at once.
+    pub fn scrub(&self) -> Result<()> {
+        self.debug("debug/scrub", &serde_json::json!({}))
+    }
+
+    fn debug(&self, call: &str, body: &Value) -> Result<()> {
+        post(&self.dir.join("althing.sock"), call, body).map(|_| ())
+    }
+
     /// Where an application's root is.
     pub fn root(&self, application: &str) -> PathBuf {
         self.prefix.join("srv").join(application)

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use althing_protocol::control::{Code, Command, Refusal};
 use serde::Deserialize;
@@ -12,6 +14,7 @@ use super::{Answered, Api, Call, no_application, no_member};
 use crate::daemon::{Answer, Happening, ending};
 use crate::files::{Patterns, TrashId};
 use crate::net::PeerKey;
+use crate::scrub;
 
 #[derive(Deserialize)]
 struct CommandBody {
@@ -34,6 +37,19 @@ struct JoinBody {
 struct RestoreBody {
     id: String,
     to: Option<PathBuf>,
+}
+
+/// Faults of the disk, for tests.
+#[derive(Deserialize)]
+struct DiskBody {
+    /// Whether stamps of files show nothing.
+    #[serde(default)]
+    blind: bool,
+    /// Full at the write after so many more,
+    full_after: Option<u64>,
+    /// for so long.
+    #[serde(default)]
+    milliseconds: u64,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +82,8 @@ impl Api {
             "trash/restore" => self.restore(parse(call)?).await,
             "purge" => self.purge().await,
             "debug/block" if self.shared.faults => self.block(parse(call)?).await,
+            "debug/disk" if self.shared.faults => self.fill_disk(&parse(call)?),
+            "debug/scrub" if self.shared.faults => self.scrub().await,
             other => Err(Refusal::new(Code::Input, format!("there is no call {other}"))),
         }
     }
@@ -167,6 +185,25 @@ impl Api {
         }
         self.shared.to.send(Happening::Block(blocked)).await.map_err(|_| ending())?;
         Ok(json!({ "outcome": "done" }))
+    }
+
+    fn fill_disk(&self, body: &DiskBody) -> Answered {
+        let faults = self.shared.store.room().faults();
+        faults.set_blind(body.blind);
+        if let Some(points) = body.full_after {
+            faults.fill_after(points, Duration::from_millis(body.milliseconds));
+        }
+        Ok(json!({ "outcome": "done" }))
+    }
+
+    /// Reads all content again, at once.
+    async fn scrub(&self) -> Answered {
+        let (store, to) = (Arc::clone(&self.shared.store), self.shared.to.clone());
+        let work = tokio::task::spawn_blocking(move || scrub::all_at_once(&store, &to));
+        let failed = |error: String| Refusal::new(Code::Failed, error);
+        let damaged = work.await.map_err(|error| failed(error.to_string()))?;
+        let damaged = damaged.map_err(|error| failed(error.to_string()))?;
+        Ok(json!({ "outcome": { "damaged": damaged } }))
     }
 
     /// The driver of an application.

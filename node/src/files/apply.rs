@@ -148,18 +148,25 @@ impl Apply<'_> {
     }
 
     fn open_root(&self) -> Result<Beneath, ApplyError> {
-        match Beneath::open(&self.files.root) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = DirBuilder::new().recursive(true).mode(0o755).create(&self.files.root);
-                let opened = made.and_then(|()| Beneath::open(&self.files.root)).map_err(ApplyError::Root)?;
-                if let Some(parent) = self.files.root.parent() {
-                    std::fs::File::open(parent).and_then(|file| file.sync_all()).map_err(ApplyError::Root)?;
-                }
-                Ok(opened)
+        match self.files.open_on_ground() {
+            Err(ScanError::Absent) => self.make_root(),
+            Err(ScanError::Unreadable { path, source })
+                if path.is_root() && source.kind() == io::ErrorKind::NotFound =>
+            {
+                self.make_root()
             }
-            result => result
-                .map_err(|source| ApplyError::Scan(ScanError::Unreadable { path: ItemPath::root(), source })),
+            result => Ok(result?),
         }
+    }
+
+    /// Only where the file system is that the tree lay on.
+    fn make_root(&self) -> Result<Beneath, ApplyError> {
+        let root = &self.files.root;
+        DirBuilder::new().recursive(true).mode(0o755).create(root).map_err(ApplyError::Root)?;
+        if let Some(parent) = root.parent() {
+            std::fs::File::open(parent).and_then(|file| file.sync_all()).map_err(ApplyError::Root)?;
+        }
+        Ok(self.files.open_on_ground()?)
     }
 
     fn look(&self, beneath: &Beneath, cache: &mut Cache, want: &Manifest) -> Result<Look, ApplyError> {

@@ -32,6 +32,8 @@ struct Known {
 pub(crate) struct Cache {
     known: BTreeMap<ItemPath, Known>,
     unsaved: BTreeMap<ItemPath, Option<Known>>,
+    /// Stamps say nothing, as if no change ever left one: for tests of what reads everything.
+    blind: bool,
 }
 
 impl Cache {
@@ -43,7 +45,7 @@ impl Cache {
                 known.insert(path, entry);
             }
         }
-        Ok(Self { known, unsaved: BTreeMap::new() })
+        Ok(Self { known, unsaved: BTreeMap::new(), blind: false })
     }
 
     /// Saves what changed since the last time.
@@ -56,7 +58,11 @@ impl Cache {
             .iter()
             .map(|(path, entry)| (path.as_bytes().to_vec(), entry.map(|entry| entry.encode())))
             .collect();
-        store.update_scan_cache(application, &changes).map_err(StoreFault::from)?;
+        match store.update_scan_cache(application, &changes) {
+            // It is right in memory all the same, and saved when there is room.
+            Err(error) if error.is_full() => return Ok(()),
+            result => result.map_err(StoreFault::from)?,
+        }
         self.unsaved.clear();
         Ok(())
     }
@@ -65,13 +71,18 @@ impl Cache {
     pub(crate) fn content(&self, path: &ItemPath, stamp: &Stamp) -> Option<Hash> {
         self.known
             .get(path)
-            .filter(|known| **known == Known::new(stamp, known.content))
+            .filter(|known| self.blind || **known == Known::new(stamp, known.content))
             .map(|known| known.content)
     }
 
     /// Every file with its content, as it was when it was seen last.
     pub(crate) fn contents(&self) -> impl Iterator<Item = (&ItemPath, &Hash)> {
         self.known.iter().map(|(path, known)| (path, &known.content))
+    }
+
+    /// Whether stamps say nothing.
+    pub(crate) fn set_blind(&mut self, blind: bool) {
+        self.blind = blind;
     }
 
     /// Remembers content whose stamp can be trusted from now on.

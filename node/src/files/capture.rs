@@ -97,7 +97,7 @@ impl Files {
         match source {
             Source::Live => {
                 let mut guard = self.exclusive();
-                let beneath = self.open_root()?;
+                let beneath = self.open_on_ground()?;
                 let cache = self.cache(&mut guard)?;
                 let captured = self.capture_tree(&beneath, cache, job);
                 cache.save(&self.store, &self.application)?;

@@ -125,6 +125,13 @@ impl<'a> Engine<'a> {
         self.put_batch(&mut batch, at, total)
     }
 
+    /// Puts a file that is durable under its temporary name into its place.
+    fn place(&mut self, path: &ItemPath, unfinished: &[u8]) -> Result<(), StepError> {
+        let (parent, name) = self.parent(path)?;
+        let fresh = place::finish(&parent, unfinished, name)?;
+        self.put(&parent, &fresh, path)
+    }
+
     fn count(&mut self, at: &mut usize, total: usize) {
         self.done += 1;
         *at += 1;
@@ -138,6 +145,7 @@ impl<'a> Engine<'a> {
         path: &ItemPath,
         (mode, size, content): (u32, u64, &Hash),
     ) -> Result<(), StepError> {
+        self.point()?;
         let source = self.source(content)?;
         let (parent, name) = self.parent(path)?;
         let new = NewFile { name, mode, size, content };
@@ -159,16 +167,19 @@ impl<'a> Engine<'a> {
         let Some((first, _)) = files.first() else { return Ok(()) };
         let root =
             self.beneath.directory(&ItemPath::root()).map_err(|error| (first.clone(), error.into()))?;
-        rustix::fs::syncfs(root).map_err(|error| (first.clone(), error.into()))?;
+        let synced = self.point().and_then(|()| Ok(rustix::fs::syncfs(root)?));
+        synced.map_err(|error| (first.clone(), error))?;
         for (path, unfinished) in files {
-            let placed = self.parent(&path).and_then(|(parent, name)| {
-                let fresh = place::finish(&parent, &unfinished, name)?;
-                self.put(&parent, &fresh, &path)
-            });
+            let placed = self.point().and_then(|()| self.place(&path, &unfinished));
             placed.map_err(|error| (path, error))?;
             self.count(at, total);
         }
         Ok(())
+    }
+
+    /// A step that writes to the tree, where the disk may be full.
+    fn point(&self) -> Result<(), StepError> {
+        Ok(self.files.store.room().faults().point()?)
     }
 
     fn source(&self, content: &Hash) -> Result<File, StepError> {
@@ -190,6 +201,7 @@ impl<'a> Engine<'a> {
     }
 
     fn step(&mut self, action: &Action) -> Result<(), StepError> {
+        self.point()?;
         match action {
             Action::Remove(path, item) => self.remove(path, matches!(item, Item::Directory { .. })),
             Action::MakeDirectory(path) => self.make_directory(path),

@@ -104,7 +104,12 @@ fn fill(mut file: File, mut source: File, new: NewFile<'_>, job: Job<'_>) -> Res
         file.rewind()?;
         hashing::hash_content(&mut file, job, &mut buffer)
     } else {
-        hashing::hash_content(&mut Tee { from: &mut source, to: &mut file }, job, &mut buffer)
+        let found = hashing::hash_content(&mut Tee { from: &mut source, to: &mut file }, job, &mut buffer);
+        // A hole at the end has no byte that would make the file so long.
+        if let Ok((_, size)) = &found {
+            file.set_len(*size)?;
+        }
+        found
     };
     match found {
         Ok((content, size)) if content == *new.content && size == new.size => Ok(file),
@@ -123,7 +128,12 @@ struct Tee<'a> {
 impl io::Read for Tee<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(buffer)?;
-        self.to.write_all(&buffer[..read])?;
+        // Holes stay holes: a sparse file must not become a full disk.
+        if buffer[..read].iter().all(|byte| *byte == 0) {
+            self.to.seek_relative(read as i64)?;
+        } else {
+            self.to.write_all(&buffer[..read])?;
+        }
         Ok(read)
     }
 }

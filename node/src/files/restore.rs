@@ -65,7 +65,8 @@ impl Files {
 
     fn place_in_tree(&self, path: &ItemPath) -> io::Result<(OwnedFd, Vec<u8>)> {
         let (parent, name) = path.split().ok_or(io::ErrorKind::InvalidInput)?;
-        Ok((Beneath::open(&self.root)?.directory(&parent)?, name.to_vec()))
+        let root = self.open_on_ground().map_err(io::Error::other)?;
+        Ok((root.directory(&parent)?, name.to_vec()))
     }
 
     fn copy_out(&self, trashed: &Trashed, parent: &OwnedFd, name: &[u8]) -> io::Result<()> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use althing_protocol::limits;
@@ -13,6 +14,7 @@ use super::beneath::Beneath;
 use super::cache::Cache;
 use super::hashing::{self, Hashed};
 use super::job::{Cancelled, Job};
+use super::stamp::Stamp;
 use super::unmanaged::Patterns;
 use super::walk::{self, Found, Kind, Unmanaged, Walked};
 use super::{ScanMode, StoreFault};
@@ -48,6 +50,28 @@ pub enum ScanError {
         path: ItemPath,
         /// Why.
         source: io::Error,
+    },
+    /// The file system that the tree lies on is not mounted: what is at the root now is not the tree.
+    #[error(
+        "{} lies on a file system that was mounted at {} and is not any more",
+        root.display(),
+        mount.display()
+    )]
+    Vanished {
+        /// The root.
+        root: PathBuf,
+        /// Where it was mounted.
+        mount: PathBuf,
+    },
+    /// The trees of two applications lie in one another, by a link on the way to one of them.
+    #[error("{} and {}, the root of {other}, lie in one another on this member", root.display(), theirs.display())]
+    Shared {
+        /// The root.
+        root: PathBuf,
+        /// The other application.
+        other: String,
+        /// Its root.
+        theirs: PathBuf,
     },
     /// Something is being changed again and again while it is read.
     #[error("{path:?} changes while it is read")]
@@ -96,16 +120,36 @@ pub(crate) fn scan_tree(
     mode: ScanMode,
     job: Job<'_>,
 ) -> Result<(Scan, Walked), ScanError> {
+    again(|| scan_once(beneath, cache, patterns, mode, job))
+}
+
+/// The same of a tree in which nothing moved about meanwhile: what is published is one that was.
+pub(crate) fn scan_still(
+    beneath: &Beneath,
+    cache: &mut Cache,
+    patterns: &Patterns,
+    mode: ScanMode,
+    job: Job<'_>,
+) -> Result<(Scan, Walked), ScanError> {
+    again(|| {
+        let (scan, walked) = scan_once(beneath, cache, patterns, mode, job)?;
+        check_still_so(beneath, &walked)?;
+        Ok((scan, walked))
+    })
+}
+
+/// Tries a few times while what is read is being changed.
+fn again<T>(mut attempt: impl FnMut() -> Result<T, ScanError>) -> Result<T, ScanError> {
     let mut pause = PAUSE;
     for _ in 1..SCANS {
-        match scan_once(beneath, cache, patterns, mode, job) {
+        match attempt() {
             Err(ScanError::Unstable { .. }) => {}
             result => return result,
         }
         std::thread::sleep(pause);
         pause *= 2;
     }
-    scan_once(beneath, cache, patterns, mode, job)
+    attempt()
 }
 
 fn scan_once(
@@ -138,6 +182,21 @@ fn scan_once(
     check_sizes(&manifest)?;
     let unmanaged = walked.unmanaged.clone();
     Ok((Scan { manifest, unmanaged, read }, walked))
+}
+
+/// A tree that was walked while things moved about in it may be one that never was: what moved from a directory that
+/// was not listed yet to one that was is in neither (finding 41). Every directory must be as it was when it was listed.
+fn check_still_so(beneath: &Beneath, walked: &Walked) -> Result<(), ScanError> {
+    let below = walked.found.iter().filter(|found| found.kind == Kind::Directory);
+    let below = below.map(|found| (&found.path, found.stamp));
+    let root = ItemPath::root();
+    for (path, listed) in walked.top.map(|top| (&root, top)).into_iter().chain(below) {
+        let now = beneath.pin(path).and_then(Stamp::of);
+        if !now.is_ok_and(|now| now.is_unchanged(&listed)) {
+            return Err(ScanError::Unstable { path: path.clone() });
+        }
+    }
+    Ok(())
 }
 
 fn known_item(found: &Found, cache: &Cache, mode: ScanMode) -> Option<Item> {

@@ -1,7 +1,9 @@
 //! The driver on real trees in temporary directories.
 
 mod applying;
+mod attacks;
 mod capturing;
+mod full;
 mod hostile;
 mod killed;
 mod managing;

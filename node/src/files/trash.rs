@@ -21,8 +21,10 @@ use super::{Files, StoreFault, place};
 
 /// How long the trash keeps things.
 pub const TRASH_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How many bytes of one application the trash takes, unless told otherwise. When it is full, repair stops.
+/// How many bytes of one application the trash takes at most. When it is full, repair stops.
 pub const TRASH_BYTES: u64 = 10 << 30;
+/// The share of its disk that it takes at most: one part of so many.
+const TRASH_SHARE: u64 = 10;
 
 /// A record of an item: two paths and a few numbers.
 const RECORD_BYTES: usize = 16 << 10;
@@ -215,6 +217,16 @@ impl Files {
         let keys: Vec<String> = batch.iter().map(Trashed::key).collect();
         let records: Vec<(&str, Option<&[u8]>)> = keys.iter().map(|key| (key.as_str(), None)).collect();
         Ok(self.store.put_records(&records).map_err(StoreFault::from)?)
+    }
+
+    /// How many bytes the trash of this application may hold.
+    pub(crate) fn trash_quota(&self) -> u64 {
+        let share = || {
+            // What cannot be asked is found out when something is moved there.
+            let disk = rustix::fs::statvfs(&self.directory).ok()?;
+            Some(disk.f_blocks.saturating_mul(disk.f_frsize) / TRASH_SHARE)
+        };
+        self.trash_bytes.unwrap_or_else(|| share().unwrap_or(TRASH_BYTES).min(TRASH_BYTES))
     }
 
     /// `DIR/trash/<application>`.

@@ -66,6 +66,8 @@ pub(crate) struct Found {
 /// A whole tree, listed.
 #[derive(Debug, Default)]
 pub(crate) struct Walked {
+    /// The root directory, before it was listed.
+    pub(crate) top: Option<Stamp>,
     pub(crate) found: Vec<Found>,
     pub(crate) unmanaged: Vec<Unmanaged>,
     /// Things whose names begin with [`OURS`].
@@ -78,7 +80,8 @@ pub(crate) struct Walked {
 pub(crate) fn walk(beneath: &Beneath, patterns: &Patterns, job: Job<'_>) -> Result<Walked, ScanError> {
     let root = ItemPath::root();
     let directory = beneath.directory(&root).map_err(|source| unreadable(&root, source))?;
-    let mut walk = Walk { out: Walked::default(), patterns, job };
+    let top = Stamp::of(&directory).map_err(|source| unreadable(&root, source))?;
+    let mut walk = Walk { out: Walked { top: Some(top), ..Walked::default() }, patterns, job };
     walk.enter(&directory, &root)?;
     Ok(walk.out)
 }

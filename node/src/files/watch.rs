@@ -216,6 +216,13 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_overflowed_and_an_error_have_everything_looked_at_again() {
+        let overflow = Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
+        assert!(News::of(&Ok(overflow)) == News::Lost);
+        assert!(News::of(&Err(notify::Error::generic("it failed"))) == News::Lost);
+    }
+
+    #[test]
     fn changes_give_hints_and_reading_gives_none() {
         let tree = tempfile::tempdir().unwrap();
         let root = tree.path().join("root");

@@ -11,7 +11,7 @@ use crate::state::{ADOPTERS, Application};
 use crate::time::Millis;
 
 /// Where drift may be adopted it is looked at for so long before it is repaired: the lists of a majority that was
-/// changed at one time gather meanwhile (docs/decisions/0014-delays.md).
+/// changed at one time gather meanwhile (docs/decisions/0016-delays.md).
 const REPAIR_DELAY: Millis = Millis(800);
 /// More than half must show the same for so long before it is adopted. None of them repairs it meanwhile.
 pub(super) const SETTLE_DELAY: Millis = Millis(3_000);

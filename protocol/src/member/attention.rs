@@ -2,12 +2,14 @@
 
 use super::content::few;
 use super::contested::TIMES;
+use super::local::Local;
 use super::{Core, Entity};
 use crate::event::Severity;
 use crate::evidence::Contradiction;
 use crate::explain::{Condition, filled};
 use crate::identity::MemberId;
 use crate::state::{Application, Member, Service};
+use crate::trouble::Trouble;
 use crate::view::{Attention, Cause, Health, Remedy, Why};
 
 impl Entity {
@@ -18,12 +20,7 @@ impl Entity {
         for member in &self.state.members {
             self.member_attention(core, member, &mut list);
         }
-        for (name, local) in &self.locals {
-            if let Some(why) = local.unreadable.as_ref().or(local.error.as_ref()) {
-                let (subject, command) = (format!("app/{name}"), format!("althing why {name}"));
-                list.push(note(Condition::LocalError, subject, why.clone(), &command, (None, Some(name))));
-            }
-        }
+        self.local_attention(core, &mut list);
         list.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
         list
     }
@@ -85,6 +82,10 @@ impl Entity {
                 list.push(note(Condition::ContentDiffers, subject(), text, &why, about));
             }
         }
+        for trouble in self.troubles_of(id).filter(|_| *id != core.me()) {
+            let text = trouble.text().to_owned();
+            list.push(note(trouble.condition(), subject(), text, &why, (Some(name), None)));
+        }
         let load = self.load_health(id);
         if load != Health::Ok {
             let text = "is short of processor, memory or disk".to_owned();
@@ -114,6 +115,22 @@ impl Entity {
         let outcast = *id == core.me() && self.is_outcast(core);
         (outcast || self.asks(id))
             .then_some("its store was lost, restored or copied: it does not vote until it is re-admitted")
+    }
+
+    /// What keeps this member from doing its part.
+    fn local_attention(&self, core: &Core, list: &mut Vec<Attention>) {
+        if let Some(text) = core.lack_of_room() {
+            let text = format!("{text}; it goes on by itself when there is room");
+            let condition = Trouble::DiskFull.condition();
+            list.push(note(condition, "entity".to_owned(), text, "althing trash list", (None, None)));
+        }
+        for (name, local) in &self.locals {
+            if let Some(troubled) = local.trouble() {
+                let (condition, subject) = (troubled.trouble.condition(), format!("app/{name}"));
+                let why = format!("althing why {name}");
+                list.push(note(condition, subject, troubled.text.clone(), &why, (None, Some(name))));
+            }
+        }
     }
 
     pub(super) fn why_entity(&self, core: &Core) -> Why {
@@ -158,6 +175,10 @@ impl Entity {
                 about = about.or(Some(application.as_str()));
                 causes.extend(self.why_differs(core, id, application, state));
             }
+        }
+        for trouble in self.troubles_of(id) {
+            because = because.or(Some(trouble.condition().name()));
+            causes.push(cause(trouble.condition().name(), format!("{name} {}", trouble.text())));
         }
         if self.load_health(id) != Health::Ok {
             because = because.or(Some("load"));
@@ -239,11 +260,10 @@ impl Entity {
             );
             causes.push(Cause { at: Some(window.opened), code: "window-open".into(), text });
         }
-        if let Some(local) = self.local(name)
-            && let Some(text) = local.unreadable.as_ref().or(local.error.as_ref())
-        {
-            causes.push(cause("local-error", text.clone()));
-        }
+        let troubled = self.local(name).and_then(Local::trouble);
+        causes.extend(
+            troubled.map(|troubled| cause(troubled.trouble.condition().name(), troubled.text.clone())),
+        );
         for voter in self.state.voters() {
             if matches!(self.content_state(&voter.id, name, application), "drift" | "applying")
                 && application.window.is_none()
@@ -309,6 +329,17 @@ fn next(because: Option<&str>) -> &'static str {
         Some("contradiction" | "chain-fork" | "superseded") => {
             "Settling goes on when an administrator has acknowledged it."
         }
+        Some("disk-full") => "It goes on by itself when there is room on the disk; nothing was lost.",
+        Some("trash-full") => {
+            "Repair goes on when the trash has room: what is older than 7 days leaves it by itself."
+        }
+        Some("root-vanished") => {
+            "It goes on by itself when the file system is mounted again; until then nothing is changed there."
+        }
+        Some("tree-unreadable") => {
+            "It goes on by itself when the tree can be read; until then nothing is changed there."
+        }
+        Some("local-error") => "It is tried again by itself, at least once a minute.",
         Some("window-open") => "The window is committed, aborted, or expires.",
         Some("load") => "It ends with the load; who is critical takes no traffic while others can.",
         Some("out-of-service") => "It takes traffic again when it is brought in, or when its time is over.",

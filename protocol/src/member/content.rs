@@ -6,7 +6,7 @@ use super::adopting::SETTLE_DELAY;
 use super::contested::TIMES;
 use super::local::{Applying, Local, Observed};
 use super::{Core, Durable, Entity, saved};
-use crate::effect::{Applied, Captured, Depth, Fetched, NotCaptured, Output, Scan};
+use crate::effect::{Applied, Captured, Depth, Fetched, NotApplied, NotCaptured, Order, Output, Scan};
 use crate::event::{Event, Severity};
 use crate::fetch::Plan;
 use crate::hash::Hash;
@@ -17,6 +17,7 @@ use crate::record::Policy;
 use crate::state::{Application, Role, State};
 use crate::statement::{ContentList, Holding, Slot, Statement};
 use crate::time::{Instant, Millis};
+use crate::trouble::{Trouble, Troubled};
 
 /// First pause after a failure; doubles.
 const RETRY: Millis = Millis(1_000);
@@ -88,7 +89,6 @@ impl Entity {
         let now = core.now.mono;
         let local = self.locals.entry(name.to_owned()).or_default();
         let busy = local.applying.is_some();
-        let was_unreadable = local.unreadable.take().is_some();
         match scan {
             // What was seen while it was being changed by ourselves says nothing.
             Scan::Tree { .. } | Scan::Absent if busy => return,
@@ -96,13 +96,14 @@ impl Entity {
             Scan::Absent => local.observed = Some(Observed { root: None, extent: Extent::default() }),
             Scan::Unstable(_) => return,
             Scan::Unreadable(why) => {
-                local.observed = None;
-                local.unreadable = Some(why.clone());
-                if !was_unreadable {
-                    core.event(Event::new(Severity::Critical, "content.unreadable", why).about(name));
-                }
-                return;
+                return self.unseen(core, name, Troubled::new(Trouble::TreeUnreadable, why));
             }
+            Scan::Vanished(why) => {
+                return self.unseen(core, name, Troubled::new(Trouble::RootVanished, why));
+            }
+        }
+        if local.unseen.take().is_some() {
+            core.event(Event::new(Severity::Info, "content.readable", "can be read again").about(name));
         }
         let seen = local.observed.and_then(|observed| observed.root);
         if local.drifting.is_some_and(|(root, _)| root != seen) {
@@ -151,9 +152,13 @@ impl Entity {
                 let name = name.clone();
                 self.hold(core, &name, captured.root, captured.extent);
             }
+            Err(NotCaptured::NoRoom(why)) => {
+                local.retry = Some(core.now.mono + RETRY);
+                local.error = Some(Troubled::new(Trouble::DiskFull, why));
+            }
             Err(NotCaptured::Changing(why) | NotCaptured::Refused(why) | NotCaptured::Failed(why)) => {
                 local.retry = Some(core.now.mono + RETRY);
-                local.error = Some(why);
+                local.error = Some(Troubled::new(Trouble::ApplyFails, why));
             }
         }
     }
@@ -174,6 +179,7 @@ impl Entity {
         local.writing = false;
         local.saving.remove(&root);
         local.held.insert(root, extent);
+        local.suspect.remove(&root);
         // What was lacking may be what an apply failed for.
         local.retry = None;
     }
@@ -194,6 +200,9 @@ impl Entity {
                 let text = format!("{} complete: {done} pieces, {bytes} bytes from peers", root.short());
                 core.event(Event::new(Severity::Info, "content.fetched", text).about(&name));
             }
+            if self.is_whole_again(&name, &root) {
+                return;
+            }
             self.hold(core, &name, root, extent);
         }
     }
@@ -210,7 +219,7 @@ impl Entity {
         settled.or_else(promised).unwrap_or_default()
     }
 
-    pub(super) fn applied(&mut self, core: &mut Core, apply: u64, result: Result<Applied, String>) {
+    pub(super) fn applied(&mut self, core: &mut Core, apply: u64, result: Result<Applied, NotApplied>) {
         let found = self.locals.iter_mut().find(|(_, local)| local.applying.is_some_and(|it| it.id == apply));
         let Some((name, local)) = found else { return };
         let Some(Applying { basis, root, seen, leaves, .. }) = local.applying.take() else { return };
@@ -227,20 +236,11 @@ impl Entity {
                 let then = Durable::Applied { application: name.clone(), applied, result: Some(result) };
                 core.persist(vec![saved::put_applied(&name, applied)], then);
             }
-            Err(why) => {
+            Err(not_applied) => {
                 local.failures += 1;
                 let pause = RETRY.0.saturating_mul(1 << (local.failures - 1).min(10)).min(RETRY_MAX.0);
                 local.retry = Some(core.now.mono + Millis(pause));
-                // Perhaps the store lost something: it is looked for again.
-                let extent = local.held.remove(&root);
-                let first = local.error.as_ref() != Some(&why);
-                local.error = Some(why.clone());
-                if extent.is_some() {
-                    core.persist(vec![saved::drop_held(&name, &root)], Durable::Nothing);
-                }
-                if first {
-                    core.event(Event::new(Severity::Critical, "apply.failed", why).about(&name));
-                }
+                self.not_applied(core, &name, &root, not_applied);
             }
         }
     }
@@ -358,6 +358,8 @@ impl Entity {
         let possible =
             |root: &Hash| wanted[..urgent].contains(root) || !self.holders(core, name, root).is_empty();
         let next = lacking.into_iter().find(possible);
+        // What is held as far as anybody knows is looked through again when nothing else is to be done.
+        let next = next.or_else(|| local.next_suspect());
         let Some(local) = self.locals.get_mut(name) else { return };
         if local.plan.as_ref().map(|plan| plan.root) != next {
             local.plan = next.map(Plan::new);
@@ -388,13 +390,14 @@ impl Entity {
         let delay = self.repair_delay(name);
         let Some(local) = self.locals.get_mut(name) else { return };
         let busy = local.applying.is_some() || local.capturing.is_some() || local.writing;
-        let waits = local.retry.is_some_and(|at| now < at);
+        let waits = local.retry.is_some_and(|at| now < at) || (local.unseen.is_some() && !local.forced);
         if busy || waits || own_window || paused || !local.held.contains_key(&settled.root) {
             return;
         }
         let is_new = local.applied.is_none_or(|(_, root)| root != settled.root);
         let (mut leave, mut seen) = (Vec::new(), None);
-        if !is_new {
+        let forced = local.forced;
+        if !is_new && !forced {
             let Some(observed) = local.observed else { return };
             if observed.root == Some(settled.root) || local.contested.is_all(observed.root, now) {
                 return;
@@ -404,13 +407,17 @@ impl Entity {
             if now < since + delay || self.is_majority_drift(name) {
                 return;
             }
+        }
+        if !is_new {
             let text = format!("back to revision {} {}", settled.number, settled.root.short());
             core.event(Event::new(Severity::Info, "repair.started", text).about(name));
         }
         let Some(local) = self.locals.get_mut(name) else { return };
-        let (apply, root) = (core.id(), settled.root);
+        local.forced = false;
+        let order = if forced { Order::ByHand } else { Order::Automatic };
+        let (apply, root, epoch) = (core.id(), settled.root, basis);
         local.applying = Some(Applying { id: apply, basis, root, seen, leaves: leave.len() });
-        core.out.push(Output::Apply { apply, application: name.to_owned(), root, epoch: basis, leave });
+        core.out.push(Output::Apply { apply, application: name.to_owned(), root, epoch, leave, order });
     }
 
     // --- what this member says ---------------------------------------------------------------------------------
@@ -420,13 +427,17 @@ impl Entity {
             return;
         };
         let Some(local) = self.locals.get(name) else { return };
-        let Some(observed) = local.observed else { return };
+        // A tree that cannot be read gives no list, and takes back the one that was true before.
+        if local.observed.is_none() && local.unseen.is_none() {
+            return;
+        }
         let list = ContentList {
             application: name.to_owned(),
             basis,
             applied: local.applied.filter(|_| local.seen).map(|(basis, _)| basis),
-            observed: observed.root,
-            extent: observed.extent,
+            seen: local.observed.is_some(),
+            observed: local.observed.and_then(|observed| observed.root),
+            extent: local.observed.map(|observed| observed.extent).unwrap_or_default(),
             left: local.contested.left_alone(core.now.mono).len() as u64,
         };
         if self.list_of(&core.me(), name) != Some(&list) && self.me(core).is_some() {

@@ -48,7 +48,8 @@ impl Entity {
                 && self.content_state(id, name, application) == "drift"
         });
         let content = if differs { Health::Warning } else { Health::Ok };
-        self.load_health(id).max(content)
+        let troubled = if self.troubles_of(id).next().is_some() { Health::Critical } else { Health::Ok };
+        self.load_health(id).max(content).max(troubled)
     }
 
     // --- health ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ use crate::fetch::Plan;
 use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::time::Instant;
+use crate::trouble::Troubled;
 
 /// One application on this member.
 #[derive(Default)]
@@ -14,7 +15,7 @@ pub(super) struct Local {
     /// The last scan.
     pub(super) observed: Option<Observed>,
     /// Why there is no scan, if there is none.
-    pub(super) unreadable: Option<String>,
+    pub(super) unseen: Option<Troubled>,
     /// Basis and root applied last; durable.
     pub(super) applied: Option<(u64, Hash)>,
     /// A scan has shown what was applied last, since it was applied. What is seen before that may be half an apply and
@@ -45,7 +46,11 @@ pub(super) struct Local {
     /// Failures in a row.
     pub(super) failures: u32,
     /// What failed last.
-    pub(super) error: Option<String>,
+    pub(super) error: Option<Troubled>,
+    /// Held roots of which something may have got lost: they are looked through again.
+    pub(super) suspect: BTreeSet<Hash>,
+    /// A repair was asked for by hand.
+    pub(super) forced: bool,
 }
 
 /// An apply under way.

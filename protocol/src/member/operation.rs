@@ -1,10 +1,11 @@
 //! Requests that take several steps. An operation looks at the state after every input and does what is next; it
 //! keeps no second copy of anything that the state says.
 
+use super::troubles::{no_room, unseen};
 use super::voting::Fate;
 use super::{Core, Entity};
 use crate::control::{Code, Outcome, Progress, Refusal, Reply};
-use crate::effect::{Captured, Depth, NotCaptured, Output, Source};
+use crate::effect::{Captured, Depth, NotCaptured, Output, Room, Source};
 use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::record::Change;
@@ -154,6 +155,11 @@ impl Entity {
             self.reply(core, request, Err(refusal));
             return;
         }
+        let content = matches!(operation.goal, Goal::Settle { .. } | Goal::Stage { .. });
+        if let Some(why) = core.lack_of_room().filter(|_| content) {
+            self.reply(core, request, Err(no_room(why)));
+            return;
+        }
         let votes = matches!(operation.goal, Goal::Settle { .. });
         if let Err(refusal) =
             self.check_majority(core).or_else(|refusal| if votes { Err(refusal) } else { Ok(()) })
@@ -180,6 +186,9 @@ impl Entity {
     /// Signs and spreads an intent, if a majority can be reached and the change is valid now.
     pub(super) fn originate(&mut self, core: &mut Core, by: &str, change: Change) -> Result<Id16, Refusal> {
         self.check_majority(core)?;
+        if let Room::Nothing(why) = &core.room {
+            return Err(no_room(why));
+        }
         if self.is_silent(core) {
             let text = if self.is_outcast(core) {
                 "this member's store does not count: it votes and originates nothing until it is re-admitted"
@@ -276,6 +285,7 @@ impl Entity {
                 self.finish(core, request, Err(Refusal::new(Code::Changing, why)))
             }
             Err(NotCaptured::Refused(why)) => self.finish(core, request, Err(Refusal::new(Code::Input, why))),
+            Err(NotCaptured::NoRoom(why)) => self.finish(core, request, Err(no_room(&why))),
             Err(NotCaptured::Failed(why)) => self.finish(core, request, Err(Refusal::new(Code::Failed, why))),
         }
     }
@@ -430,8 +440,8 @@ impl Entity {
         if operation.looking || local.applying.is_some() || local.writing {
             return Next::Wait;
         }
-        if let Some(why) = &local.unreadable {
-            return Refusal::new(Code::Failed, why.clone()).into();
+        if let Some(troubled) = local.unseen.as_ref().filter(|_| !local.forced) {
+            return unseen(application, troubled).into();
         }
         let Some(observed) = local.observed else { return Next::Wait };
         let agrees = settled.is_some() && observed.root == settled;

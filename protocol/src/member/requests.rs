@@ -224,6 +224,8 @@ impl Entity {
         if repair && let Some(local) = self.locals.get_mut(&application) {
             local.contested.forget();
             local.retry = None;
+            // By hand also where a file system is gone: whoever asks says that the tree belongs there now.
+            local.forced = local.unseen.is_some();
         }
         self.begin(core, request, by, Goal::Look { application: application.clone(), repair }, None);
         self.start_look(core, request, &application, Depth::Everything);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Core, Entity};
-use crate::effect::Output;
+use crate::effect::{Output, Room};
 use crate::event::{Event, Severity};
 use crate::gossip::Taken;
 use crate::identity::MemberId;
@@ -390,7 +390,8 @@ impl Entity {
             capacity: readings.capacity,
             unheard: others.filter(|id| !self.liveness.is_reachable(id, now)).collect(),
             epoch: self.state.epoch,
-            votes: self.may_vote(core),
+            votes: self.may_vote(core) && !matches!(core.room, Room::Nothing(_)),
+            troubles: self.troubles(core),
         }
     }
 
@@ -475,5 +476,8 @@ impl Entity {
 
 /// Whether two reports say the same but for small movements.
 fn is_alike(a: &Report, b: &Report) -> bool {
-    a.unheard == b.unheard && a.epoch == b.epoch && a.votes == b.votes && a.addresses == b.addresses
+    a.unheard == b.unheard
+        && (a.epoch, a.votes) == (b.epoch, b.votes)
+        && a.addresses == b.addresses
+        && a.troubles == b.troubles
 }

@@ -195,7 +195,9 @@ impl Entity {
     pub(super) fn content_state(&self, id: &MemberId, name: &str, application: &Application) -> &'static str {
         let Some(list) = self.list_of(id, name) else { return "unknown" };
         let settled = application.root_hash();
-        if settled.is_some() && list.observed == settled {
+        if !list.seen {
+            "unreadable"
+        } else if settled.is_some() && list.observed == settled {
             "agrees"
         } else if settled.is_none() {
             if list.observed.is_some() { "unmanaged" } else { "absent" }

@@ -169,6 +169,7 @@ fn only_holdings_of_this_content_and_basis_are_evidence() {
         application: "shop".into(),
         basis: good.basis,
         applied: Some(good.basis),
+        seen: true,
         observed: Some(ROOT),
         extent: Extent::default(),
         left: 0,

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use althing_protocol::effect::Room;
 use althing_protocol::effect::{Depth, Input, Output, Write};
 use althing_protocol::identity::MemberId;
 use althing_protocol::limits;
@@ -30,7 +31,7 @@ impl World {
             Output::Fetch { fetch, application, from, wants } => {
                 self.fetch(at, fetch, application, from, wants);
             }
-            Output::Apply { apply, application, root, epoch, leave } => {
+            Output::Apply { apply, application, root, epoch, leave, .. } => {
                 self.apply(at, apply, application, (root, epoch), &leave);
             }
             Output::Clear { clear, application, keep_files } => {
@@ -98,6 +99,9 @@ impl World {
         invariants::written(self, at, &writes);
         let delay = self.disk_delay(at);
         let (now, host) = (self.now, &mut self.hosts[at]);
+        // On a full disk batches wait, in their order: the first for room, the others for it.
+        let room = if host.disk.pending() == 0 { host.full_until.saturating_sub(now) } else { 0 };
+        let delay = delay + room;
         let life = host.life;
         let when = host.disk.enqueue(batch, writes, now, delay);
         self.schedule(when - now, Event::Synced { host: at, life });
@@ -105,6 +109,26 @@ impl World {
             let input = Box::new(Input::Persisted(batch));
             self.schedule(0, Event::Give { host: at, life, input });
         }
+    }
+
+    /// A host's disk has no room for content, or has room again; votes have a reserve. Its daemon tells it.
+    pub(crate) fn fill(&mut self, at: usize, full: bool) {
+        self.hosts[at].full = full;
+        let room = if full { Room::Votes("the disk is nearly full".to_owned()) } else { Room::Enough };
+        if self.hosts[at].is_up() && self.hosts[at].full_until <= self.now {
+            self.give(at, Input::Room(room));
+        }
+    }
+
+    /// A host's disk is full for a time: nothing becomes durable, and nothing is captured. Its daemon tells it.
+    #[cfg(test)]
+    pub(crate) fn fill_disk(&mut self, at: usize, lasts: u64) {
+        let (now, life) = (self.now, self.hosts[at].life);
+        self.hosts[at].full_until = now + lasts;
+        self.note(Some(at), "its disk is full");
+        self.give(at, Input::Room(Room::Nothing("the disk is full".to_owned())));
+        let input = Box::new(Input::Room(Room::Enough));
+        self.schedule(lasts, Event::Give { host: at, life, input });
     }
 
     fn disk_delay(&mut self, at: usize) -> u64 {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use althing_protocol::effect::{Applied, Captured, Fetched, Input, NotCaptured, Place, Scan, Source, Want};
+use althing_protocol::effect::{
+    Applied, Captured, Fetched, Input, NotApplied, NotCaptured, Place, Scan, Source, Want,
+};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::manifest::Manifest;
@@ -133,8 +135,9 @@ impl World {
     ) {
         let moved = version.is_some_and(|version| self.hosts[at].live(application).version != version);
         let manifest = tree.and_then(|tree| Manifest::from_items(&tree).ok());
+        let full = self.hosts[at].full || self.hosts[at].full_until > self.now;
         let result = match manifest {
-            Some(_) if self.hosts[at].full => Err(NotCaptured::Failed(NO_ROOM.to_owned())),
+            Some(_) if full => Err(NotCaptured::NoRoom(NO_ROOM.to_owned())),
             None => Err(NotCaptured::Refused("there is nothing to capture".to_owned())),
             Some(_) if moved => Err(NotCaptured::Changing("the tree changes while it is read".to_owned())),
             Some(manifest) => {
@@ -243,7 +246,8 @@ impl World {
         let differences = differences.map(|differences| repair::except(differences, leave));
         let Some(differences) = differences.filter(|_| self.hosts[at].live(&application).journal.is_none())
         else {
-            let result = Err("an apply is under way, or the content is not complete".to_owned());
+            let why = "an apply is under way, or the content is not complete".to_owned();
+            let result = Err(NotApplied::Lacking(why));
             return self.schedule(
                 MS,
                 Event::Give { host: at, life, input: Box::new(Input::Applied { apply, result }) },
@@ -299,7 +303,7 @@ impl World {
     fn give_up(&mut self, at: usize, application: &str, journal: &Journal) {
         let life = self.hosts[at].life;
         if journal.life == life {
-            let result = Err(NO_ROOM.to_owned());
+            let result = Err(NotApplied::NoRoom(NO_ROOM.to_owned()));
             self.give(at, Input::Applied { apply: journal.apply, result });
         }
         self.scan(at, life, application);

@@ -37,6 +37,9 @@ impl World {
         host.member = Some(Member::restore(host.identity.clone(), config, seed, saved, now));
         self.resume_applies(at);
         self.give(at, Input::Tick);
+        if self.hosts[at].full {
+            self.fill(at, true);
+        }
     }
 
     /// The process dies now: what was not durable is lost, but sometimes for the batch that was being written.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ use crate::layout::{make_directory, sync_directory};
 const FEW: usize = 8;
 /// Staged files whose data is not yet durable, and so are open. Then they are synced together.
 const UNSYNCED_FILES: usize = 64;
+/// Bytes that are written before the disk is asked again whether there is room.
+const ADMITTED_BYTES: u64 = 1 << 20;
 /// Threads that wait for the disk at once: a journal takes several files in one go.
 const SYNC_THREADS: usize = 4;
 
@@ -70,8 +72,9 @@ impl ContentBatch {
         if self.staged.contains_key(expected) || self.inner.rely_on(expected, size) {
             return Ok(Added::Held);
         }
+        self.inner.admit(&self.staging, size)?;
         let mut staging = self.create()?;
-        let (found, length) = copy(from, &mut staging, size.saturating_add(1))?;
+        let (found, length) = copy(&self.inner, from, &mut staging, size.saturating_add(1))?;
         if length != size {
             return Err(ContentError::WrongSize { name: *expected, expected: size, found: length });
         }
@@ -85,7 +88,7 @@ impl ContentBatch {
     /// Stages whatever comes and names it.
     pub fn add_any(&mut self, from: &mut dyn Read) -> Result<(Hash, u64), ContentError> {
         let mut staging = self.create()?;
-        let (found, length) = copy(from, &mut staging, u64::MAX)?;
+        let (found, length) = copy(&self.inner, from, &mut staging, u64::MAX)?;
         self.keep_new(found, length, staging)
     }
 
@@ -97,7 +100,7 @@ impl ContentBatch {
         let (found, length) = if ioctl_ficlone(&staging.file, file).is_ok() {
             hash(&staging).map_err(|source| writing("read", &staging.path, source))?
         } else {
-            copy(&mut Positioned { file, at: 0 }, &mut staging, u64::MAX)?
+            copy(&self.inner, &mut Positioned { file, at: 0 }, &mut staging, u64::MAX)?
         };
         self.keep_new(found, length, staging)
     }
@@ -124,6 +127,7 @@ impl ContentBatch {
         let placed = self.staged.iter().try_for_each(|(hash, from)| {
             let to = self.inner.path(hash);
             directories.insert(self.inner.directory(hash));
+            self.inner.admit(&to, 0)?;
             young.add(hash);
             fs::rename(from, &to).map_err(|source| writing("put in place", &to, source))
         });
@@ -131,6 +135,7 @@ impl ContentBatch {
     }
 
     fn create(&mut self) -> Result<Staging, ContentError> {
+        self.inner.admit(&self.staging, 0)?;
         if self.files == 0 {
             make_directory(&self.staging).map_err(|source| writing("create", &self.staging, source))?;
         }
@@ -158,6 +163,10 @@ impl ContentBatch {
     }
 
     fn sync(&mut self) -> Result<(), ContentError> {
+        if self.unsynced.is_empty() {
+            return Ok(());
+        }
+        self.inner.admit(&self.staging, 0)?;
         let files = std::mem::take(&mut self.unsynced);
         if files.len() >= FEW
             && let Some((path, file)) = files.last()
@@ -196,11 +205,16 @@ impl Inner {
     }
 }
 
-/// Copies at most `limit` bytes and hashes them.
-fn copy(from: &mut dyn Read, to: &mut Staging, limit: u64) -> Result<(Hash, u64), ContentError> {
+/// Copies at most `limit` bytes and hashes them, while the disk takes them.
+fn copy(
+    inner: &Inner,
+    from: &mut dyn Read,
+    to: &mut Staging,
+    limit: u64,
+) -> Result<(Hash, u64), ContentError> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; BUFFER_BYTES];
-    let mut length = 0;
+    let (mut length, mut admitted) = (0, 0);
     while length < limit {
         let room = usize::try_from(limit - length).map_or(BUFFER_BYTES, |left| left.min(BUFFER_BYTES));
         let count = match from.read(&mut buffer[..room]) {
@@ -210,14 +224,28 @@ fn copy(from: &mut dyn Read, to: &mut Staging, limit: u64) -> Result<(Hash, u64)
             Err(source) => return Err(ContentError::Source(source)),
         };
         hasher.update(&buffer[..count]);
-        to.file.write_all(&buffer[..count]).map_err(|source| writing("write", &to.path, source))?;
+        if length >= admitted {
+            inner.admit(&to.path, ADMITTED_BYTES)?;
+            admitted = length + ADMITTED_BYTES;
+        }
+        write_sparse(&mut to.file, &buffer[..count]).map_err(|source| writing("write", &to.path, source))?;
         length += count as u64;
     }
+    // A hole at the end has no byte that would make the file so long.
+    to.file.set_len(length).map_err(|source| writing("write", &to.path, source))?;
     Ok((Hash(*hasher.finalize().as_bytes()), length))
 }
 
+/// Leaves a hole where there are only zeros, so that a sparse file does not become a full disk.
+fn write_sparse(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    if bytes.iter().all(|byte| *byte == 0) {
+        return file.seek_relative(bytes.len() as i64);
+    }
+    file.write_all(bytes)
+}
+
 fn hash(staging: &Staging) -> io::Result<(Hash, u64)> {
-    super::verify::hash_of(&staging.file)
+    super::verify::hash_of(&staging.file, &mut |_| {})
 }
 
 /// Reads a file without moving its read position.

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use althing_protocol::hash::Hash;
+use althing_protocol::hash::{Hash, unhex};
 
 use super::batch::Positioned;
 use super::{BUFFER_BYTES, Content, Inner, writing};
@@ -34,8 +34,15 @@ pub enum Verdict {
 impl Content {
     /// Reads content again. What is damaged is moved aside, so that it is missing and can be fetched.
     pub fn verify(&self, hash: &Hash) -> Result<Verdict, ContentError> {
+        self.verify_paced(hash, &mut |_| {})
+    }
+
+    /// The same from the disk and not from memory, with a call after every few bytes, which may take its time.
+    pub fn verify_paced(&self, hash: &Hash, pace: &mut dyn FnMut(usize)) -> Result<Verdict, ContentError> {
         let Some(file) = self.open(hash)? else { return Ok(Verdict::Missing) };
-        match hash_of(&file) {
+        // What memory remembers of it is not what is asked for. Best effort: pages that are dirty stay.
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+        match hash_of(&file, pace) {
             Ok((found, _)) if found == *hash => return Ok(Verdict::Sound),
             Ok(_) => {}
             // Whatever the disk cannot read any more is as good as changed.
@@ -47,9 +54,30 @@ impl Content {
         match self.inner.put_aside(hash, &file)? {
             Some(aside) => Ok(Verdict::Damaged { aside }),
             // It was removed or replaced since it was opened: look again.
-            None => self.verify(hash),
+            None => self.verify_paced(hash, pace),
         }
     }
+
+    /// Names of content in the directory `index` of 256, in order.
+    pub fn names_in(&self, index: u8) -> Result<Vec<Hash>, ContentError> {
+        let path = self.inner.content.join(format!("{index:02x}"));
+        let listed = names_in(&path).map_err(|source| ContentError::Io { doing: "list", path, source });
+        listed.map(|mut names| {
+            names.sort();
+            names
+        })
+    }
+}
+
+/// What has no hash for a name was not put here by the store.
+fn names_in(directory: &Path) -> io::Result<Vec<Hash>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let digits = name.to_str().and_then(unhex).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        names.extend(digits.map(Hash));
+    }
+    Ok(names)
 }
 
 impl Inner {
@@ -89,17 +117,20 @@ fn make_room(damaged: &Path) -> io::Result<()> {
     kept.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
 }
 
-/// The hash and length of a file's bytes.
-pub(super) fn hash_of(file: &File) -> io::Result<(Hash, u64)> {
+/// The hash and length of a file's bytes, with a call after each part.
+pub(super) fn hash_of(file: &File, pace: &mut dyn FnMut(usize)) -> io::Result<(Hash, u64)> {
     let mut hasher = blake3::Hasher::new();
     let mut from = Positioned { file, at: 0 };
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         match from.read(&mut buffer) {
             Ok(0) => return Ok((Hash(*hasher.finalize().as_bytes()), from.at)),
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+                pace(count);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
-        };
+        }
     }
 }

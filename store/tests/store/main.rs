@@ -6,6 +6,7 @@ mod collecting;
 mod content;
 mod damage;
 mod families;
+mod full;
 mod kill;
 mod limits;
 mod opening;

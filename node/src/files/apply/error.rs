@@ -69,6 +69,14 @@ pub enum ApplyError {
         /// Actions carried out before.
         done: usize,
     },
+    /// The disk of the tree or of the trash is full. The item is as it was; `done` actions were carried out.
+    #[error("no room on the disk for {path:?} or what it replaces ({done} actions done before)")]
+    DiskFull {
+        /// The item.
+        path: ItemPath,
+        /// Actions carried out before.
+        done: usize,
+    },
     /// An action failed; its item is as it was. `done` actions were carried out.
     #[error("{path:?}: {source} ({done} actions done before)")]
     Stopped {
@@ -101,10 +109,20 @@ impl From<ScanError> for ApplyError {
 }
 
 impl ApplyError {
+    /// Whether there was no room on a disk.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::NoRoom { .. } | Self::DiskFull { .. } => true,
+            Self::Root(error) => error.kind() == io::ErrorKind::StorageFull,
+            Self::Store(fault) => fault.is_full(),
+            _ => false,
+        }
+    }
+
     pub(super) fn at(path: ItemPath, error: StepError, done: usize) -> Self {
         match error {
             StepError::TrashFull => Self::TrashFull { path, done },
-            StepError::Full => Self::Stopped { path, source: rustix::io::Errno::NOSPC.into(), done },
+            StepError::Full => Self::DiskFull { path, done },
             StepError::Corrupt(content) | StepError::Missing(content) => {
                 Self::Damaged { path, content, done }
             }

@@ -12,8 +12,9 @@ use crate::files::{StoreFault, beneath};
 /// Why an action was not carried out. What it is about is as it was.
 #[derive(Debug)]
 pub(crate) enum StepError {
+    /// The quota of the trash.
     TrashFull,
-    /// The disk of the tree.
+    /// The disk of the tree or of the trash.
     Full,
     /// The content in the store is not what its name says.
     Corrupt(Hash),
@@ -33,7 +34,8 @@ impl From<Cancelled> for StepError {
 impl From<BinError> for StepError {
     fn from(error: BinError) -> Self {
         match error {
-            BinError::Full => Self::TrashFull,
+            BinError::Quota => Self::TrashFull,
+            BinError::Full => Self::Full,
             BinError::Io(error) => Self::Io(error),
             BinError::Store(fault) => Self::Store(fault),
         }

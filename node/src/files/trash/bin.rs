@@ -32,7 +32,9 @@ const WEIGH_DEPTH: usize = 256;
 /// Why something was not taken. It is where it was.
 #[derive(Debug)]
 pub(crate) enum BinError {
-    /// The disk or the quota.
+    /// The quota.
+    Quota,
+    /// The disk.
     Full,
     Io(io::Error),
     Store(StoreFault),
@@ -86,7 +88,7 @@ impl<'a> Bin<'a> {
             reason: reason.to_owned(),
             time: millis(SystemTime::now()),
             next: of_batch.map(|trashed| trashed.id.number + 1).max().unwrap_or(0),
-            room: files.trash_bytes.saturating_sub(used),
+            room: files.trash_quota().saturating_sub(used),
             unsaved: Vec::new(),
             taken: Vec::new(),
             unsynced: BTreeSet::new(),
@@ -107,10 +109,11 @@ impl<'a> Bin<'a> {
         path: &ItemPath,
         known: Known<'_>,
     ) -> Result<(), BinError> {
+        self.files.store.room().faults().point()?;
         let stamp = Stamp::of_entry(parent, name)?;
         let size = weigh(parent, name, &stamp, WEIGH_DEPTH);
         if size > self.room {
-            return Err(BinError::Full);
+            return Err(BinError::Quota);
         }
         for layer in 0..LAYERS {
             let (directory, last) = match self.open_place(layer, path) {

@@ -1,0 +1,123 @@
+//! Trees that are hard to see: changes without a trace, content that rots in the store, file systems that vanish.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use althing_tests::{Cluster, Json, Site, story, wait_until};
+use anyhow::{Context, Result, ensure};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn deployed(cluster: &mut Cluster) -> Result<Site> {
+    let site = Site::make(&cluster.path("site"), 30, 5)?;
+    let from = site.root.to_string_lossy().into_owned();
+    cluster.web(1).json(&["app", "new", "shop", "--from", &from])?;
+    let all: Vec<usize> = (1..=cluster.members.len()).collect();
+    cluster.have(&all, "shop", &site.tree, LIMIT)?;
+    cluster.agreed("shop", 1, LIMIT)?;
+    Ok(site)
+}
+
+/// Neither notifications nor size, times or inode show this change: only reading everything does.
+#[test]
+fn app_verify_finds_what_left_no_trace() {
+    story(3, |cluster| {
+        let site = deployed(cluster)?;
+        let path = site.tree.files().into_iter().find(|path| path.to_string_lossy().contains("/page-"));
+        let at = cluster.web(2).root("shop").join(path.context("a page")?);
+        let bytes: Vec<u8> = fs::read(&at)?.iter().map(|byte| byte ^ 0x55).collect();
+        cluster.web(2).blind(true)?;
+        fs::write(&at, &bytes)?;
+        // Whatever hints come, its scans believe what they know.
+        std::thread::sleep(Duration::from_secs(2));
+        ensure!(fs::read(&at)? == bytes, "it was repaired without being read");
+        cluster.agreed("shop", 1, LIMIT)?;
+        cluster.web(2).run(&["app", "verify", "shop", "--exit-code"])?.ended(2)?;
+        cluster.web(2).blind(false)?;
+        cluster.have(&[2], "shop", &site.tree, LIMIT)?;
+        cluster.web(2).run(&["app", "verify", "shop", "--exit-code"])?.ended(0)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn content_that_rots_is_found_and_fetched_again() {
+    story(3, |cluster| {
+        let site = deployed(cluster)?;
+        let path = site.tree.files().into_iter().find(|path| path.to_string_lossy().contains("/page-"));
+        let name = blake3::hash(&fs::read(site.root.join(path.context("a page")?))?).to_hex().to_string();
+        let content = cluster.web(2).dir.join("content").join(&name[..2]).join(&name);
+        let good = fs::read(&content).context("web2 has it in its store")?;
+        fs::write(&content, "rot")?;
+        cluster.web(2).scrub()?;
+        wait_until(LIMIT, "it is there again", || match fs::read(&content) {
+            Ok(bytes) if bytes == good => Ok(()),
+            other => Err(format!("{} bytes", other.map_or(0, |bytes| bytes.len()))),
+        })?;
+        let words = ["events", "--member", "web2", "--kind", "content.damaged"];
+        let told = cluster.web(2).json(&words)?;
+        ensure!(told.list("/events")?.len() == 1, "{told}");
+        ensure!(fs::read(cluster.web(2).dir.join("damaged").join(&name))? == b"rot");
+        cluster.agreed("shop", 1, LIMIT).map(|_| ())
+    });
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Mounts memory at a directory until the test ends.
+struct Mounted<'a>(&'a Path);
+
+impl Mounted<'_> {
+    fn unmount(&self) -> bool {
+        succeeds(Command::new("umount").arg("-l").arg(self.0))
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        // Most often it is unmounted already.
+        let _ = Command::new("umount").args(["-l", "-q"]).arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_file_system_that_vanishes_is_said_and_not_filled() {
+    story(3, |cluster| {
+        let disk = cluster.path("web3-root").join("srv");
+        let kept = cluster.path("kept");
+        fs::create_dir_all(&disk)?;
+        fs::create_dir_all(&kept)?;
+        if !succeeds(Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "none"]).arg(&kept)) {
+            eprintln!("skipped: nothing can be mounted here");
+            return Ok(());
+        }
+        let (_kept, mounted) = (Mounted(&kept), Mounted(&disk));
+        ensure!(succeeds(Command::new("mount").arg("--bind").arg(&kept).arg(&disk)));
+        let site = deployed(cluster)?;
+        ensure!(mounted.unmount());
+        wait_until(LIMIT, "web3 says that it is gone", || condition(cluster, 3))?;
+        wait_until(LIMIT, "web1 sees it", || condition(cluster, 1))?;
+        cluster.web(3).refused(75, "E422", &["app", "verify", "shop"])?;
+        // A new revision is not written underneath either.
+        let next = site.next(&cluster.path("next"), 9)?;
+        cluster.web(1).json(&["deploy", "shop", "--from", &next.root.to_string_lossy()])?;
+        cluster.have(&[1, 2], "shop", &next.tree, LIMIT)?;
+        std::thread::sleep(Duration::from_secs(2));
+        ensure!(fs::read_dir(&disk)?.count() == 0, "something was made underneath");
+        let votes = cluster.web(1).json(&["vote", "shop"])?;
+        ensure!(votes.to_string().contains("unreadable"), "{votes}");
+
+        ensure!(succeeds(Command::new("mount").arg("--bind").arg(&kept).arg(&disk)));
+        cluster.have(&[3], "shop", &next.tree, LIMIT)?;
+        cluster.agreed("shop", 2, LIMIT).map(|_| ())
+    });
+}
+
+fn condition(cluster: &Cluster, number: usize) -> Result<(), String> {
+    let status = cluster.members[number - 1].json(&["status"]).map_err(|error| error.to_string())?;
+    if status.to_string().contains("root-vanished") { Ok(()) } else { Err(status.to_string()) }
+}
