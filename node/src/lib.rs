@@ -12,6 +12,7 @@ pub mod net;
 mod place;
 mod purge;
 mod sample;
+mod serving;
 mod transfer;
 mod writer;
 

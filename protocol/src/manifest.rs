@@ -113,7 +113,8 @@ impl Directory {
         for entry in &directory.entries {
             check_name(&entry.name)?;
             let within = match &entry.node {
-                Node::File(mode, ..) | Node::Directory(mode, _) => mode & !MODE_MASK == 0,
+                Node::File(mode, size, _) => mode & !MODE_MASK == 0 && *size <= limits::FILE_BYTES,
+                Node::Directory(mode, _) => mode & !MODE_MASK == 0,
                 Node::Symlink(target) => {
                     !target.is_empty() && target.len() <= limits::LINK_BYTES && !target.contains(&0)
                 }

@@ -8,6 +8,7 @@ mod attention;
 mod content;
 mod contradiction;
 mod health;
+mod hearing;
 mod joining;
 mod local;
 mod operation;
@@ -23,6 +24,7 @@ mod voting;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ballot::Ballot;
+use crate::conduct::Conduct;
 use crate::effect::{Input, Output, Peer, Place, Write};
 use crate::event::{Event, Severity};
 use crate::evidence::Evidence;
@@ -166,6 +168,7 @@ struct Entity {
     told: BTreeSet<String>,
     /// Members that are not heard, as it was logged.
     away: BTreeSet<MemberId>,
+    conduct: Conduct,
 }
 
 /// After a start a voter says nothing that counts until enough others have told it the highest they hold of it
@@ -248,6 +251,7 @@ impl Member {
             | Input::Captured { .. }
             | Input::Fetched { .. }
             | Input::Applied { .. }
+            | Input::Offended { .. }
             | Input::Tick => {
                 if let Some(entity) = &mut self.entity {
                     entity.take(&mut self.core, input);
@@ -417,6 +421,7 @@ impl Entity {
             health_since: (crate::view::Health::Ok, core.now.mono),
             told: BTreeSet::new(),
             away: BTreeSet::new(),
+            conduct: Conduct::default(),
         }
     }
 
@@ -459,6 +464,7 @@ impl Entity {
             Input::Captured { capture, result } => self.captured(core, capture, result),
             Input::Fetched { fetch, result } => self.fetched(core, fetch, &result),
             Input::Applied { apply, result } => self.applied(core, apply, result),
+            Input::Offended { who, offence, times } => self.offended(core, who, offence, times),
             Input::Tick
             | Input::Persisted(_)
             | Input::Requested { .. }

@@ -56,6 +56,8 @@ pub(crate) struct Host {
     pub(crate) doomed: Option<u64>,
     /// Its disk was put back to an earlier state by an administrator.
     pub(crate) restored: bool,
+    /// Its key is in the hands of somebody who lies: others may name it.
+    pub(crate) liar: bool,
     /// Roots that the protocol wants kept.
     pub(crate) keep: BTreeSet<Hash>,
 }
@@ -85,6 +87,7 @@ impl Host {
             wake: None,
             doomed: None,
             restored: false,
+            liar: false,
             keep: BTreeSet::new(),
         }
     }

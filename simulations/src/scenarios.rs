@@ -6,6 +6,7 @@ mod edits_meet_an_apply;
 mod eight_of_nine;
 mod five_against_four;
 mod fork;
+mod liar_among_five;
 mod lost_majority;
 mod majority_drift_is_adopted;
 mod member_away_catches_up;

@@ -54,6 +54,10 @@ impl Entity {
             let command = format!("althing member readmit {name}");
             list.push(note("store-burnt", Health::Critical, subject(), text.to_owned(), &command));
         }
+        if let Some(what) = self.conduct.of(id, core.now.mono) {
+            let text = format!("misbehaves: {what}");
+            list.push(note("misbehaves", Health::Warning, subject(), text, &why));
+        }
         if !self.is_heard(core, id) {
             let text = if self.is_down(core, id) { "is down" } else { "is not heard by this member" };
             list.push(note("unreachable", Health::Warning, subject(), text.to_owned(), &why));
@@ -123,6 +127,10 @@ impl Entity {
         if let Some(text) = self.why_burnt(core, id) {
             because = Some("store-burnt");
             causes.push(cause("store-burnt", format!("{name}: {text}")));
+        }
+        if let Some(what) = self.conduct.of(id, core.now.mono) {
+            because = because.or(Some("misbehaves"));
+            causes.push(cause("misbehaves", format!("{name} sent {what}")));
         }
         if let Some(age) = self.liveness.age(id, core.now.mono).filter(|_| !self.is_heard(core, id)) {
             because = because.or(Some("unreachable"));
@@ -238,6 +246,13 @@ fn why(subject: &str, health: Health, because: Option<&str>, causes: Vec<Cause>)
         Some("unreachable") => (
             "It is heard again by itself when it and the network are up.",
             vec![("see who is heard", "althing member list")],
+        ),
+        Some("misbehaves") => (
+            "What it sends is dropped, and it is left alone for a while when it goes on. Look at that machine: its program or its key may be somebody else's.",
+            vec![
+                ("see what it did", "althing events --kind peer.misbehaves"),
+                ("take it out of the entity", "althing member remove NAME"),
+            ],
         ),
         Some("no-majority") => (
             "Settling goes on when enough members are heard again.",

@@ -46,7 +46,8 @@ impl Entity {
                 && application.window.is_none()
                 && self.content_state(id, name, application) == "drift"
         });
-        let content = if differs { Health::Warning } else { Health::Ok };
+        let misbehaves = self.conduct.of(id, core.now.mono).is_some();
+        let content = if differs || misbehaves { Health::Warning } else { Health::Ok };
         self.load_health(id).max(content)
     }
 

@@ -1,6 +1,6 @@
 //! What a member knows of one application on itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fetch::Plan;
 use crate::hash::Hash;
@@ -21,6 +21,8 @@ pub(super) struct Local {
     pub(super) seen: bool,
     /// Roots that are complete in the store; durable.
     pub(super) held: BTreeMap<Hash, Extent>,
+    /// Roots that are not taken, whoever offers them.
+    pub(super) refused: BTreeSet<Hash>,
     /// A root that is being fetched.
     pub(super) plan: Option<Plan>,
     /// A root that was completed or applied and is on its way to the disk.
