@@ -2,6 +2,8 @@
 
 #[path = "e2e/cli.rs"]
 mod cli;
+#[path = "e2e/content.rs"]
+mod content;
 #[path = "e2e/crash.rs"]
 mod crash;
 #[path = "e2e/drift.rs"]
@@ -12,5 +14,9 @@ mod join;
 mod partition;
 #[path = "e2e/readme.rs"]
 mod readme;
+#[path = "e2e/serving.rs"]
+mod serving;
+#[path = "e2e/shell.rs"]
+mod shell;
 #[path = "e2e/standing.rs"]
 mod standing;

@@ -29,13 +29,15 @@ Start      demo        a five-member entity on this machine, with a site to brea
 Look       status      the entity at a glance
            why         why something is in its state       events   what happened
            health      health and what it is made of       vote     what members report
-Members    member      list, show, readmit, remove       roster   who counts; recovery
+           audit       who had what settled, when and where
+Members    member      list, show, out, in, spare, label, rename, readmit, remove
+           roster      who counts; recovery
            resolve     acknowledge a contradiction, so that settling goes on
 Content    app         list, diff, verify, history, rollback, pause
            update      open, diff, commit, abort: change an application from any member
            deploy      all of that in one step             trash    what repair took away
 Serving    balance     the share of the load that each member takes
-Tools      wait  simulate  explain  completions  version
+Tools      doctor  config  backup  wait  simulate  explain  completions  version
 
 Every command takes --json, --on MEMBER (answer as that member) and --help.
 First steps: `althing demo`, or `althing run` and `althing init` on a real machine.
@@ -66,7 +68,7 @@ pub(crate) struct Global {
     /// Where the node of this machine keeps its data and its socket
     #[arg(long, global = true, hide_short_help = true, value_name = "DIR", env = "ALTHING_DIR", hide_env_values = true, default_value = DIRECTORY)]
     pub(crate) dir: PathBuf,
-    /// The socket of the node to talk to, instead of DIR/althing.sock
+    /// The socket of the node to talk to, instead of /run/althing/althing.sock or DIR/althing.sock
     #[arg(
         long,
         global = true,
@@ -155,6 +157,7 @@ pub(crate) enum Verb {
     Events(look::Events),
     Health(look::Health),
     Vote(look::Vote),
+    Audit(look::Audit),
     Member(look::Member),
     App(app::App),
     Update(update::Update),
@@ -166,11 +169,16 @@ pub(crate) enum Verb {
     Explain(tools::Explain),
     Completions(tools::Completions),
     Version(tools::Version),
+    Doctor(tools::Doctor),
+    Config(tools::Config),
+    Backup(tools::Backup),
+    #[command(name = "__complete", hide = true)]
+    Complete(tools::Complete),
 }
 
 /// Run the daemon: what a service starts on each machine
 ///
-/// Keeps its data in the directory given by --dir and answers there on the socket althing.sock. A new node waits
+/// Keeps its data in the directory given by --dir, and answers commands on a socket. A new node waits
 /// until it is told to found an entity (`althing init`) or to enter one (`althing join`). SIGTERM and Ctrl-C stop it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -187,6 +195,12 @@ pub(crate) struct Run {
     /// Put all applications below this directory, outside of --dir (to try several members on one machine)
     #[arg(long, value_name = "PATH")]
     pub(crate) prefix: Option<PathBuf>,
+    /// Read this file, and conf.d beside it, instead of /etc/althing/althing.toml
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where to answer commands; by default /run/althing/althing.sock, or althing.sock in another --dir
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
     /// What to log, such as info, debug, althing_node=trace
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log: Option<String>,

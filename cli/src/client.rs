@@ -89,6 +89,30 @@ impl Client {
         }
     }
 
+    /// Asks for bytes, and hands them on as they come. Each piece may take as long as a document.
+    pub(crate) async fn download(
+        &self,
+        query: &Query,
+        mut take: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let limit = self.timeout.unwrap_or(READING);
+        let response = within(limit, self.send(Method::GET, query, Bytes::new())).await?;
+        let (status, mut body) = (response.status(), response.into_body());
+        if !status.is_success() {
+            let body = body.collect().await.map_err(|error| self.cut_off(&error))?.to_bytes();
+            return Err(refusal(&String::from_utf8_lossy(&body), status.as_u16()));
+        }
+        loop {
+            let frame = tokio::time::timeout(limit, body.frame()).await.map_err(|_| timed_out(limit))?;
+            match frame {
+                Some(frame) => {
+                    take(&frame.map_err(|error| self.cut_off(&error))?.into_data().unwrap_or_default())?
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
     async fn send(&self, method: Method, query: &Query, body: Bytes) -> Result<Response<Incoming>> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.no_node(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -113,7 +137,8 @@ impl Client {
         if error.kind() == io::ErrorKind::PermissionDenied {
             return Failure::new(Code::Denied, format!("you may not talk to the node at {socket}"))
                 .fact("reason", error)
-                .fact("allowed", "the superuser, the user of the node, and its group")
+                .fact("allowed", "the superuser, the user of the node, and the group of the socket")
+                .fact("group", group_of(&self.socket))
                 .into();
         }
         let reason = match error.kind() {
@@ -123,11 +148,15 @@ impl Client {
         };
         let failure =
             Failure::new(Code::NodeDown, format!("no node answers at {socket}")).fact("reason", reason);
+        let usual = crate::socket::of(Path::new(crate::args::DIRECTORY));
         match self.socket.parent().and_then(Path::to_str) {
-            Some(dir) if dir != crate::args::DIRECTORY && self.socket.ends_with("althing.sock") => {
+            Some(dir) if self.socket != usual && self.socket.ends_with("althing.sock") => {
                 failure.remedy("start it", &["althing", "run", "--dir", dir]).into()
             }
-            _ => failure.remedy("start it", &["althing", "run"]).into(),
+            _ => failure
+                .remedy("see whether it can start", &["althing", "config", "check"])
+                .remedy("start it", &["althing", "run"])
+                .into(),
         }
     }
 
@@ -146,6 +175,23 @@ impl Client {
             .remedy("see what is so", &["althing", "status"])
             .into()
     }
+}
+
+/// The group whose users may talk to a node, as far as it can be seen from outside.
+fn group_of(socket: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let gid = [Some(socket), socket.parent()]
+        .into_iter()
+        .flatten()
+        .find_map(|path| Some(std::fs::metadata(path).ok()?.gid()));
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let name = |gid: u32| {
+        groups.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            (fields.get(2)?.parse() == Ok(gid)).then(|| fields[0].to_owned())
+        })
+    };
+    gid.map_or_else(|| "not to be seen".to_owned(), |gid| name(gid).unwrap_or_else(|| gid.to_string()))
 }
 
 /// A line of the answer to a change.

@@ -14,9 +14,16 @@ use crate::exit::Exit;
 use crate::{daemon, demo, simulate};
 
 mod app;
+mod backup;
+mod completions;
+mod config;
+mod define;
+mod doctor;
 mod entity;
 mod events;
+mod explain;
 mod look;
+mod serving;
 mod standing;
 mod tools;
 mod update;
@@ -28,8 +35,9 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<Exit> {
         Verb::Run(args) => daemon::run(context, args),
         Verb::Demo(args) => demo::run_demo(context, args),
         Verb::Simulate(args) => simulate::run(context, &args),
-        Verb::Explain(args) => tools::explain(context, args.code.as_deref()),
-        Verb::Completions(args) => tools::completions(args.shell),
+        Verb::Explain(args) => explain::explain(context, args.code.as_deref()),
+        Verb::Completions(args) => completions::script(args.shell),
+        Verb::Config(args) => config::config(context, args),
         verb => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(talk(context, verb))
@@ -56,12 +64,20 @@ async fn talk(context: &Context, verb: Verb) -> Result<Exit> {
         Verb::Update(args) => update::update(context, args).await,
         Verb::Deploy(args) => update::deploy(context, args).await,
         Verb::Trash(args) => app::trash(context, args).await,
+        Verb::Audit(args) => look::audit(context, args).await,
         Verb::Balance(args) => look::balance(context, args).await,
         Verb::Wait(args) => wait::wait(context, &args.conditions).await,
+        Verb::Version(args) if args.entity => tools::versions(context).await,
         Verb::Version(_) => tools::version(context).await,
-        Verb::Run(_) | Verb::Demo(_) | Verb::Simulate(_) | Verb::Explain(_) | Verb::Completions(_) => {
-            Err(crate::error::bug("a verb without a node was sent to one").into())
-        }
+        Verb::Backup(args) => backup::backup(context, args.verb).await,
+        Verb::Doctor(args) => doctor::doctor(context, args.fix).await,
+        Verb::Complete(args) => completions::complete(context, &args.words).await,
+        Verb::Run(_)
+        | Verb::Demo(_)
+        | Verb::Simulate(_)
+        | Verb::Explain(_)
+        | Verb::Completions(_)
+        | Verb::Config(_) => Err(crate::error::bug("a verb without a node was sent to one").into()),
     }
 }
 

@@ -32,14 +32,13 @@ pub(crate) struct Context {
     /// No progress, no hints.
     pub(crate) quiet: bool,
     /// `--dir`
-    #[cfg_attr(not(feature = "daemon"), expect(dead_code, reason = "only the daemon needs it"))]
     pub(crate) dir: PathBuf,
 }
 
 impl Context {
     /// From the flags, the environment and the terminal.
     pub(crate) fn resolve(global: Global) -> Self {
-        let socket = global.node.unwrap_or_else(|| global.dir.join("althing.sock"));
+        let socket = global.node.unwrap_or_else(|| crate::socket::of(&global.dir));
         let output = if global.json { Output::Json } else { global.output };
         let quiet = global.quiet || output == Output::Json;
         Self {

@@ -12,7 +12,18 @@ pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
 
     use crate::error::Failure;
 
-    let listen = match args.listen {
+    let mut settings = crate::config::Config::load(args.config.as_deref())?;
+    let text = |path: Option<std::path::PathBuf>| path.map(|path| path.display().to_string());
+    settings.set_by_flag("node.listen", args.listen.map(|listen| listen.to_string()), "--listen");
+    settings.set_by_flag(
+        "node.bulk_listen",
+        args.bulk_listen.map(|listen| listen.to_string()),
+        "--bulk-listen",
+    );
+    settings.set_by_flag("node.prefix", text(args.prefix), "--prefix");
+    settings.set_by_flag("api.socket", text(args.socket), "--socket");
+    settings.set_by_flag("log.level", args.log, "--log");
+    let listen = match settings.address("node.listen") {
         Some(listen) => listen,
         None => here::listen()?,
     };
@@ -22,9 +33,11 @@ pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
     let config = althing_node::Config {
         dir: context.dir.clone(),
         listen,
-        bulk_listen: args.bulk_listen,
-        prefix: args.prefix,
-        log: args.log,
+        bulk_listen: settings.address("node.bulk_listen"),
+        prefix: settings.path("node.prefix"),
+        log: settings.text("log.level").map(str::to_owned),
+        socket: settings.path("api.socket").unwrap_or_else(|| crate::socket::of(&context.dir)),
+        group: settings.text("api.group").map(str::to_owned),
         faults: args.allow_faults,
     };
     match althing_node::run(config) {
@@ -53,7 +66,8 @@ fn again() -> Result<Exit> {
 /// There is no daemon in this program.
 #[cfg(not(feature = "daemon"))]
 pub(crate) fn run(_context: &Context, args: Run) -> Result<Exit> {
-    let Run { listen: _, bulk_listen: _, prefix: _, log: _, allow_faults: _, until_eof: _ } = args;
+    let Run { config, .. } = args;
+    crate::config::Config::load(config.as_deref())?;
     Err(crate::error::usage("this program was built without the daemon")
         .fact("built", "with --no-default-features: a client only")
         .into())

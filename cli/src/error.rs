@@ -92,6 +92,19 @@ impl Failure {
         self
     }
 
+    /// With what the code's page says to do, where nothing else is said (and no node said it).
+    pub(crate) fn explained(mut self) -> Self {
+        let kind = exit::all().into_iter().find(|kind| kind.number == self.code);
+        if let Some(kind) = kind.filter(|_| self.remedies.is_empty() && self.document.is_none()) {
+            let remedy = |(text, command): &(&str, &str)| Remedy {
+                text: (*text).to_owned(),
+                command: command.split(' ').map(str::to_owned).collect(),
+            };
+            self.remedies = kind.page.remedies.iter().map(remedy).collect();
+        }
+        self
+    }
+
     /// The screen of cli.md: what happened and its code, the facts, what to try.
     pub(crate) fn screen(&self, look: &Look) -> String {
         let mut lines = self.message.lines();

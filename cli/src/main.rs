@@ -5,17 +5,25 @@ mod args;
 mod ask;
 mod client;
 mod commands;
+mod complete;
 mod condition;
+mod config;
 mod context;
 mod daemon;
 mod demo;
+mod doctor;
 mod error;
 mod exit;
+mod extract;
+mod manifest;
+mod moment;
 mod pager;
 mod progress;
 mod render;
 mod simulate;
+mod socket;
 mod span;
+mod toml_file;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -48,6 +56,7 @@ fn finish(result: error::Result<Exit>, output: Output, colour: Colour) -> ExitCo
     match result {
         Ok(exit) | Err(Error::Quiet(exit)) => exit.into(),
         Err(Error::Failed(failure)) => {
+            let failure = failure.explained();
             say(&failure, output, colour);
             ExitCode::from(failure.exit)
         }
@@ -72,7 +81,7 @@ fn misused(error: &clap::Error) -> ExitCode {
     if wants_json(std::env::args_os()) {
         let text = error.render().to_string();
         let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default().to_owned();
-        say(&usage(message), Output::Json, Colour::Never);
+        say(&usage(message).explained(), Output::Json, Colour::Never);
     } else {
         let _ = error.print();
     }

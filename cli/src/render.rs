@@ -9,10 +9,12 @@ use jiff::tz::TimeZone;
 use crate::args::Colour;
 
 pub(crate) mod apps;
+pub(crate) mod audit;
 pub(crate) mod colour;
 pub(crate) mod diff;
 pub(crate) mod document;
 pub(crate) mod events;
+pub(crate) mod everywhere;
 pub(crate) mod health;
 pub(crate) mod members;
 pub(crate) mod outcome;
@@ -23,6 +25,7 @@ pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod trash;
 pub(crate) mod update;
+pub(crate) mod versions;
 pub(crate) mod votes;
 pub(crate) mod why;
 

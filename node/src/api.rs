@@ -2,10 +2,14 @@
 //!
 //! A [`Call`] is answered the same way wherever it comes from; `on=MEMBER` has it answered by that member.
 
+mod candidate;
+mod chain;
 mod changes;
 mod content;
 mod events;
+mod everywhere;
 mod http;
+mod past;
 mod reads;
 
 use std::sync::Arc;
@@ -22,10 +26,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use chain::for_each_link;
 pub(crate) use http::listen;
 
 use crate::daemon::{Happening, Live, ending};
-use crate::net::{Net, PeerKey};
+use crate::net::{Net, NetError, PeerKey};
 
 /// A peer that answers a relayed call takes at most this long, unless the call says otherwise.
 const RELAY: Duration = Duration::from_secs(10);
@@ -141,18 +146,11 @@ impl Api {
         };
         let patience = if call.body.is_some() { RELAY_CHANGE } else { RELAY };
         let body = serde_json::to_vec(&call).unwrap_or_default();
-        let unreachable = |why: String| {
-            let refusal = Refusal::new(Code::PeerDown, format!("{name} does not answer: {why}"))
-                .try_("see who is heard", "althing member list");
-            error_document(&refusal, "")
-        };
-        let answer = self
-            .shared
-            .net
-            .request(peer, body, patience)
-            .await
-            .map_err(|error| unreachable(error.to_string()))?;
-        let value: Value = serde_json::from_slice(&answer).map_err(|error| unreachable(error.to_string()))?;
+        let changes = call.body.is_some();
+        let failed = |error: &NetError| error_document(&unanswered(&name, error, changes), "");
+        let answer = self.shared.net.request(peer, body, patience).await.map_err(|error| failed(&error))?;
+        let value: Value =
+            serde_json::from_slice(&answer).map_err(|error| failed(&NetError::Broken(error.to_string())))?;
         if value.get("error").is_some() { Err(value) } else { Ok(value) }
     }
 
@@ -188,9 +186,15 @@ impl Api {
 pub(crate) fn error_document(refusal: &Refusal, answered_by: &str) -> Value {
     let facts: serde_json::Map<String, Value> =
         refusal.facts.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    let remedies: Vec<Value> =
-        refusal.remedies.iter().map(|(text, command)| json!({"text": text, "command": command})).collect();
     let code = refusal.code;
+    let mut remedies: Vec<Value> =
+        refusal.remedies.iter().map(|(text, command)| json!({"text": text, "command": command})).collect();
+    if remedies.is_empty() {
+        // Never without a way on: then what the code's page says.
+        let words = |command: &str| command.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let page = code.page().remedies.iter();
+        remedies = page.map(|(text, command)| json!({"text": text, "command": words(command)})).collect();
+    }
     json!({
         "schema": "althing.error/1",
         "at": wall().rfc3339(),
@@ -217,6 +221,21 @@ fn wall() -> WallTime {
     WallTime(since.as_millis() as u64)
 }
 
+/// What is so when a member that was asked gave no answer. A change that may have reached it may go on there.
+fn unanswered(name: &str, error: &NetError, changes: bool) -> Refusal {
+    let arrived = matches!(error, NetError::Timeout | NetError::Unanswered | NetError::Broken(_));
+    if changes && arrived {
+        let text = format!("{name} was asked and has not said how it ended: it may be done, or go on there");
+        return Refusal::new(Code::Undecided, text)
+            .fact("reason", error)
+            .try_("see where it stands", "althing status")
+            .try_("see what was settled", "althing audit --since 10m");
+    }
+    Refusal::new(Code::PeerDown, format!("{name} does not answer: {error}"))
+        .fact("so", "nothing was asked of it")
+        .try_("see who is heard", "althing member list")
+}
+
 fn not_in_entity() -> Refusal {
     Refusal::new(Code::NotInEntity, "this machine is not in an entity yet")
         .try_("begin a new one", "althing init --name ENTITY")
@@ -231,4 +250,30 @@ fn no_member(name: &str) -> Refusal {
 fn no_application(name: &str) -> Refusal {
     Refusal::new(Code::NoSuchApplication, format!("there is no application {name}"))
         .try_("see which there are", "althing app list")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_may_have_arrived_is_not_called_undone() {
+        let code = |error: NetError, changes: bool| unanswered("web2", &error, changes).code;
+        for error in [NetError::Timeout, NetError::Unanswered, NetError::Broken("reset".into())] {
+            assert_eq!(code(error.clone(), true), Code::Undecided, "{error}");
+            assert_eq!(code(error.clone(), false), Code::PeerDown, "{error}");
+        }
+        for error in [NetError::NotConnected, NetError::Stranger, NetError::Busy] {
+            assert_eq!(code(error.clone(), true), Code::PeerDown, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_never_without_a_way_on() {
+        for code in Code::ALL {
+            let document = error_document(&Refusal::new(*code, "no"), "web1");
+            let remedies = document["error"]["remedies"].as_array().map_or(0, Vec::len);
+            assert!(remedies > 0, "{document}");
+        }
+    }
 }

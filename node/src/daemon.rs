@@ -18,14 +18,16 @@ use althing_protocol::record::Link;
 use althing_protocol::statement::Address;
 use althing_protocol::time::{Now, WallTime};
 use althing_protocol::wire::Message;
-use althing_store::Store;
+use althing_store::{Store, Unnamed};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::collect::Collector;
+use crate::files::{self, Files, TRASH_KEPT};
 use crate::net::{BulkStream, Net, NetConfig, NetError, NetEvent, Peer};
-use crate::place::{Place, Work as PlaceWork};
+use crate::place::{Entry, Place, Work as PlaceWork};
 use crate::sample::Sampler;
 use crate::serving::Serving;
 use crate::writer::{Work, Writer};
@@ -39,6 +41,8 @@ const SAMPLE: Duration = Duration::from_secs(2);
 const JOIN_PATIENCE: Duration = Duration::from_secs(20);
 /// Whoever asks to forget the entity has its answer within this.
 const FAREWELL: Duration = Duration::from_millis(300);
+/// The trash of removed applications is looked through this often.
+const PRUNE: Duration = Duration::from_secs(3600);
 /// Addresses of strangers that an event names.
 const ADDRESSES_TOLD: usize = 8;
 
@@ -46,6 +50,8 @@ const ADDRESSES_TOLD: usize = 8;
 pub(crate) enum Happening {
     /// Something that the protocol is told as it is.
     Input(Input),
+    /// A capture ended: what it put into the store stays until the protocol has said whether it wants it.
+    Captured { input: Input, unnamed: Unnamed },
     /// A request, and where to its progress and answer go.
     Request { by: String, command: Command, to: mpsc::UnboundedSender<Answer> },
     /// A question about the member.
@@ -70,6 +76,8 @@ pub(crate) enum Answer {
 /// What the API may look at beside the member.
 pub(crate) struct Live {
     pub(crate) places: BTreeMap<String, Place>,
+    /// Removed applications that have things in the trash.
+    pub(crate) retired: BTreeMap<String, Arc<Files>>,
 }
 
 /// An event as it is stored.
@@ -85,6 +93,7 @@ struct Daemon {
     member: Member,
     store: Arc<Store>,
     writer: Writer,
+    collector: Collector,
     net: Net,
     live: Live,
     to: mpsc::Sender<Happening>,
@@ -146,6 +155,8 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
     let (to, happenings) = mpsc::channel(QUEUE);
     let (last_event, events) = watch::channel(store.last_event());
     let writer = Writer::start(Arc::clone(&store), to.clone(), last_event)?;
+    let retired = retired(&store, &config)?;
+    let collector = Collector::start(Arc::clone(&store))?;
     let stop = CancellationToken::new();
     let api = api::Api::new(api::Shared {
         store: Arc::clone(&store),
@@ -155,15 +166,16 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         address,
         faults: config.faults,
     });
-    let socket = api::listen(api.clone(), &config.dir, stop.clone())?;
+    let socket = api::listen(api.clone(), &config.socket, config.group.as_deref(), stop.clone())?;
     tokio::spawn(sample(config.dir.clone(), to.clone(), stop.clone()));
     let daemon = Daemon {
         config,
         member,
         store,
         writer,
+        collector,
         net,
-        live: Live { places: BTreeMap::new() },
+        live: Live { places: BTreeMap::new(), retired },
         to,
         requests: BTreeMap::new(),
         joins: BTreeMap::new(),
@@ -177,6 +189,16 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
     stop.cancel();
     drop(socket);
     Ok(ended)
+}
+
+/// Drivers of what removed applications left in the trash.
+fn retired(store: &Arc<Store>, config: &Config) -> anyhow::Result<BTreeMap<String, Arc<Files>>> {
+    let mut retired = BTreeMap::new();
+    for (name, root) in files::retired(store)? {
+        let files = Files::new(&name, std::path::Path::new(&root), &config.dir, Arc::clone(store))?;
+        retired.insert(name, Arc::new(files));
+    }
+    Ok(retired)
 }
 
 fn next_port(listen: std::net::SocketAddr) -> std::net::SocketAddr {
@@ -215,6 +237,7 @@ impl Daemon {
     ) -> anyhow::Result<Ended> {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+        let mut prunes = tokio::time::interval(PRUNE);
         tracing::info!(id = %self.member.id(), listening = ?self.net.listening(), "started");
         self.step(Input::Tick);
         let mut ended = Ended::Stopped;
@@ -227,6 +250,7 @@ impl Daemon {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = tokio::time::sleep(due) => self.step(Input::Tick),
+                _ = prunes.tick() => self.prune_retired(),
                 Some(happening) = happenings.recv() => {
                     if matches!(happening, Happening::Purged) {
                         ended = Ended::Purged;
@@ -242,9 +266,30 @@ impl Daemon {
         Ok(ended)
     }
 
+    /// What removed applications left in the trash goes when it is old enough, and they are forgotten with it.
+    fn prune_retired(&self) {
+        for files in self.live.retired.values().map(Arc::clone) {
+            tokio::task::spawn_blocking(move || {
+                let pruned = files.prune(SystemTime::now(), TRASH_KEPT, None).and_then(|_| {
+                    if files.trash()?.is_empty() {
+                        files.unretire()?
+                    }
+                    Ok(())
+                });
+                if let Err(error) = pruned {
+                    tracing::warn!(application = files.application(), %error, "the trash could not be looked through");
+                }
+            });
+        }
+    }
+
     fn happened(&mut self, happening: Happening) {
         match happening {
             Happening::Input(input) => self.step(input),
+            Happening::Captured { input, unnamed } => {
+                self.step(input);
+                drop(unnamed);
+            }
             Happening::Request { by, command, to } => {
                 self.next += 1;
                 self.requests.insert(self.next, to);
@@ -359,22 +404,29 @@ impl Daemon {
                 self.submit(&application, PlaceWork::Scan(depth));
             }
             Output::Capture { capture, application, source } => {
-                if !self.submit(&application, PlaceWork::Capture { capture, source }) {
+                let unnamed = self.store.unnamed();
+                if !self.submit(&application, PlaceWork::Capture { capture, source, unnamed }) {
                     let result =
                         Err(NotCaptured::Failed("this application has no place on this member".into()));
                     self.later(Input::Captured { capture, result });
                 }
             }
-            Output::Fetch { fetch, from, wants, .. } => self.fetch(fetch, from, wants),
-            Output::Apply { apply, application, root, epoch } => {
-                if !self.submit(&application, PlaceWork::Apply { apply, root, epoch }) {
+            Output::Fetch { fetch, application, from, wants } => self.fetch(fetch, &application, from, wants),
+            Output::Apply { apply, application, root, epoch, leave } => {
+                if !self.submit(&application, PlaceWork::Apply { apply, root, epoch, leave }) {
                     self.later(Input::Applied {
                         apply,
                         result: Err("this application cannot be written now".into()),
                     });
                 }
             }
-            Output::Keep(roots) => self.keep(roots),
+            Output::Clear { clear, application, keep_files } => {
+                if !self.submit(&application, PlaceWork::Clear { clear, keep_files }) {
+                    let result = Err("its files cannot be reached now".to_owned());
+                    self.later(Input::Cleared { clear, result });
+                }
+            }
+            Output::Keep(roots) => self.collector.keep(roots),
             Output::Event(event) => self.log(event),
             Output::Progress { request, progress } => {
                 if let Some(to) = self.requests.get(&request) {
@@ -452,18 +504,26 @@ impl Daemon {
     }
 
     fn set_places(&mut self, places: Vec<althing_protocol::effect::Place>) {
-        let wanted: BTreeMap<String, String> =
-            places.into_iter().map(|place| (place.application, place.root)).collect();
-        self.live.places.retain(|name, place| wanted.get(name) == Some(&place.root));
-        for (name, root) in wanted {
+        let of = |place: althing_protocol::effect::Place| {
+            let (name, root, unmanaged) = (place.application, place.root, place.unmanaged);
+            (name.clone(), Entry { name, root, unmanaged })
+        };
+        let wanted: BTreeMap<String, Entry> = places.into_iter().map(of).collect();
+        let (kept, gone) = std::mem::take(&mut self.live.places)
+            .into_iter()
+            .partition(|(name, place)| wanted.get(name) == Some(&place.of));
+        self.live.places = kept;
+        self.retire(gone);
+        for (name, entry) in wanted {
             if self.live.places.contains_key(&name) {
                 continue;
             }
+            self.live.retired.remove(&name);
             let at = match &self.config.prefix {
-                Some(prefix) => prefix.join(root.trim_start_matches('/')),
-                None => PathBuf::from(&root),
+                Some(prefix) => prefix.join(entry.root.trim_start_matches('/')),
+                None => PathBuf::from(&entry.root),
             };
-            match Place::start(&name, &root, &at, &self.config.dir, &self.store, self.to.clone()) {
+            match Place::start(entry, &at, &self.config.dir, &self.store, self.to.clone()) {
                 Ok(place) => {
                     self.live.places.insert(name, place);
                 }
@@ -475,7 +535,21 @@ impl Daemon {
         }
     }
 
-    fn fetch(&self, fetch: u64, from: Option<MemberId>, wants: Vec<althing_protocol::effect::Want>) {
+    /// What is gone has nothing left here but its trash.
+    fn retire(&mut self, gone: BTreeMap<String, Place>) {
+        for (name, place) in gone {
+            self.live.retired.insert(name, Arc::clone(&place.files));
+        }
+    }
+
+    fn fetch(
+        &self,
+        fetch: u64,
+        application: &str,
+        from: Option<MemberId>,
+        wants: Vec<althing_protocol::effect::Want>,
+    ) {
+        let tree = self.live.places.get(application).map(|place| Arc::clone(&place.files));
         tracing::debug!(fetch, ?from, wants = wants.len(), "fetching");
         let (store, net, to) = (Arc::clone(&self.store), self.net.clone(), self.to.clone());
         tokio::spawn(async move {
@@ -490,8 +564,10 @@ impl Daemon {
                     given.fetched
                 }
                 None => {
-                    let looked =
-                        tokio::task::spawn_blocking(move || transfer::look_here(&store, &wants)).await;
+                    let looked = tokio::task::spawn_blocking(move || {
+                        transfer::look_here(&store, tree.as_deref(), &wants)
+                    })
+                    .await;
                     looked.unwrap_or_else(|error| Fetched {
                         error: Some(error.to_string()),
                         ..Fetched::default()
@@ -501,11 +577,6 @@ impl Daemon {
             tracing::debug!(fetch, done = result.done.len(), error = result.error, "fetched");
             to.send(Happening::Input(Input::Fetched { fetch, result })).await
         });
-    }
-
-    fn keep(&self, roots: Vec<althing_protocol::hash::Hash>) {
-        // Nothing is collected yet: what no revision names stays (docs/decisions/0007-collection.md).
-        tracing::trace!(roots = roots.len(), "kept");
     }
 
     fn log(&self, event: Event) {

@@ -23,10 +23,12 @@ mod beneath;
 mod cache;
 mod capture;
 mod carry_out;
+mod clear;
 mod hashing;
 mod job;
 mod journal;
 mod leftovers;
+mod lend;
 mod modes;
 mod place;
 mod restore;
@@ -34,6 +36,7 @@ mod scan;
 mod stamp;
 mod swap;
 mod trash;
+mod unmanaged;
 mod walk;
 pub mod watch;
 
@@ -50,10 +53,13 @@ use althing_store::{CommitError, ContentError, ReadError, Store};
 
 pub use self::apply::{Applied, ApplyError};
 pub use self::capture::{CaptureError, Captured, Source};
+pub(crate) use self::clear::retired;
 pub use self::job::{Job, Progress, Stage};
+pub(crate) use self::journal::journal_roots;
 pub use self::restore::RestoreError;
 pub use self::scan::{Scan, ScanError};
 pub use self::trash::{Pruned, TRASH_BYTES, TRASH_KEPT, TrashError, TrashId, Trashed, TrashedKind};
+pub use self::unmanaged::Patterns;
 pub use self::walk::{Special, Unmanaged};
 
 use self::beneath::Beneath;
@@ -77,6 +83,7 @@ pub struct Files {
     directory: PathBuf,
     store: Arc<Store>,
     trash_bytes: u64,
+    patterns: Patterns,
     /// Held by every operation on the tree, so that none sees another's half-done work. The stat cache is empty
     /// until the first scan.
     cache: Mutex<Option<Cache>>,
@@ -144,7 +151,15 @@ impl Files {
             return Err(SetupError::Overlap { root, directory });
         }
         let application = application.to_owned();
-        Ok(Self { application, root, directory, store, trash_bytes: TRASH_BYTES, cache: Mutex::new(None) })
+        let (trash_bytes, patterns) = (TRASH_BYTES, Patterns::default());
+        Ok(Self { application, root, directory, store, trash_bytes, patterns, cache: Mutex::new(None) })
+    }
+
+    /// Sets what is not managed.
+    #[must_use]
+    pub fn with_unmanaged(mut self, patterns: Patterns) -> Self {
+        self.patterns = patterns;
+        self
     }
 
     /// Sets how many bytes of this application the trash may hold.
@@ -169,7 +184,7 @@ impl Files {
         let mut guard = self.exclusive();
         let beneath = self.open_root()?;
         let cache = self.cache(&mut guard)?;
-        let scanned = scan::scan_tree(&beneath, cache, mode, job);
+        let scanned = scan::scan_tree(&beneath, cache, &self.patterns, mode, job);
         // Saved even when the scan failed: what was hashed need not be hashed again.
         cache.save(&self.store, &self.application)?;
         Ok(scanned?.0)

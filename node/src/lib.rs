@@ -5,6 +5,8 @@
 //! thread per application, API) talks to it through one bounded channel.
 
 mod api;
+mod backup;
+mod collect;
 mod daemon;
 pub mod files;
 mod identity;
@@ -19,12 +21,13 @@ mod writer;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use backup::restore;
 pub use daemon::{Ended, run};
 
 /// What the daemon must be told; everything that all members share is settled state instead.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Holds the member's key, store, trash and socket.
+    /// Holds the member's key, store and trash.
     pub dir: PathBuf,
     /// Where it listens for messages.
     pub listen: SocketAddr,
@@ -34,6 +37,10 @@ pub struct Config {
     pub prefix: Option<PathBuf>,
     /// What is logged: `info`, `debug`, `althing_protocol=trace`…
     pub log: Option<String>,
+    /// Where it answers commands of this machine.
+    pub socket: PathBuf,
+    /// The group whose users may give commands. If none is named, `althing`, where there is such a group.
+    pub group: Option<String>,
     /// Whether `/v1/debug` may cut this member off from others (demo and tests).
     pub faults: bool,
 }

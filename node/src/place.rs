@@ -10,11 +10,13 @@ use std::time::{Duration, SystemTime};
 
 use althing_protocol::effect::{Applied, Captured, Depth, Input, NotCaptured, Scan, Source};
 use althing_protocol::hash::Hash;
-use althing_store::Store;
+use althing_protocol::limits::REPAIRED_PATHS;
+use althing_protocol::path::ItemPath;
+use althing_store::{Store, Unnamed};
 use tokio::sync::mpsc;
 
 use crate::daemon::Happening;
-use crate::files::{self, ApplyError, CaptureError, Files, Job, ScanError, ScanMode, TRASH_KEPT};
+use crate::files::{self, ApplyError, CaptureError, Files, Job, Patterns, ScanError, ScanMode, TRASH_KEPT};
 use crate::writer::end;
 
 /// Work that waits for one application, at most.
@@ -31,17 +33,29 @@ const UNSTABLE: Duration = Duration::from_millis(300);
 /// What a worker can be asked.
 pub(crate) enum Work {
     Scan(Depth),
-    Capture { capture: u64, source: Source },
-    Apply { apply: u64, root: Hash, epoch: u64 },
+    Capture { capture: u64, source: Source, unnamed: Unnamed },
+    Apply { apply: u64, root: Hash, epoch: u64, leave: Vec<ItemPath> },
+    Clear { clear: u64, keep_files: bool },
 }
 
 /// An application on this member.
 pub(crate) struct Place {
-    pub(crate) root: String,
+    pub(crate) of: Entry,
     pub(crate) files: Arc<Files>,
     work: SyncSender<Work>,
     stop: Arc<AtomicBool>,
     scanning: Arc<AtomicBool>,
+}
+
+/// What a place is for; another root or other patterns make another place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Entry {
+    /// The application.
+    pub(crate) name: String,
+    /// Its root, before any prefix.
+    pub(crate) root: String,
+    /// What it does not manage.
+    pub(crate) unmanaged: Vec<String>,
 }
 
 impl Drop for Place {
@@ -53,14 +67,16 @@ impl Drop for Place {
 impl Place {
     /// Starts both threads. An apply that a crash interrupted is finished before anything is scanned.
     pub(crate) fn start(
-        name: &str,
-        root: &str,
+        of: Entry,
         at: &Path,
         dir: &Path,
         store: &Arc<Store>,
         to: mpsc::Sender<Happening>,
     ) -> anyhow::Result<Self> {
-        let files = Arc::new(Files::new(name, at, dir, Arc::clone(store))?);
+        let name = of.name.as_str();
+        let patterns = Patterns::new(&of.unmanaged)?;
+        let files = Arc::new(Files::new(name, at, dir, Arc::clone(store))?.with_unmanaged(patterns));
+        files.unretire()?;
         let (work, queue) = sync_channel(QUEUE);
         let stop = Arc::new(AtomicBool::new(false));
         let scanning = Arc::new(AtomicBool::new(false));
@@ -74,7 +90,7 @@ impl Place {
             again: false,
         };
         thread::Builder::new().name(format!("app {name}")).spawn(move || worker.run(&queue))?;
-        let place = Self { root: root.to_owned(), files, work, stop, scanning };
+        let place = Self { of, files, work, stop, scanning };
         place.watch(at.to_owned())?;
         Ok(place)
     }
@@ -119,8 +135,9 @@ impl Worker {
         while !self.stop.load(Ordering::Relaxed) {
             match queue.recv_timeout(if self.again { UNSTABLE } else { PERIOD }) {
                 Ok(Work::Scan(depth)) => self.scan(depth),
-                Ok(Work::Capture { capture, source }) => self.capture(capture, &source),
-                Ok(Work::Apply { apply, root, epoch }) => self.apply(apply, root, epoch),
+                Ok(Work::Capture { capture, source, unnamed }) => self.capture(capture, &source, unnamed),
+                Ok(Work::Apply { apply, root, epoch, leave }) => self.apply(apply, (root, epoch), &leave),
+                Ok(Work::Clear { clear, keep_files }) => self.clear(clear, keep_files),
                 Err(RecvTimeoutError::Timeout) => {
                     self.scan(Depth::Changed);
                     self.prune();
@@ -169,7 +186,7 @@ impl Worker {
         Scan::Unstable("it changes all the time".to_owned())
     }
 
-    fn capture(&self, capture: u64, source: &Source) {
+    fn capture(&self, capture: u64, source: &Source, unnamed: Unnamed) {
         let source = match source {
             Source::Live => files::Source::Live,
             Source::Directory(path) => files::Source::Directory(PathBuf::from(path)),
@@ -181,12 +198,14 @@ impl Worker {
             end(fault);
         }
         let result = result.map(|captured| Captured { root: captured.root, extent: captured.extent });
-        self.tell(Input::Captured { capture, result: result.map_err(not_captured) });
+        let input = Input::Captured { capture, result: result.map_err(not_captured) };
+        // The channel closes only when the daemon ends.
+        let _ = self.to.blocking_send(Happening::Captured { input, unnamed });
     }
 
-    fn apply(&mut self, apply: u64, root: Hash, epoch: u64) {
+    fn apply(&mut self, apply: u64, (root, epoch): (Hash, u64), leave: &[ItemPath]) {
         let reason = format!("epoch {epoch} settled {}", root.short());
-        let result = self.files.apply(root, epoch, &reason, self.job());
+        let result = self.files.apply_but((root, epoch), &reason, leave, self.job());
         match &result {
             Err(ApplyError::Store(fault)) if fault.is_fatal() => end(fault),
             Err(ApplyError::Damaged { content, .. }) => self.put_aside(content),
@@ -196,9 +215,26 @@ impl Worker {
             changed: applied.changed as u64,
             trashed: applied.trashed.len() as u64,
             detail: describe(&applied.differences),
+            paths: applied.differences.iter().take(REPAIRED_PATHS).map(|it| it.path.clone()).collect(),
+            left: applied.left as u64,
         });
         self.tell(Input::Applied { apply, result: result.map_err(|error| error.to_string()) });
         self.scan(Depth::Changed);
+    }
+
+    /// The application was removed.
+    fn clear(&self, clear: u64, keep_files: bool) {
+        let trashed = if keep_files { Ok(0) } else { self.files.clear(self.job()) };
+        let result = trashed.and_then(|trashed| {
+            self.files.retire()?;
+            Ok(trashed as u64)
+        });
+        if let Err(ApplyError::Store(fault)) = &result
+            && fault.is_fatal()
+        {
+            end(fault);
+        }
+        self.tell(Input::Cleared { clear, result: result.map_err(|error| error.to_string()) });
     }
 
     /// Content that is not what its name says is moved away, so that it is fetched again.

@@ -17,19 +17,21 @@ use althing_store::{ContentError, Store};
 use anyhow::{Context, bail, ensure};
 use tokio_util::io::SyncIoBridge;
 
+use crate::files::Files;
 use crate::net::{BulkStream, Net, PeerKey};
+use crate::writer::end;
 
 /// A holder that sends nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 const BUFFER: usize = 64 << 10;
 
-/// What is on this member already.
-pub(crate) fn look_here(store: &Store, wants: &[Want]) -> Fetched {
+/// What is on this member already: in the store, or else in the application's live tree, from where it is copied.
+pub(crate) fn look_here(store: &Store, tree: Option<&Files>, wants: &[Want]) -> Fetched {
     let mut fetched = Fetched::default();
     for want in wants {
         let here = match want {
-            Want::File(name, _) => store.content().has(name),
-            Want::Directory(name) => match store.directory(name) {
+            Want::File(name, size) => store.content().rely_on(name, *size),
+            Want::Directory(name) => match store.rely_on_directory(name) {
                 Ok(Some(directory)) => {
                     fetched.directories.push((*name, directory));
                     true
@@ -43,7 +45,30 @@ pub(crate) fn look_here(store: &Store, wants: &[Want]) -> Fetched {
         };
         if here { fetched.done.push(*want) } else { fetched.missing.push(*want) }
     }
+    if let Some(tree) = tree {
+        look_in_tree(tree, &mut fetched);
+    }
     fetched
+}
+
+/// What the store lost, or never had, may lie in the tree: a member that joins with its files need not fetch them.
+fn look_in_tree(tree: &Files, fetched: &mut Fetched) {
+    let sizes = fetched.missing.iter().filter_map(|want| match want {
+        Want::File(name, size) => Some((*name, *size)),
+        Want::Directory(_) => None,
+    });
+    match tree.lend(&sizes.collect()) {
+        Ok(lent) => {
+            let is_here = |want: &Want| matches!(want, Want::File(name, _) if lent.contains(name));
+            let (here, missing) = std::mem::take(&mut fetched.missing).into_iter().partition(is_here);
+            let here: Vec<Want> = here;
+            fetched.done.extend(here);
+            fetched.missing = missing;
+        }
+        Err(fault) if fault.is_fatal() => end(&fault),
+        // Others have it.
+        Err(fault) => tracing::debug!(%fault, "nothing was taken from the live tree"),
+    }
 }
 
 /// What one holder gave, and whether that was what it was asked for.

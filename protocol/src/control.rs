@@ -1,5 +1,7 @@
 //! What an administrator can ask of a member, and what comes back.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::effect::Source;
@@ -38,6 +40,8 @@ pub enum Command {
         lasts: Millis,
         /// Free text.
         note: String,
+        /// Whether they become spares.
+        spare: bool,
     },
     /// End an invitation: its id as `invite list` shows it, or the start of it.
     Revoke {
@@ -48,6 +52,48 @@ pub enum Command {
     Remove {
         /// Its name.
         member: String,
+    },
+    /// Take a member out of service.
+    TakeOut {
+        /// Its name.
+        member: String,
+        /// Why.
+        reason: String,
+        /// For how long; until it is brought in if absent.
+        lasts: Option<Millis>,
+        /// Even if nobody is left in service.
+        anyway: bool,
+    },
+    /// Bring a member into service.
+    BringIn {
+        /// Its name.
+        member: String,
+    },
+    /// Make a member a spare.
+    Spare {
+        /// Its name.
+        member: String,
+        /// Even if nobody is left in service.
+        anyway: bool,
+    },
+    /// Make a spare a member that counts.
+    Enlist {
+        /// Its name.
+        member: String,
+    },
+    /// Give a member another name.
+    Rename {
+        /// Its name.
+        member: String,
+        /// Its new name.
+        name: String,
+    },
+    /// Set or remove labels of a member.
+    Label {
+        /// Its name.
+        member: String,
+        /// By key; a label without a value is removed.
+        labels: BTreeMap<String, Option<String>>,
     },
     /// Have a member count again whose store was lost, restored or copied.
     Readmit {
@@ -83,6 +129,22 @@ pub enum Command {
         source: Option<Source>,
         /// Content that is already at the root of members may be moved to the trash.
         replace: bool,
+        /// Patterns of paths that are not managed.
+        unmanaged: Vec<String>,
+    },
+    /// An application is not the entity's any more.
+    Discard {
+        /// Which.
+        application: String,
+        /// Leave its files where they are, instead of moving them to the trash.
+        keep_files: bool,
+    },
+    /// Say anew what drift on a majority means for an application.
+    Define {
+        /// Its name.
+        application: String,
+        /// The new policy.
+        policy: Policy,
     },
     /// Open an update window here.
     Open {
@@ -92,6 +154,15 @@ pub enum Command {
         lasts: Millis,
         /// Why.
         reason: String,
+        /// What lies at the root here now is staged at once, whether it is drift or not.
+        adopt: bool,
+    },
+    /// Let the window that is open here stand until some time from now.
+    Extend {
+        /// Of which application.
+        application: String,
+        /// For how long from now.
+        lasts: Millis,
     },
     /// Stage content in the open window.
     Stage {
@@ -203,6 +274,15 @@ pub enum Outcome {
         /// Its root.
         root: String,
     },
+    /// An application was removed.
+    Removed {
+        /// Its name.
+        application: String,
+        /// Where it lay.
+        root: String,
+        /// Its files stay there.
+        keep_files: bool,
+    },
     /// A window is open here.
     Window {
         /// Of which application.
@@ -211,6 +291,8 @@ pub enum Outcome {
         expires: WallTime,
         /// The revision in force.
         revision: u64,
+        /// What was staged with it, if that was asked for.
+        staged: Option<Hash>,
     },
     /// Content is staged.
     Staged {
@@ -365,9 +447,16 @@ codes! {
     Changing = "E415", "tree-changing", 75, "The tree changes while it is read.";
     Busy = "E416", "busy", 75, "Another request for this application is under way on this member.";
     WouldReplace = "E417", "would-replace", 107, "Members hold other content at the root, which would go to the trash.";
+    Differs = "E419", "differs", 107, "This member's files are not what is settled: a window would take the difference for an update.";
     Undecided = "E420", "undecided", 75, "The vote did not end in time; it goes on.";
     NoHolders = "E421", "not-held", 106, "Too few members hold the new content durably.";
+    ManifestInvalid = "E501", "manifest-invalid", 65, "The manifest of an application is not valid.";
+    WouldMove = "E502", "would-move", 107, "The manifest names another root directory than the application has.";
+    ConfigInvalid = "E601", "config-invalid", 78, "A configuration file, variable or flag of this machine is not valid.";
+    BackupInvalid = "E611", "backup-invalid", 65, "The backup is damaged, cut short, or of something else.";
+    ChainBroken = "E621", "chain-broken", 1, "The chain on this member's disk does not prove the state that is in force.";
     Unsafe = "E701", "unsafe", 107, "Refused as unsafe without confirmation.";
+    WouldEmptyService = "E702", "would-empty-service", 107, "Nobody would be left in service.";
     LastVoter = "E703", "last-voter", 107, "The last voter cannot leave the roster.";
     KeepNeeded = "E704", "keep-needed", 107, "There are two branches, and the one to keep must be named.";
     OtherBranch = "E705", "other-branch", 107, "The record to keep is not in this member's chain.";

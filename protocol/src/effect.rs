@@ -15,6 +15,7 @@ use crate::identity::MemberId;
 use crate::limits;
 use crate::manifest::{Directory, Extent};
 use crate::metrics::Readings;
+use crate::path::ItemPath;
 use crate::statement::Address;
 use crate::time::Millis;
 
@@ -144,6 +145,11 @@ pub struct Applied {
     pub trashed: u64,
     /// For the event log: what was repaired.
     pub detail: String,
+    /// The items that were changed, at most [`crate::limits::REPAIRED_PATHS`] of them.
+    pub paths: Vec<ItemPath>,
+    /// Differences that were left alone: because that was asked for, or because what the application does not manage
+    /// lies there.
+    pub left: u64,
 }
 
 /// A peer for the network to accept and to dial.
@@ -162,6 +168,8 @@ pub struct Place {
     pub application: String,
     /// Absolute path of its root, before any prefix.
     pub root: String,
+    /// Patterns of paths below it that are nobody's business: not seen, not captured, not changed.
+    pub unmanaged: Vec<String>,
 }
 
 /// Everything that can happen to a member.
@@ -216,6 +224,13 @@ pub enum Input {
         apply: u64,
         /// What was changed, or why it could not.
         result: Result<Applied, String>,
+    },
+    /// A removed application was cleared away.
+    Cleared {
+        /// Which [`Output::Clear`].
+        clear: u64,
+        /// Items that went to the trash, or why it could not.
+        result: Result<u64, String>,
     },
     /// The host measured.
     Sampled(Readings),
@@ -313,8 +328,22 @@ pub enum Output {
         root: Hash,
         /// The epoch it is applied for.
         epoch: u64,
+        /// What is not to be changed, with everything below it.
+        leave: Vec<ItemPath>,
     },
-    /// Content of these roots must stay in the store; what no root names may go.
+    /// This application was removed: move what lies at its root to the trash, or leave it; forget what was known of
+    /// the tree; answer with [`Input::Cleared`]. It is among the [`Output::Places`] until then.
+    Clear {
+        /// Names the clearing.
+        clear: u64,
+        /// Which application.
+        application: String,
+        /// Leave the files.
+        keep_files: bool,
+    },
+    /// Content of these roots must stay in the store. What none of them leads to may go, but for what a capture or
+    /// fetch under way has put there or found there: the one is named here in the step that is told of its end, the
+    /// other before it is asked for.
     Keep(Vec<Hash>),
     /// Log this.
     Event(Event),

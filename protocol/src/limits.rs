@@ -60,6 +60,8 @@ pub const READMISSIONS: usize = 2;
 pub const APPLICATIONS: usize = 1_000;
 /// Live invitations.
 pub const INVITATIONS: usize = 100;
+/// Labels of a member: they are in the state, which every member encodes for every record.
+pub const LABELS: usize = 32;
 /// Addresses of a member.
 pub const ADDRESSES: usize = 8;
 /// Earlier revisions of an application that stay in the state and on disk, for `rollback`.
@@ -82,6 +84,13 @@ pub const ROUNDS_AHEAD: u32 = 64;
 
 /// Rounds ahead of mine whose proposals are kept: each may be a megabyte.
 pub const PROPOSAL_ROUNDS_AHEAD: u32 = 4;
+
+/// Patterns of one application for what it does not manage.
+pub const UNMANAGED: usize = 32;
+/// One such pattern.
+pub const PATTERN_BYTES: usize = 255;
+/// Paths that an apply names as changed, for the member that counts repairs.
+pub const REPAIRED_PATHS: usize = 1_000;
 
 /// Things to fetch in one request to one holder.
 pub const WANTS_PER_FETCH: usize = 256;

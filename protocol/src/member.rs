@@ -4,18 +4,23 @@
 //! [`Member::deadline`] afterwards and steps with [`Input::Tick`] when that time has come. Nothing else is needed,
 //! and nothing else is allowed: the daemon and the simulator are two hosts of this type.
 
+mod adopting;
 mod attention;
 mod content;
+mod contested;
 mod contradiction;
 mod health;
 mod hearing;
 mod joining;
+mod keeping;
+mod leaving;
 mod local;
 mod operation;
 mod recovering;
 mod requests;
 pub mod roster;
 pub mod saved;
+mod serving;
 mod spreading;
 mod standing;
 mod views;
@@ -38,6 +43,7 @@ use crate::state::{Role, State};
 use crate::statement::{Address, Checked, Envelope, Id16, Position, Statement, Vote};
 use crate::time::{Instant, Now};
 use crate::trail::Trail;
+use crate::wire::Message;
 
 use local::Local;
 use operation::Operation;
@@ -137,6 +143,8 @@ struct Installed {
     head: Head,
     certificate: crate::record::Certificate,
     changes: Vec<crate::statement::Signed>,
+    /// Applications that it removed.
+    removed: Vec<(String, saved::Leaving)>,
 }
 
 /// What a member is within an entity.
@@ -158,6 +166,9 @@ struct Entity {
     liveness: Liveness,
     silence: Silence,
     locals: BTreeMap<String, Local>,
+    /// The roots that the host was told to keep.
+    kept: Option<BTreeSet<Hash>>,
+    departures: leaving::Departures,
     operations: BTreeMap<u64, Operation>,
     candidate: voting::Candidate,
     evidence: BTreeMap<u64, Evidence>,
@@ -219,13 +230,28 @@ impl Member {
             self.core.started = Started::Writing;
             self.core.persist(vec![saved::put_life(&self.core.life.clone())], Durable::Started);
         }
+        let beat = match &input {
+            Input::Received { from, bytes } if Message::is_beat(bytes) => Some(*from),
+            _ => None,
+        };
+        let before = self.told_by(beat);
         self.route(input);
+        // Nearly every message of an entity at rest is a heartbeat that tells nothing new: nothing follows from it.
+        let news = before.is_none() || before != self.told_by(beat);
         if self.core.started == Started::Yes
+            && news
             && let Some(entity) = &mut self.entity
         {
             entity.attend(&mut self.core);
         }
         out.append(&mut self.core.out);
+    }
+
+    /// All that a heartbeat of this peer can change: whether it is heard, its epoch, and what it is answered.
+    fn told_by(&self, beat: Option<MemberId>) -> Option<(bool, Option<u64>, usize)> {
+        let (peer, entity) = (beat?, self.entity.as_ref()?);
+        let heard = entity.liveness.is_reachable(&peer, self.core.now.mono);
+        Some((heard, entity.spread.epochs.get(&peer).copied(), self.core.out.len()))
     }
 
     fn route(&mut self, input: Input) {
@@ -252,6 +278,7 @@ impl Member {
             | Input::Fetched { .. }
             | Input::Applied { .. }
             | Input::Offended { .. }
+            | Input::Cleared { .. }
             | Input::Tick => {
                 if let Some(entity) = &mut self.entity {
                     entity.take(&mut self.core, input);
@@ -322,6 +349,12 @@ impl Member {
         self.entity.as_ref()?.locals.get(application)?.applied
     }
 
+    /// What this member does not repair of an application for now, because it was changed again and again.
+    pub fn left_alone(&self, application: &str) -> Vec<crate::path::ItemPath> {
+        let local = self.entity.as_ref().and_then(|entity| entity.locals.get(application));
+        local.map(|local| local.contested.left_alone(self.core.now.mono)).unwrap_or_default()
+    }
+
     /// What this member saw last of an application's live tree.
     pub fn observed(&self, application: &str) -> Option<Hash> {
         self.entity.as_ref()?.locals.get(application)?.observed.as_ref()?.root
@@ -382,6 +415,7 @@ impl Core {
 
 impl Entity {
     fn restore(core: &Core, head: Head, saved: Saved) -> Self {
+        let departures = leaving::Departures::new(&saved, &head.state.applications);
         let mut ballot = Ballot::new(core.me(), &head.state, head.record, saved.promise);
         ballot.sabotage(core.config.sabotage);
         let mut records = BTreeSet::new();
@@ -412,6 +446,8 @@ impl Entity {
             liveness: Liveness::default(),
             silence: Silence::default(),
             locals,
+            kept: None,
+            departures,
             operations: BTreeMap::new(),
             candidate: voting::Candidate::default(),
             evidence: saved.evidence,
@@ -444,11 +480,17 @@ impl Entity {
     }
 
     fn announce_places(&mut self, core: &mut Core) {
-        let places = self.state.applications.iter();
-        let places = places
-            .map(|(name, application)| Place { application: name.clone(), root: application.root.clone() });
-        core.out.push(Output::Places(places.collect()));
-        core.out.push(Output::Keep(self.kept_roots()));
+        let place = |name: &String, root: &String, unmanaged: &Vec<String>| Place {
+            application: name.clone(),
+            root: root.clone(),
+            unmanaged: unmanaged.clone(),
+        };
+        // One that was removed keeps its place until it is cleared away, also from a new one of its name.
+        let present = self.state.applications.iter().filter(|(name, _)| !self.is_leaving(name));
+        let present = present.map(|(name, known)| place(name, &known.root, &known.unmanaged));
+        let leaving = self.departures.pending.iter();
+        let leaving = leaving.map(|(name, known)| place(name, &known.root, &known.unmanaged));
+        core.out.push(Output::Places(present.chain(leaving).collect()));
     }
 
     fn take(&mut self, core: &mut Core, input: Input) {
@@ -465,6 +507,7 @@ impl Entity {
             Input::Fetched { fetch, result } => self.fetched(core, fetch, &result),
             Input::Applied { apply, result } => self.applied(core, apply, result),
             Input::Offended { who, offence, times } => self.offended(core, who, offence, times),
+            Input::Cleared { clear, result } => self.cleared(core, clear, result),
             Input::Tick
             | Input::Persisted(_)
             | Input::Requested { .. }
@@ -493,7 +536,9 @@ impl Entity {
         self.attend_standing(core);
         self.attend_ballot(core);
         self.attend_content(core);
+        self.attend_departures(core);
         self.attend_joining(core);
+        self.attend_service(core);
         self.attend_operations(core);
         // What was staged just now is promised at once: whoever asks next sees it.
         let names: Vec<String> = self.state.applications.keys().cloned().collect();
@@ -508,7 +553,9 @@ impl Entity {
         let content = self.locals.keys().filter_map(|name| self.content_deadline(core, name)).min();
         let operations = self.operations.values().map(|operation| operation.deadline).min();
         let expiry = self.expiry_deadline(core);
-        let others = [ballot, content, operations, expiry].into_iter().flatten().min();
+        let departures = self.departures_deadline();
+        let back = self.return_deadline(core);
+        let others = [ballot, content, operations, expiry, departures, back].into_iter().flatten().min();
         let beat = self.spread.next_beat;
         // A deadline that has passed and led to nothing must not keep the host spinning.
         others.map_or(beat, |at| at.min(beat)).max(now + crate::time::Millis(1))

@@ -75,6 +75,12 @@ impl ItemPath {
         }
     }
 
+    /// Whether it is this path or lies below it.
+    pub fn lies_in(&self, above: &Self) -> bool {
+        let rest = self.0.strip_prefix(above.0.as_slice());
+        rest.is_some_and(|rest| rest.is_empty() || above.is_root() || rest[0] == b'/')
+    }
+
     /// Whether this is the root.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()

@@ -1,5 +1,7 @@
 //! Records, the changes they carry, and the certificates that settle them (design §5.1, §5.2.6).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
@@ -150,13 +152,15 @@ pub enum Change {
         expires: WallTime,
         /// Free text.
         note: String,
+        /// Whether it lets in spares instead of voters.
+        spare: bool,
     },
     /// Ends an invitation.
     Revoke {
         /// Public key of the invitation.
         key: MemberId,
     },
-    /// A newcomer becomes a learner.
+    /// A newcomer becomes a learner, or a follower if the invitation is for spares.
     Admit(JoinRequest),
     /// A learner becomes a voter.
     Promote {
@@ -169,6 +173,53 @@ pub enum Change {
     Remove {
         /// Who.
         member: MemberId,
+    },
+    /// A member takes no traffic any more.
+    TakeOut {
+        /// Who.
+        member: MemberId,
+        /// Why.
+        reason: String,
+        /// After that, members may propose [`Change::Return`].
+        until: Option<WallTime>,
+        /// An administrator wants it even if nobody is left in service; what nobody asked for never says so.
+        anyway: bool,
+    },
+    /// A member takes its share of the traffic.
+    BringIn {
+        /// Who.
+        member: MemberId,
+    },
+    /// A member whose time out of service is over by the originator's clock takes traffic again.
+    Return {
+        /// Who.
+        member: MemberId,
+    },
+    /// A member becomes a spare: a follower that waits to be brought into service.
+    Spare {
+        /// Who.
+        member: MemberId,
+        /// As in [`Change::TakeOut`].
+        anyway: bool,
+    },
+    /// A spare becomes a learner in service, which is promoted to a voter when it has caught up.
+    Enlist {
+        /// Who.
+        member: MemberId,
+    },
+    /// A member has another name.
+    Rename {
+        /// Who.
+        member: MemberId,
+        /// Its new name.
+        name: String,
+    },
+    /// Labels of a member are set, or removed where there is no value.
+    Label {
+        /// Who.
+        member: MemberId,
+        /// By key.
+        labels: BTreeMap<String, Option<String>>,
     },
     /// A member whose store was lost, restored or copied counts anew: as a learner, from a new store, in its old
     /// place of the roster.
@@ -186,6 +237,24 @@ pub enum Change {
         root: String,
         /// What drift on a majority means.
         policy: Policy,
+        /// Patterns of paths that are not managed.
+        unmanaged: Vec<String>,
+        /// Whether what a majority has there already becomes the first revision (policy `majority`).
+        adopts: bool,
+    },
+    /// An application is not the entity's any more.
+    Discard {
+        /// Which.
+        application: String,
+        /// Members leave its files where they are, instead of moving them to the trash.
+        keep_files: bool,
+    },
+    /// What drift on a majority means for an application from now on.
+    Define {
+        /// Its name.
+        application: String,
+        /// The new policy.
+        policy: Policy,
     },
     /// Opens an update window for the originator.
     Open {
@@ -197,6 +266,13 @@ pub enum Change {
         reason: String,
         /// Opened by `deploy` or `rollback`: it ends with its author.
         implicit: bool,
+    },
+    /// The originator's open window stands longer, or less long.
+    Extend {
+        /// Of which application.
+        application: String,
+        /// The new end.
+        expires: WallTime,
     },
     /// Settles a root and closes the originator's window.
     Commit {
@@ -244,6 +320,9 @@ impl Change {
     pub fn application(&self) -> Option<&str> {
         match self {
             Self::Create { application, .. }
+            | Self::Discard { application, .. }
+            | Self::Extend { application, .. }
+            | Self::Define { application, .. }
             | Self::Open { application, .. }
             | Self::Commit { application, .. }
             | Self::Abort { application }
@@ -255,6 +334,13 @@ impl Change {
             | Self::Admit(_)
             | Self::Promote { .. }
             | Self::Remove { .. }
+            | Self::TakeOut { .. }
+            | Self::BringIn { .. }
+            | Self::Return { .. }
+            | Self::Spare { .. }
+            | Self::Enlist { .. }
+            | Self::Rename { .. }
+            | Self::Label { .. }
             | Self::Readmit(_)
             | Self::Move { .. } => None,
         }

@@ -65,6 +65,40 @@ pub fn diff(have: &Manifest, want: &Manifest) -> Result<Vec<Difference>, Manifes
     Ok(differences)
 }
 
+/// The differences without what is to be left alone: those paths, what lies below them, and the removal of a directory
+/// that holds one of them. `leave` need not exist in either tree.
+pub fn except(differences: Vec<Difference>, leave: &[ItemPath]) -> Vec<Difference> {
+    if leave.is_empty() {
+        return differences;
+    }
+    let is_there = |left: &ItemPath| {
+        let at = differences.binary_search_by(|difference| difference.path.cmp(left));
+        at.is_ok_and(|at| differences[at].have.is_some())
+    };
+    let there: Vec<ItemPath> = leave.iter().filter(|left| is_there(left)).cloned().collect();
+    let holds = |difference: &Difference| {
+        let goes = matches!(difference.have, Some(Item::Directory { .. }))
+            && !matches!(difference.want, Some(Item::Directory { .. }));
+        goes && there.iter().any(|left| left.lies_in(&difference.path))
+    };
+    let is_left = |difference: &Difference| leave.iter().any(|left| difference.path.lies_in(left));
+    let (stay, replaced): (Vec<bool>, Vec<&ItemPath>) = (
+        differences.iter().map(|difference| is_left(difference) || holds(difference)).collect(),
+        differences
+            .iter()
+            .filter(|difference| holds(difference))
+            .map(|difference| &difference.path)
+            .collect(),
+    );
+    // What was to come where such a directory stays cannot come.
+    let blocked = |difference: &Difference| {
+        difference.have.is_none() && replaced.iter().any(|path| difference.path.lies_in(path))
+    };
+    let kept: Vec<bool> =
+        differences.iter().zip(stay).map(|(difference, stays)| !stays && !blocked(difference)).collect();
+    differences.into_iter().zip(kept).filter_map(|(difference, kept)| kept.then_some(difference)).collect()
+}
+
 type Side<'a> = (&'a Manifest, Option<Hash>);
 
 fn walk(
@@ -276,6 +310,21 @@ mod tests {
             let mut tree = a.0.clone();
             carry_out(&mut tree, &actions(&diff(&have, &want).expect("complete")));
             tree == b.0
+        }
+
+        /// What is left alone is as it was, everything else is as it is wanted, and all of it can be carried out.
+        fn what_is_left_alone_stays_and_the_rest_is_wanted(a: AnyTree, b: AnyTree, which: Vec<u8>) -> bool {
+            let [have, want] = [&a, &b].map(|tree| Manifest::from_items(&tree.0).expect("parents are there"));
+            let all = diff(&have, &want).expect("complete");
+            let pick = |at: &u8| all.get(usize::from(*at) % all.len().max(1)).map(|it| it.path.clone());
+            let leave: Vec<ItemPath> = which.iter().take(3).filter_map(pick).collect();
+            let kept = except(all.clone(), &leave);
+            let mut tree = a.0.clone();
+            carry_out(&mut tree, &actions(&kept));
+            let is_left = |path: &ItemPath| !kept.iter().any(|difference| difference.path == *path);
+            let left_alone = leave.iter().all(|path| is_left(path) && tree.get(path) == a.0.get(path));
+            let rest = kept.iter().all(|difference| tree.get(&difference.path) == b.0.get(&difference.path));
+            left_alone && rest && (!leave.is_empty() || tree == b.0)
         }
 
         fn equal_trees_have_no_differences(a: AnyTree) -> bool {

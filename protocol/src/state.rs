@@ -29,7 +29,38 @@ pub enum Role {
     Voter,
     /// Joining: holds nothing that counts yet.
     Learner,
+    /// A spare: holds content, is repaired and may serve, but counts neither in the quorum nor in a content quorum
+    /// (design §5.1, finding 15).
+    Follower,
 }
+
+/// Whether a member takes traffic. A matter of its own: it never changes who counts (design §5.1).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// It takes its share.
+    In,
+    /// It was taken out.
+    Out(Out),
+    /// It waits to be brought in.
+    Spare,
+}
+
+/// Why a member is out of service.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Out {
+    /// Free text.
+    pub reason: String,
+    /// When members propose to bring it in again; never by itself if absent.
+    pub until: Option<WallTime>,
+    /// Who asked.
+    pub by: String,
+    /// By the clock of the member that was asked.
+    pub since: WallTime,
+}
+
+/// Of fewer placed voters none is a majority that could not be one tampered member: nothing is adopted (finding 22).
+pub const ADOPTERS: usize = 3;
 
 /// A member of the roster.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
@@ -46,6 +77,17 @@ pub struct Member {
     pub addresses: Vec<Address>,
     /// The epoch that admitted it.
     pub since: u64,
+    /// Whether it takes traffic.
+    pub service: Service,
+    /// What administrators say of it: `zone=b`.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Member {
+    /// Whether it takes traffic.
+    pub fn is_in_service(&self) -> bool {
+        self.service == Service::In
+    }
 }
 
 /// Somebody who was a member: it may still ask for the chain, so that it learns that it was removed (finding 14).
@@ -70,6 +112,8 @@ pub struct Invitation {
     pub note: String,
     /// Who made it.
     pub by: MemberId,
+    /// Whether it lets in spares: followers that wait to be brought into service.
+    pub spare: bool,
 }
 
 /// An update window: the settled flag that one member may change one application until some time.
@@ -125,6 +169,10 @@ pub struct Application {
     pub window: Option<Window>,
     /// No repair before this time.
     pub paused: Option<WallTime>,
+    /// Patterns of paths below the root that are not managed: never seen, captured or changed (finding 25).
+    pub unmanaged: Vec<String>,
+    /// Whether what a majority of members has there already becomes the first revision (finding 24).
+    pub adopts: bool,
 }
 
 impl Application {
@@ -189,6 +237,8 @@ impl State {
             role: Role::Voter,
             addresses: vec![founder.address],
             since: epoch,
+            service: Service::In,
+            labels: BTreeMap::new(),
         };
         Self {
             format: FORMAT,
@@ -241,6 +291,11 @@ impl State {
     /// Whether this member votes.
     pub fn is_voter(&self, id: &MemberId) -> bool {
         self.member(id).is_some_and(|member| member.role == Role::Voter)
+    }
+
+    /// The members that take traffic, in the order of the hierarchy.
+    pub fn in_service(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.is_in_service())
     }
 
     /// How many votes settle: the strict majority of the roster's voters, reachable or not. The only place where

@@ -174,6 +174,8 @@ pub struct ContentList {
     pub observed: Option<Hash>,
     /// How much that is.
     pub extent: Extent,
+    /// Paths that the author does not repair for now, because they are changed again and again.
+    pub left: u64,
 }
 
 /// A promise: signed only when the complete content is synced in the author's own store, apart from the live tree,

@@ -1,14 +1,18 @@
 //! Whether a record is valid: a pure function of the parent state and the record's bytes (finding 9), which is at the same
 //! time the function that computes the next state (design §5.1).
 
-use std::collections::BTreeSet;
+mod members;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hash::Hash;
 use crate::identity::{MemberId, Scheme};
 use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmission, Record};
-use crate::state::{Application, Invitation, Member, PastMember, Revision, Role, State, Window, quorum_of};
+use crate::state::{
+    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window, quorum_of,
+};
 use crate::statement::{Checked, Id16, Intent, Signed, Statement, StatementFault, Step, Unverified};
 use crate::time::WallTime;
 use crate::trail::{Voter, voters_of};
@@ -75,6 +79,12 @@ pub enum Invalid {
     /// The last voter cannot go.
     #[error("the last voter cannot be removed")]
     LastVoter,
+    /// Nobody would be left in service (design §5.5, 14).
+    #[error("nobody would be left in service")]
+    NobodyServes,
+    /// A member is in another role or state of service than the change needs.
+    #[error("{0}")]
+    NotSo(&'static str),
     /// Too few valid precommits of one round.
     #[error("{have} of {need} valid precommits")]
     Certificate {
@@ -230,7 +240,9 @@ struct Draft<'a> {
 impl Draft<'_> {
     fn change(self) -> Result<(), Invalid> {
         match &self.intent.change {
-            Change::Invite { key, uses, expires, note } => self.invite(*key, *uses, *expires, note),
+            Change::Invite { key, uses, expires, note, spare } => {
+                self.invite(*key, *uses, *expires, note, *spare)
+            }
             Change::Revoke { key } => {
                 let gone = self.next.invitations.remove(key);
                 gone.map(|_| ()).ok_or_else(|| Invalid::Unknown("such invitation".into()))
@@ -238,9 +250,35 @@ impl Draft<'_> {
             Change::Admit(request) => self.admit(request),
             Change::Promote { member, holds } => self.promote(member, holds),
             Change::Remove { member } => self.remove(member),
+            Change::TakeOut { member, reason, until, anyway } => {
+                self.take_out(member, reason, *until, *anyway)
+            }
+            Change::BringIn { member } => self.bring_in(member),
+            Change::Return { member } => self.bring_back(member),
+            Change::Spare { member, anyway } => self.spare(member, *anyway),
+            Change::Enlist { member } => self.enlist(member),
+            Change::Rename { member, name } => self.rename(member, name),
+            Change::Label { member, labels } => self.label(member, labels),
             Change::Readmit(request) => self.readmit(request),
             Change::Move { addresses } => self.relocate(addresses),
-            Change::Create { application, root, policy } => self.create(application, root, *policy),
+            Change::Create { application, root, policy, unmanaged, adopts } => {
+                let new = Application {
+                    root: root.clone(),
+                    policy: *policy,
+                    basis: self.next.epoch,
+                    revisions: Vec::new(),
+                    window: None,
+                    paused: None,
+                    unmanaged: unmanaged.clone(),
+                    adopts: *adopts,
+                };
+                self.create(application, new)
+            }
+            Change::Discard { application, .. } => self.discard(application),
+            Change::Extend { application, expires } => self.extend(application, *expires),
+            Change::Define { application, policy } => {
+                concerned(self.next, application).map(|application| application.policy = *policy)
+            }
             Change::Open { application, expires, reason, implicit } => {
                 self.open(application, *expires, reason, *implicit)
             }
@@ -257,7 +295,14 @@ impl Draft<'_> {
         }
     }
 
-    fn invite(self, key: MemberId, uses: u32, expires: WallTime, note: &str) -> Result<(), Invalid> {
+    fn invite(
+        self,
+        key: MemberId,
+        uses: u32,
+        expires: WallTime,
+        note: &str,
+        spare: bool,
+    ) -> Result<(), Invalid> {
         check_text(note)?;
         if self.next.invitations.len() >= limits::INVITATIONS {
             return Err(Invalid::Full("invitations"));
@@ -269,7 +314,7 @@ impl Draft<'_> {
         if uses == 0 || uses as usize > limits::MEMBERS || expires > reach {
             return Err(Invalid::Text("this number of uses or expiry".into()));
         }
-        let invitation = Invitation { uses, expires, note: note.to_owned(), by: self.author };
+        let invitation = Invitation { uses, expires, note: note.to_owned(), by: self.author, spare };
         self.next.invitations.insert(key, invitation);
         Ok(())
     }
@@ -283,6 +328,8 @@ impl Draft<'_> {
             return Err(StatementFault::Signature(newcomer.member).into());
         }
         invitation.uses -= 1;
+        let (role, service) =
+            if invitation.spare { (Role::Follower, Service::Spare) } else { (Role::Learner, Service::In) };
         if invitation.uses == 0 {
             self.next.invitations.remove(&request.invitation);
         }
@@ -308,9 +355,11 @@ impl Draft<'_> {
             id: newcomer.member,
             store: newcomer.store,
             name: newcomer.name.clone(),
-            role: Role::Learner,
+            role,
             addresses: vec![newcomer.address],
             since: self.next.epoch,
+            service,
+            labels: BTreeMap::new(),
         });
         self.next.roster_epoch = self.next.epoch;
         Ok(())
@@ -325,7 +374,7 @@ impl Draft<'_> {
         }
         let member = self.next.members.iter_mut().find(|member| member.id == *id);
         let member = member.ok_or(Invalid::NotAMember(*id))?;
-        if member.role == Role::Voter || word.epoch < member.since {
+        if member.role != Role::Learner || word.epoch < member.since {
             return Err(Invalid::Stale);
         }
         member.role = Role::Voter;
@@ -365,7 +414,9 @@ impl Draft<'_> {
         if member.role == Role::Voter && voters == 1 {
             return Err(Invalid::LastVoter);
         }
-        member.role = Role::Learner;
+        if member.role == Role::Voter {
+            member.role = Role::Learner;
+        }
         member.store = request.store;
         member.addresses = vec![request.address];
         member.since = epoch;
@@ -401,9 +452,14 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn create(self, name: &str, root: &str, policy: Policy) -> Result<(), Invalid> {
+    fn create(self, name: &str, new: Application) -> Result<(), Invalid> {
         check_label(name)?;
+        let root = new.root.as_str();
         check_root(root)?;
+        if new.unmanaged.len() > limits::UNMANAGED {
+            return Err(Invalid::Full("patterns of unmanaged paths"));
+        }
+        new.unmanaged.iter().try_for_each(|pattern| check_pattern(pattern))?;
         if self.next.applications.len() >= limits::APPLICATIONS {
             return Err(Invalid::Full("applications"));
         }
@@ -414,15 +470,29 @@ impl Draft<'_> {
         if let Some((other, _)) = self.next.applications.iter().find(|(_, other)| overlaps(other)) {
             return Err(Invalid::Overlap(other.clone()));
         }
-        let application = Application {
-            root: root.to_owned(),
-            policy,
-            basis: self.next.epoch,
-            revisions: Vec::new(),
-            window: None,
-            paused: None,
-        };
-        self.next.applications.insert(name.to_owned(), application);
+        self.next.applications.insert(name.to_owned(), new);
+        Ok(())
+    }
+
+    fn discard(self, name: &str) -> Result<(), Invalid> {
+        if let Some(window) = &self.next.application(name)?.window {
+            return Err(Invalid::WindowOpen(window.author));
+        }
+        self.next.applications.remove(name);
+        Ok(())
+    }
+
+    /// Not a reason to move the basis: what was promised in the window is promised still.
+    fn extend(self, name: &str, expires: WallTime) -> Result<(), Invalid> {
+        let (at, author) = (self.intent.at, self.author);
+        let application = self.next.applications.get_mut(name);
+        let application = application.ok_or_else(|| Invalid::Unknown(name.to_owned()))?;
+        let window = application.window.as_mut().filter(|window| window.author == author);
+        let window = window.ok_or(Invalid::NoWindow)?;
+        if expires > at + limits::WINDOW_MAX {
+            return Err(Invalid::Text("so long a window".into()));
+        }
+        window.expires = expires;
         Ok(())
     }
 
@@ -458,7 +528,8 @@ impl Draft<'_> {
     fn adopt(self, name: &str, root: Hash, extent: Extent, evidence: &[Signed]) -> Result<(), Invalid> {
         let placed = self.before.voters().count();
         let application = self.next.application(name)?;
-        if application.policy != Policy::Majority || placed < 3 {
+        let first = application.revisions.is_empty() && !application.adopts;
+        if application.policy != Policy::Majority || placed < ADOPTERS || first {
             return Err(Invalid::NotAdoptable);
         }
         if let Some(window) = &application.window {
@@ -516,6 +587,16 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::Text(format!("the root {root:?}")))
+}
+
+/// A pattern of paths below a root: relative, in plain components. How it is matched is the hosts' business, and all
+/// of them match alike (node/src/files/unmanaged.rs).
+pub fn check_pattern(pattern: &str) -> Result<(), Invalid> {
+    let plain = |part: &str| !matches!(part, "" | "." | "..");
+    let good = pattern.len() <= limits::PATTERN_BYTES
+        && !pattern.chars().any(char::is_control)
+        && pattern.split('/').all(plain);
+    if good { Ok(()) } else { Err(Invalid::Text(format!("the pattern {pattern:?}"))) }
 }
 
 fn lies_in(path: &str, root: &str) -> bool {

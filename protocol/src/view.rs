@@ -1,7 +1,13 @@
 //! What a member shows of itself and of the entity: the documents behind every reading command (cli.md). Facts are
 //! computed from the machine when asked for, never stored beside it.
 
+mod looking;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+pub use looking::{Audit, AuditEntry, Everywhere, Seen, SeenApp, Verified};
 
 use crate::hash::Hash;
 use crate::repair::Change;
@@ -64,6 +70,9 @@ pub struct Status {
     pub majority: u64,
     /// Its members.
     pub members: MemberCounts,
+    /// How many of them take traffic.
+    #[serde(default)]
+    pub service: ServiceCounts,
     /// By name.
     pub applications: Vec<AppView>,
     /// Worst first.
@@ -113,6 +122,21 @@ pub struct MemberCounts {
     pub reachable: u64,
     /// That count in the majority.
     pub voters: u64,
+    /// Names of those that are not heard.
+    #[serde(default)]
+    pub unheard: Vec<String>,
+}
+
+/// How many members take traffic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ServiceCounts {
+    /// In service.
+    #[serde(rename = "in")]
+    pub serving: u64,
+    /// Taken out.
+    pub out: u64,
+    /// Waiting to be brought in.
+    pub spare: u64,
 }
 
 /// An application in a list.
@@ -140,6 +164,18 @@ pub struct AppView {
     pub bytes: u64,
     /// `majority` or `certified`.
     pub policy: String,
+    /// Patterns of paths below the path that are not managed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmanaged: Vec<String>,
+    /// Names of members that leave items alone because these are changed again and again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contested: Vec<String>,
+    /// Repair is stopped until then, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<String>,
+    /// What members have, if nothing was ever settled; in `app show` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Candidate>,
     /// The open window.
     pub window: Option<WindowView>,
     /// The last revision's time, RFC 3339.
@@ -148,6 +184,41 @@ pub struct AppView {
     pub by: Option<String>,
     /// From which member.
     pub from: Option<String>,
+}
+
+/// What members have in common of an application that was never settled, item by item.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Placed members.
+    pub of: u64,
+    /// Names of those whose trees were seen.
+    pub seen: Vec<String>,
+    /// Items that more than half have in the same form.
+    pub agreed: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Items that not more than half have in one form.
+    pub disputed: u64,
+    /// The first of these, by path.
+    pub undecided: Vec<Undecided>,
+}
+
+/// An item that not more than half of the members have in one form.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Undecided {
+    /// Below the application's root.
+    pub path: String,
+    /// Its forms.
+    pub variants: Vec<Variant>,
+}
+
+/// One form of an item, and who has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Variant {
+    /// Names.
+    pub members: Vec<String>,
+    /// What they have.
+    pub item: ItemView,
 }
 
 /// An open window.
@@ -174,8 +245,11 @@ pub struct WindowView {
 pub struct Attention {
     /// `content-differs`
     pub condition: String,
-    /// `warning`
-    pub severity: Health,
+    /// `A202`, for `althing explain`.
+    #[serde(default)]
+    pub code: String,
+    /// How much it matters.
+    pub severity: crate::event::Severity,
     /// `member/web7`, `app/shop`, `entity`
     pub subject: String,
     /// One line.
@@ -184,6 +258,9 @@ pub struct Attention {
     pub automatic: bool,
     /// What tells more.
     pub command: Vec<String>,
+    /// What to do.
+    #[serde(default)]
+    pub remedies: Vec<Remedy>,
 }
 
 /// Windows and the last update.
@@ -235,8 +312,17 @@ pub struct MemberView {
     pub id: String,
     /// `alive`, `unreachable` (not heard by this member) or `down` (nor by others).
     pub state: String,
-    /// `voter` or `learner`.
+    /// `voter`, `learner` or `follower`.
     pub role: String,
+    /// `in`, `out` or `spare`.
+    #[serde(default)]
+    pub service: String,
+    /// Why it is out of service, and until when.
+    #[serde(default)]
+    pub out: Option<OutView>,
+    /// By key.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// Whether it counts in the majority.
     pub counts: bool,
     /// Whether it says that it votes now (false while mute after a start).
@@ -265,6 +351,19 @@ pub struct MemberView {
     pub epoch: Option<u64>,
     /// What it has of each application.
     pub content: Vec<ContentView>,
+}
+
+/// Why a member is out of service.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OutView {
+    /// Free text.
+    pub reason: String,
+    /// Who asked.
+    pub by: String,
+    /// RFC 3339.
+    pub since: String,
+    /// RFC 3339, if it comes back by itself.
+    pub until: Option<String>,
 }
 
 /// `althing.roster/1`: who counts.
@@ -749,6 +848,9 @@ pub struct InvitationView {
     pub by: String,
     /// Free text.
     pub note: String,
+    /// Whether it lets in spares.
+    #[serde(default)]
+    pub spare: bool,
 }
 
 /// `althing.version/1`

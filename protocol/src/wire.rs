@@ -98,6 +98,11 @@ impl Message {
         codec::encode(self)
     }
 
+    /// Whether these bytes are a heartbeat, if they are a message.
+    pub fn is_beat(bytes: &[u8]) -> bool {
+        bytes.starts_with(b"\xa1\x64Beat")
+    }
+
     /// Decodes what a peer sent.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let message: Self = codec::decode(bytes, limits::MESSAGE_BYTES)?;

@@ -6,6 +6,7 @@ mod agreement;
 mod applied;
 mod holdings;
 mod kept;
+mod service;
 mod undone;
 mod votes;
 mod windows;
@@ -18,6 +19,7 @@ use althing_protocol::event::{Event, Severity};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::member::saved::read_link;
+use althing_protocol::repair::Action;
 use althing_protocol::statement::{Envelope, Statement};
 use althing_protocol::wire::Message;
 use althing_protocol::{codec, limits};
@@ -111,6 +113,11 @@ pub(crate) fn applies(world: &mut World, at: usize, application: &str, root: &Ha
 /// An apply ended.
 pub(crate) fn applied(world: &mut World, at: usize, application: &str, root: &Hash) {
     kept::applied(world, at, application, root);
+}
+
+/// An apply does this next.
+pub(crate) fn writes(world: &mut World, at: usize, application: &str, action: &Action) {
+    applied::writes(world, at, application, action);
 }
 
 /// A host threw content away.

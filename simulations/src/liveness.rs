@@ -1,6 +1,8 @@
 //! §5.5.8: after faults stop, every request is answered, every member reaches the head and its content, in bounded
 //! time; and if not, who is stuck and why.
 
+use althing_protocol::state::Role;
+
 use crate::world::{SECOND, World};
 
 /// So long after the last fault everything must be at rest.
@@ -24,7 +26,9 @@ pub(crate) fn stuck(world: &World) -> Vec<String> {
             reasons.push(text);
             continue;
         }
-        if !member.may_vote() && !host.restored {
+        // Spares never vote; whoever has joined is not at rest before it does.
+        let spare = head.state.member(&host.id).is_some_and(|member| member.role == Role::Follower);
+        if !spare && !member.may_vote() && !host.restored {
             reasons.push(format!("{} does not vote", host.name));
         }
         content(world, at, &mut reasons);

@@ -41,7 +41,22 @@ fn live(world: &mut World) {
     world.workload.on = false;
     faults::end(world);
     if world.violations.is_empty() {
+        calm(world);
         liveness::demand(world);
+    }
+}
+
+/// What was changed so often that members leave it alone is put right when an administrator says so.
+fn calm(world: &mut World) {
+    for at in 0..world.hosts.len() {
+        let Some(member) = &world.hosts[at].member else { continue };
+        let names = member.state().into_iter().flat_map(|state| state.applications.keys());
+        let left = |name: &&String| !member.left_alone(name).is_empty();
+        let contested: Vec<String> = names.filter(left).cloned().collect();
+        for application in contested {
+            world.count("contested paths were repaired by hand");
+            world.request(at, Command::Repair { application });
+        }
     }
 }
 
@@ -54,7 +69,8 @@ pub(crate) fn found(world: &mut World) {
     if others == 0 {
         return;
     }
-    let invite = Command::Invite { uses: others, lasts: Millis::seconds(24 * 3600), note: String::new() };
+    let lasts = Millis::seconds(24 * 3600);
+    let invite = Command::Invite { uses: others, lasts, note: String::new(), spare: false };
     let Some(Answer::Invitation { invitation, .. }) = ask(world, 0, invite) else {
         return world.violate("§5.5.8", "no invitation was made");
     };
@@ -83,7 +99,8 @@ pub(crate) fn create(world: &mut World, name: &str, policy: Policy) {
     let at = 1.min(world.options.members - 1);
     let source = Some(workload::source(world, at));
     let root = format!("/srv/{name}");
-    let create = Command::Create { application: name.into(), root, policy, source, replace: false };
+    let (application, unmanaged) = (name.into(), Vec::new());
+    let create = Command::Create { application, root, policy, source, replace: false, unmanaged };
     ask(world, at, create);
     if !world.run_until(60 * SECOND, |world| liveness::stuck(world).is_empty()) && world.violations.is_empty()
     {

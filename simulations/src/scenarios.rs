@@ -1,17 +1,23 @@
 //! Hand-written stories with readable assertions: each begins with nine members that run one application.
 
 mod author_dies;
+mod collection;
+mod contested;
 mod determinism;
 mod edits_meet_an_apply;
 mod eight_of_nine;
+mod first_content;
 mod five_against_four;
 mod fork;
+mod kept_by_adopting;
 mod liar_among_five;
 mod lost_majority;
 mod majority_drift_is_adopted;
 mod member_away_catches_up;
+mod members_in_and_out_of_service;
 mod mutations;
 mod readmission;
+mod removed_application;
 mod restored_snapshot_goes_mute;
 mod swarm;
 mod window_in_a_partition;
@@ -71,7 +77,12 @@ fn deploy(world: &mut World, at: usize) -> Command {
 
 /// Opens a window by hand.
 fn open(seconds: u64) -> Command {
-    Command::Open { application: WEB.into(), lasts: Millis::seconds(seconds), reason: "by hand".into() }
+    Command::Open {
+        application: WEB.into(),
+        lasts: Millis::seconds(seconds),
+        reason: "by hand".into(),
+        adopt: false,
+    }
 }
 
 /// The number of the revision in force, as the entity settled it.

@@ -2,6 +2,7 @@
 
 use althing_protocol::control::{Command, Outcome as Answer};
 use althing_protocol::effect::Source;
+use althing_protocol::record::Policy;
 use althing_protocol::rng::Rng;
 use althing_protocol::time::Millis;
 
@@ -81,7 +82,8 @@ fn churn(world: &mut World) {
     match (outside, world.workload.rng.below(4)) {
         (Some(newcomer), 0..=2) => {
             let lasts = Millis::seconds(600);
-            let request = world.request(at, Command::Invite { uses: 1, lasts, note: String::new() });
+            let request =
+                world.request(at, Command::Invite { uses: 1, lasts, note: String::new(), spare: false });
             world.workload.inviting = Some((newcomer, request));
         }
         // One member must be left that was there from the beginning, for those that were away.
@@ -103,14 +105,19 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
     let id = world.hosts[at].id;
     let state = world.hosts[at].member.as_ref()?.state()?;
     let names: Vec<String> = state.applications.keys().cloned().collect();
-    let application = world.workload.rng.pick(&names)?.clone();
+    let Some(application) = world.workload.rng.pick(&names).cloned() else { return Some(create(world, at)) };
+    if world.workload.rng.chance(20) {
+        let keep_files = world.workload.rng.chance(500);
+        return Some(Command::Discard { application, keep_files });
+    }
     let known = state.applications.get(&application)?;
     let own = known.window.as_ref().is_some_and(|window| window.author == id && !window.implicit);
     let numbers: Vec<u64> = known.revisions.iter().map(|revision| revision.number).collect();
     if own {
-        return Some(match world.workload.rng.below(5) {
+        return Some(match world.workload.rng.below(6) {
             0 | 1 => Command::Stage { application, source: source(world, at) },
             2 | 3 => Command::Commit { application, expect: None },
+            4 => Command::Extend { application, lasts: Millis(5_000 + world.workload.rng.below(60_000)) },
             _ => Command::Abort { application },
         });
     }
@@ -124,7 +131,8 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
         5 | 6 => Command::Rollback { application, to: world.workload.rng.pick(&numbers).copied()? },
         7 | 8 => {
             let lasts = Millis(5_000 + world.workload.rng.below(60_000));
-            Command::Open { application, lasts, reason: "by hand".into() }
+            let adopt = world.workload.rng.chance(300);
+            Command::Open { application, lasts, reason: "by hand".into(), adopt }
         }
         9 => Command::Verify { application },
         10 => Command::Repair { application },
@@ -135,6 +143,13 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
         }
         _ => Command::Abort { application },
     })
+}
+
+/// The application that everybody works on, again.
+fn create(world: &mut World, at: usize) -> Command {
+    let (application, root, unmanaged) = ("web".to_owned(), "/srv/web".to_owned(), Vec::new());
+    let source = Some(source(world, at));
+    Command::Create { application, root, policy: Policy::Majority, source, replace: true, unmanaged }
 }
 
 /// A directory of the administrator with something new.

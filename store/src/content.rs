@@ -4,20 +4,20 @@
 //! `docs/decisions`). A file appears under its name only when it is complete and durable ([`ContentBatch`]).
 
 mod batch;
-mod collect;
+mod sweep;
 mod verify;
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use althing_protocol::hash::Hash;
 
 pub use self::batch::{Added, ContentBatch};
-pub use self::collect::Freed;
 pub use self::verify::Verdict;
+use crate::collect::{Young, lock};
 use crate::error::{ContentError, OpenError};
 use crate::layout::{make_directory, sync_directory};
 use crate::lock::Lock;
@@ -40,8 +40,8 @@ struct Inner {
     damaged: PathBuf,
     /// Number of the next batch.
     next: AtomicU64,
-    /// Held while names in `content` appear, disappear or are relied upon.
-    names: Mutex<()>,
+    /// Held while names in `content` appear, disappear or are relied upon; says which of them may not go.
+    names: Arc<Mutex<Young>>,
     /// A batch may outlive its store; the lock must not end before it.
     _lock: Arc<Lock>,
 }
@@ -54,7 +54,7 @@ impl Content {
             staging: dir.join("staging"),
             damaged: dir.join("damaged"),
             next: AtomicU64::new(0),
-            names: Mutex::new(()),
+            names: Arc::default(),
             _lock: lock,
         };
         let io = |doing, path: &Path| {
@@ -83,8 +83,18 @@ impl Content {
 
     /// Its length, if it is here, as [`Content::has`] says.
     pub fn size(&self, hash: &Hash) -> Option<u64> {
-        let _durable = self.inner.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let _durable = lock(&self.inner.names);
         self.inner.held(hash).map(|metadata| metadata.len())
+    }
+
+    /// Whether it is here with this length; if so it stays until the collection after next, by when its user must
+    /// have said that it is needed.
+    pub fn rely_on(&self, hash: &Hash, size: u64) -> bool {
+        self.inner.rely_on(hash, size)
+    }
+
+    pub(crate) fn young(&self) -> Arc<Mutex<Young>> {
+        Arc::clone(&self.inner.names)
     }
 
     /// Opens it for reading. It is not read here: [`Content::verify`] does that.

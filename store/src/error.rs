@@ -106,6 +106,31 @@ pub enum ReadError {
     Failed(String),
 }
 
+/// Why a collection ended early. What was removed was needed by nobody.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// Reading what must stay. Nothing was removed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Removing directories of manifests.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// Removing file bytes.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+}
+
+impl CollectError {
+    /// Whether the process has to end.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Read(_) => false,
+            Self::Commit(error) => error.is_fatal(),
+            Self::Content(error) => error.is_fatal(),
+        }
+    }
+}
+
 /// Why content was not stored or read. Unless a variant says otherwise, nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {

@@ -8,6 +8,7 @@
 //! ([`OpenError::Corrupt`]); content under a name has that hash, unless the disk changed it, and what is found
 //! damaged is never served.
 
+mod collect;
 mod content;
 mod database;
 mod error;
@@ -26,9 +27,10 @@ use std::sync::{Arc, Mutex};
 
 use althing_protocol::effect::{Family, Write};
 
-pub use crate::content::{Added, Content, ContentBatch, Freed, Verdict};
+pub use crate::collect::{Collection, Freed, Unnamed};
+pub use crate::content::{Added, Content, ContentBatch, Verdict};
 use crate::database::{Creation, Database, Failure};
-pub use crate::error::{CommitError, ContentError, OpenError, ReadError};
+pub use crate::error::{CollectError, CommitError, ContentError, OpenError, ReadError};
 pub use crate::events::EVENTS_KEPT;
 use crate::layout::Origin;
 use crate::lock::Lock;
@@ -45,8 +47,8 @@ pub struct Store {
     index: Database,
     /// Numbers of events in use. Held while appending.
     events: Mutex<events::Range>,
-    /// Held while directories of manifests are added or removed.
-    directories: Mutex<()>,
+    /// Held while directories of manifests are added, removed or relied upon; says which of them may not go.
+    directories: Mutex<collect::Young>,
     /// Bytes of the scan cache that are only in memory.
     unwritten_scan: Mutex<usize>,
     content: Content,
@@ -76,7 +78,7 @@ impl Store {
             votes,
             index,
             events: Mutex::new(events),
-            directories: Mutex::new(()),
+            directories: Mutex::default(),
             unwritten_scan: Mutex::new(0),
             content,
             _lock: lock,

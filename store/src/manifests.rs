@@ -1,13 +1,13 @@
 //! Directories of manifests, each under its hash, which is checked in both directions.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
 
 use althing_protocol::hash::Hash;
 use althing_protocol::manifest::{Directory, Manifest, Node};
 use rocksdb::WriteBatch;
 
 use crate::Store;
+use crate::collect::lock;
 use crate::database::check_bounds;
 use crate::error::{CommitError, ReadError};
 
@@ -22,7 +22,7 @@ impl Store {
         &self,
         directories: impl Iterator<Item = (&'a Hash, &'a Directory)>,
     ) -> Result<(), CommitError> {
-        let _alone = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut young = lock(&self.directories);
         let mut batch = WriteBatch::default();
         for (name, directory) in directories {
             let bytes = directory.encode();
@@ -31,6 +31,7 @@ impl Store {
                 return Err(CommitError::Refused(format!("directory {name} has the bytes of {found}")));
             }
             check_bounds(&name.0, Some(&bytes), name.0.len())?;
+            young.add(name);
             if self.index.get(FAMILY, &name.0)?.is_some_and(|held| held == bytes) {
                 continue;
             }
@@ -58,6 +59,17 @@ impl Store {
         Directory::decode(&bytes).map(Some).map_err(|error| damaged(name, error.to_string()))
     }
 
+    /// The same for who goes on to rely on it: it stays until the collection after next, by when a kept root must
+    /// lead to it.
+    pub fn rely_on_directory(&self, name: &Hash) -> Result<Option<Directory>, ReadError> {
+        let mut young = lock(&self.directories);
+        let found = self.directory(name)?;
+        if found.is_some() {
+            young.add(name);
+        }
+        Ok(found)
+    }
+
     /// A whole tree; nothing if any directory of it is not here.
     pub fn manifest(&self, root: &Hash) -> Result<Option<Manifest>, ReadError> {
         let mut directories = BTreeMap::new();
@@ -77,14 +89,27 @@ impl Store {
         Ok(Some(Manifest { root: *root, directories }))
     }
 
-    /// Forgets every directory that `keep` does not name, and says how many. Who is about to rely on a directory it
-    /// just put must have `keep` name it.
-    pub fn collect_directories(&self, keep: &dyn Fn(&Hash) -> bool) -> Result<u64, CommitError> {
-        let _alone = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Forgets directories that `keep` does not name and that are not young, looking at `most` from a name on. Says
+    /// how many, and where to go on; nowhere at the end.
+    pub(crate) fn sweep_directories(
+        &self,
+        from: &[u8],
+        most: usize,
+        keep: &dyn Fn(&Hash) -> bool,
+    ) -> Result<(u64, Option<Vec<u8>>), CommitError> {
+        let young = lock(&self.directories);
         let mut batch = WriteBatch::default();
-        let mut removed = 0;
-        self.index.visit(FAMILY, &[], |key, _| {
-            let kept = <[u8; 32]>::try_from(&key[..]).is_ok_and(|name| keep(&Hash(name)));
+        let (mut seen, mut removed, mut next) = (0, 0, None);
+        self.index.visit(FAMILY, from, |key, _| {
+            if seen == most {
+                next = Some(key.into_vec());
+                return false;
+            }
+            seen += 1;
+            let kept = <[u8; 32]>::try_from(&key[..]).is_ok_and(|name| {
+                let name = Hash(name);
+                keep(&name) || young.has(&name)
+            });
             if !kept {
                 batch.delete_cf(self.index.family(FAMILY), &key);
                 removed += 1;
@@ -94,7 +119,7 @@ impl Store {
         if removed > 0 {
             self.index.write_synced(batch)?;
         }
-        Ok(removed)
+        Ok((removed, next))
     }
 }
 

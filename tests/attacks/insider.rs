@@ -342,6 +342,11 @@ fn calls(hostile: &mut Hostile, _: &mut Cluster) -> Result<()> {
     Ok(())
 }
 
+fn create(application: String, root: &str) -> Change {
+    let (root, unmanaged) = (root.to_owned(), Vec::new());
+    Change::Create { application, root, policy: Policy::Certified, unmanaged, adopts: false }
+}
+
 /// Applications whose root is elsewhere than it says.
 fn escapes(hostile: &mut Hostile, cluster: &mut Cluster) -> Result<()> {
     let (epoch, _) = hostile.head();
@@ -350,13 +355,10 @@ fn escapes(hostile: &mut Hostile, cluster: &mut Cluster) -> Result<()> {
     let mut signed = Vec::new();
     for (number, root) in roots.iter().enumerate() {
         let application = format!("evil{number}");
-        let change = Change::Create { application, root: (*root).into(), policy: Policy::Certified };
-        signed.push(hostile.intent(now, epoch, change));
+        signed.push(hostile.intent(now, epoch, create(application, root)));
     }
     for name in ["../up", "a/b", "", "-rf", "\u{1b}[2J"] {
-        let change =
-            Change::Create { application: name.into(), root: "/srv/evil".into(), policy: Policy::Certified };
-        signed.push(hostile.intent(now, epoch, change));
+        signed.push(hostile.intent(now, epoch, create(name.to_owned(), "/srv/evil")));
     }
     hostile.push(signed)?;
     std::thread::sleep(Duration::from_secs(2));

@@ -30,7 +30,7 @@ fn three_members_answer_scripts() {
 }
 
 fn documents_have_envelopes(cluster: &mut Cluster) -> Result<()> {
-    let reads: [(&[&str], &str); 20] = [
+    let reads: [(&[&str], &str); 22] = [
         (&["status"], "status"),
         (&["members"], "members"),
         (&["member", "show", "web2"], "member"),
@@ -51,6 +51,8 @@ fn documents_have_envelopes(cluster: &mut Cluster) -> Result<()> {
         (&["trash", "list"], "trash"),
         (&["invite", "list"], "invitations"),
         (&["update"], "updates"),
+        (&["audit"], "audit"),
+        (&["why", "--at", "1s"], "why"),
     ];
     for (words, schema) in reads {
         for (on, by) in [(&[] as &[&str], "web1"), (&["--on", "web3"], "web3"), (&["--on", "web1"], "web1")] {
@@ -268,13 +270,17 @@ fn what_needs_no_node() -> Result<()> {
     ensure!(help.stdout.contains("Look") && help.stdout.lines().count() <= 50, "{help:?}");
     for shell in ["bash", "zsh", "fish"] {
         let script = run(&["completions", shell])?.ended(0)?;
-        ensure!(script.stdout.contains("rollback"), "{shell}");
+        ensure!(script.stdout.contains("__complete"), "{shell}");
     }
     for code in Code::ALL {
         let explained = run(&["explain", code.number(), "--json"])?.document()?;
         ensure!(explained.text("/schema")? == "althing.explain/1", "{explained}");
         ensure!(explained.text("/name")? == code.name(), "{explained}");
         ensure!(explained.number("/exit")? == u64::from(code.exit()), "{explained}");
+        ensure!(
+            !explained.list("/remedies")?.is_empty() && !explained.text("/text")?.is_empty(),
+            "{explained}"
+        );
     }
     let codes = run(&["explain", "--json"])?.document()?;
     ensure!(codes.list("/codes")?.len() >= Code::ALL.len(), "{codes}");

@@ -27,6 +27,21 @@ pub(crate) enum AppVerb {
         watch: bool,
     },
     New(New),
+    /// Check the file that says what an application is
+    #[command(after_help = "Examples:\n  althing app check shop.toml")]
+    Check {
+        /// A TOML file with name, root and policy
+        manifest: PathBuf,
+    },
+    /// Define an application as a file says, or change it to that
+    #[command(after_help = "Examples:\n  althing app apply shop.toml -n\n  althing app apply shop.toml")]
+    Apply {
+        /// A TOML file with name, root and policy
+        manifest: PathBuf,
+        /// Only say what would be done
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
     /// Show one application
     #[command(after_help = "Examples:\n  althing app show shop")]
     Show {
@@ -92,6 +107,21 @@ pub(crate) enum AppVerb {
         #[arg(value_name = "A")]
         app: String,
     },
+    /// Take an application out of the entity; its files go to the trash of each member
+    #[command(
+        after_help = "Examples:\n  althing app remove shop\n  althing app remove shop --keep-files --confirm shop"
+    )]
+    Remove {
+        /// Its name
+        #[arg(value_name = "A")]
+        app: String,
+        /// Leave its files where they are
+        #[arg(long)]
+        keep_files: bool,
+        /// Its name again, instead of typing it when asked
+        #[arg(long, value_name = "A")]
+        confirm: Option<String>,
+    },
 }
 
 /// Define an application, and deploy its first revision
@@ -99,6 +129,8 @@ pub(crate) enum AppVerb {
 #[command(after_help = "\
 Examples:
   althing app new shop --from ./site
+  althing app new shop --from ./site --unmanaged 'cache/**' --unmanaged '*.log'
+  althing app new shop --adopt
   althing app new shop --root /var/www/shop --policy certified")]
 pub(crate) struct New {
     /// Its name
@@ -116,6 +148,12 @@ pub(crate) struct New {
     /// Content that members have there already may go to the trash
     #[arg(long)]
     pub(crate) replace: bool,
+    /// What more than half of the members have there already becomes revision 1 (the default without --from)
+    #[arg(long, conflicts_with_all = ["from", "replace"])]
+    pub(crate) adopt: bool,
+    /// Leave these paths below the root alone; may be given several times. * and ? stay within a name, ** does not
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) unmanaged: Vec<String>,
 }
 
 /// What it means when a majority of members changed the same way outside of an update.

@@ -65,6 +65,9 @@ pub(crate) struct InviteNew {
     /// What it is for, shown in lists
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
+    /// Let in spares: they hold all content, do not count, and wait to be brought into service
+    #[arg(long)]
+    pub(crate) spare: bool,
 }
 
 /// Join this machine to an entity

@@ -1,26 +1,36 @@
-//! Looking: commands that never change anything (and `member remove`, which lives with its noun).
+//! Looking: commands that never change anything (and those of `member` that do, which live with their noun).
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::moment::Moment;
+
 /// Show the entity at a glance
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  althing status\n  althing status -w\n  althing status --on web7 --json | jq .health"
+    after_help = "Examples:\n  althing status\n  althing status -w\n  althing status --everywhere\n  althing status --on web7 --json | jq .health"
 )]
 pub(crate) struct Status {
     /// Show it again every two seconds
     #[arg(short, long)]
     pub(crate) watch: bool,
+    /// Ask every member how it sees the entity, and show where they differ
+    #[arg(long)]
+    pub(crate) everywhere: bool,
 }
 
 /// Explain why something is in its state, and what happens next
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  althing why\n  althing why web7\n  althing why app/shop")]
+#[command(
+    after_help = "Examples:\n  althing why\n  althing why web7\n  althing why app/shop\n  althing why web7 --at 14:02"
+)]
 pub(crate) struct Why {
     /// A member or application, as web7, member/web7 or app/shop; the entity by default
     pub(crate) subject: Option<String>,
+    /// Why it was so at an earlier time, such as 14:02, 30m (ago) or 2026-11-23T14:02:11Z
+    #[arg(long, value_name = "TIME", value_parser = crate::moment::parse)]
+    pub(crate) at: Option<Moment>,
 }
 
 /// Show what happened
@@ -34,6 +44,9 @@ pub(crate) struct Events {
     /// How far back
     #[arg(long, value_name = "TIME", value_parser = crate::span::parse)]
     pub(crate) since: Option<Duration>,
+    /// Up to this time, such as 14:02, 30m (ago) or 2026-11-23T14:02:11Z
+    #[arg(long, value_name = "TIME", conflicts_with = "follow", value_parser = crate::moment::parse)]
+    pub(crate) until: Option<Moment>,
     /// Go on with what happens from now; JSON lines with --json
     #[arg(short, long)]
     pub(crate) follow: bool,
@@ -83,9 +96,31 @@ pub(crate) struct Vote {
     pub(crate) app: Option<String>,
 }
 
-/// List, show, re-admit and remove members
+/// Show who had what settled, when and where: the chain, as people read it
+///
+/// With --verify the whole chain is checked from the genesis on: every signature, every record, every resulting state.
 #[derive(Debug, Args)]
-#[command(visible_alias = "members", after_help = "Examples:\n  althing members\n  althing member show web7")]
+#[command(
+    after_help = "Examples:\n  althing audit --since 7d\n  althing audit --by ada\n  althing audit --verify --on web7"
+)]
+pub(crate) struct Audit {
+    /// How far back
+    #[arg(long, value_name = "TIME", value_parser = crate::span::parse)]
+    pub(crate) since: Option<Duration>,
+    /// Only what this person or program asked for
+    #[arg(long, value_name = "WHO")]
+    pub(crate) by: Option<String>,
+    /// Check the certificates and records of the whole chain
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+/// List, show, name and remove members, take them out of service and bring them in
+#[derive(Debug, Args)]
+#[command(
+    visible_alias = "members",
+    after_help = "Examples:\n  althing members\n  althing member show web7\n  althing member out web7 --reason \"new disk\""
+)]
 pub(crate) struct Member {
     #[command(subcommand)]
     pub(crate) verb: Option<MemberVerb>,
@@ -108,6 +143,21 @@ pub(crate) enum MemberVerb {
         #[arg(value_name = "M")]
         member: String,
     },
+    /// Take a member out of service: it takes no traffic, and counts as before
+    #[command(
+        after_help = "Examples:\n  althing member out web3 --reason \"new disk\"\n  althing member out web3 --for 30m"
+    )]
+    Out {
+        /// Its name
+        #[arg(value_name = "M")]
+        member: String,
+        /// Why, for the others
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        reason: String,
+        /// For how long; without, until it is brought in
+        #[arg(long = "for", value_name = "TIME", value_parser = crate::span::parse)]
+        lasts: Option<Duration>,
+    },
     /// Have a member count again whose store was lost, restored or copied
     ///
     /// It must run and be heard. It keeps its place in the roster, and counts again when it has caught up.
@@ -116,6 +166,45 @@ pub(crate) enum MemberVerb {
         /// Its name
         #[arg(value_name = "M")]
         member: String,
+    },
+    /// Bring a member into service
+    #[command(after_help = "Examples:\n  althing member in web3")]
+    In {
+        /// Its name
+        #[arg(value_name = "M")]
+        member: String,
+    },
+    /// Make a member a spare, which holds all content and does not count; or, with --off, one that counts
+    #[command(after_help = "Examples:\n  althing member spare web9\n  althing member spare web9 --off")]
+    Spare {
+        /// Its name
+        #[arg(value_name = "M")]
+        member: String,
+        /// Let it count again
+        #[arg(long)]
+        off: bool,
+    },
+    /// Give a member another name
+    #[command(after_help = "Examples:\n  althing member rename web3 shop3")]
+    Rename {
+        /// Its name
+        #[arg(value_name = "M")]
+        member: String,
+        /// Its new name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Set labels of a member, or remove them
+    #[command(
+        after_help = "Examples:\n  althing member label web3 zone=b rack=4\n  althing member label web3 rack="
+    )]
+    Label {
+        /// Its name
+        #[arg(value_name = "M")]
+        member: String,
+        /// Key and value; without a value the label is removed
+        #[arg(value_name = "K=V", required = true, value_parser = label)]
+        labels: Vec<(String, Option<String>)>,
     },
     /// Remove a member from the roster for good
     ///
@@ -129,6 +218,13 @@ pub(crate) enum MemberVerb {
         #[arg(long, value_name = "M")]
         confirm: Option<String>,
     },
+}
+
+/// `zone=b`, or `zone=` to remove it.
+fn label(text: &str) -> Result<(String, Option<String>), String> {
+    let (key, value) =
+        text.split_once('=').ok_or_else(|| format!("'{text}' is not a label; write it as key=value"))?;
+    Ok((key.to_owned(), Some(value.to_owned()).filter(|value| !value.is_empty())))
 }
 
 /// Show the share of the load that each member should take

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
 use crate::condition::Condition;
@@ -16,7 +16,7 @@ use crate::condition::Condition;
     after_help = "Examples:\n  althing demo\n  althing demo --members 7 --auto\n  althing demo --auto --json"
 )]
 pub(crate) struct Demo {
-    /// How many members, from 4: new content must lie on three, also while one is down
+    /// How many members, from 3: so many go on while one is down
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(3..=25))]
     pub(crate) members: u16,
     /// Play all acts without asking, each within its time
@@ -67,9 +67,11 @@ pub(crate) struct Wait {
     pub(crate) conditions: Vec<Condition>,
 }
 
-/// Explain an error code, or list all
+/// Explain an error code or a condition of `status`, or list all
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  althing explain E412\n  althing explain window-open\n  althing explain")]
+#[command(
+    after_help = "Examples:\n  althing explain E412\n  althing explain content-differs\n  althing explain"
+)]
 pub(crate) struct Explain {
     /// Its number or name
     pub(crate) code: Option<String>,
@@ -85,5 +87,119 @@ pub(crate) struct Completions {
 
 /// Print the version of this program and of the node that answers
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  althing version")]
-pub(crate) struct Version {}
+#[command(after_help = "Examples:\n  althing version\n  althing version --entity")]
+pub(crate) struct Version {
+    /// Print which versions the members of the entity run
+    #[arg(long)]
+    pub(crate) entity: bool,
+}
+
+/// Look for what may go wrong on this machine and in the entity, and say what mends it
+///
+/// Exits with 1 if something is an error; warnings work, but not as well as they could.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  althing doctor\n  althing doctor --json\n  althing doctor --fix")]
+pub(crate) struct Doctor {
+    /// Mend what can be mended without harm: the mode of the data directory
+    #[arg(long)]
+    pub(crate) fix: bool,
+}
+
+/// Check and show the configuration of this machine: files, variables, and where each value comes from
+///
+/// Facts of this machine come from /etc/althing/althing.toml, then conf.d/*.toml beside it, then variables
+/// ALTHING_SECTION__KEY, then flags. What members share is settled with commands and has no place there.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  althing config check\n  althing config show --origin\n  althing config default"
+)]
+pub(crate) struct Config {
+    /// Read this file, and conf.d beside it, instead of the usual one
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) verb: Option<ConfigVerb>,
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Say what is wrong with the configuration, or with these files
+    #[command(after_help = "Examples:\n  althing config check\n  althing config check althing.toml")]
+    Check {
+        /// Check these files by themselves
+        #[arg(value_name = "F")]
+        files: Vec<PathBuf>,
+    },
+    /// Show what is set (what `althing config` alone does)
+    #[command(after_help = "Examples:\n  althing config show --origin")]
+    Show {
+        /// Show where each value comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Print a file with every key, commented out
+    #[command(after_help = "Examples:\n  althing config default")]
+    Default,
+}
+
+/// Make, check and restore backups: the chain of settled records and, on wish, the content in force
+///
+/// A backup has no keys and no votes. What is restored from it cannot vote: it joins as a newcomer and finds the content
+/// on its own disk. A copy of a data directory is no backup: it may have forgotten what it signed.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  althing backup create farm.backup --with-content\n  althing backup check farm.backup\n  althing backup restore farm.backup --dir /tmp/new"
+)]
+pub(crate) struct Backup {
+    #[command(subcommand)]
+    pub(crate) verb: BackupVerb,
+}
+
+/// What to do with backups.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupVerb {
+    /// Write a backup of the entity, as this member has it
+    #[command(
+        after_help = "Examples:\n  althing backup create farm.backup\n  althing backup create farm.backup --with-content"
+    )]
+    Create {
+        /// The file; it must not be there yet
+        #[arg(value_name = "F")]
+        file: PathBuf,
+        /// With the content in force of all applications
+        #[arg(long)]
+        with_content: bool,
+    },
+    /// Check every record and byte of a backup; needs no node
+    #[command(after_help = "Examples:\n  althing backup check farm.backup")]
+    Check {
+        /// The file
+        #[arg(value_name = "F")]
+        file: PathBuf,
+    },
+    /// Make a data directory with the content of a backup, for a node that then joins; or, with --to, plain files
+    ///
+    /// The directory is that of --dir, and must be new or empty. With --to, no node is needed: each application is put
+    /// below that directory, which must be new or empty, under its name.
+    #[command(
+        after_help = "Examples:\n  althing backup restore farm.backup --dir /tmp/new\n  althing backup restore farm.backup --to /tmp/files"
+    )]
+    Restore {
+        /// The file
+        #[arg(value_name = "F")]
+        file: PathBuf,
+        /// Write the files of all applications below this directory
+        #[arg(long, value_name = "PATH")]
+        to: Option<PathBuf>,
+    },
+}
+
+/// Print what fits at the last word; completion scripts call it
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  althing __complete -- althing member show")]
+pub(crate) struct Complete {
+    /// The words typed so far
+    #[arg(last = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
+}

@@ -55,6 +55,18 @@ pub(crate) enum UpdateVerb {
         #[arg(value_name = "A")]
         app: Option<String>,
     },
+    /// Let the window that is open here stand longer, or less long
+    #[command(
+        after_help = "Examples:\n  althing update extend --for 1h\n  althing update extend shop --for 30m"
+    )]
+    Extend {
+        /// The application; may be left out if one window is open here
+        #[arg(value_name = "A")]
+        app: Option<String>,
+        /// For how long from now
+        #[arg(long = "for", value_name = "TIME", value_parser = crate::span::parse)]
+        lasts: Duration,
+    },
     Commit(Commit),
     /// Close a window without a change
     #[command(
@@ -69,7 +81,10 @@ pub(crate) enum UpdateVerb {
 
 /// Open an update window here: from now on this member alone may change the application
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  althing update open shop --for 15m --reason \"release 2026.11.3\"")]
+#[command(after_help = "\
+Examples:
+  althing update open shop --for 15m --reason \"release 2026.11.3\"
+  althing update open shop --on web7 --adopt")]
 pub(crate) struct Open {
     /// The application
     #[arg(value_name = "A")]
@@ -80,6 +95,9 @@ pub(crate) struct Open {
     /// Why, for those who look
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) reason: String,
+    /// Begin with what lies on this member's disk now, so that a commit makes it the next revision
+    #[arg(long)]
+    pub(crate) adopt: bool,
 }
 
 /// Settle what is staged, or the edited files, as the next revision

@@ -6,7 +6,7 @@ use althing_protocol::view::Diff as DiffView;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{change, change_saying, millis, path_here, path_on_members, source};
+use super::{change, change_saying, define, millis, path_here, path_on_members, source};
 use crate::args::Output;
 use crate::args::app::{App, AppVerb, Diff, Items, New, Policy, Trash, TrashVerb};
 use crate::ask;
@@ -31,6 +31,8 @@ pub(super) async fn app(context: &Context, args: App) -> Result<Exit> {
     match args.verb.unwrap_or(AppVerb::List { watch: false }) {
         AppVerb::List { watch } => context.look(watch, &Query::new("apps"), apps::screen).await,
         AppVerb::New(args) => new(context, args).await,
+        AppVerb::Check { manifest } => define::check(context, &manifest),
+        AppVerb::Apply { manifest, dry_run } => define::apply(context, &manifest, dry_run).await,
         AppVerb::Show { app } => context.read(&Query::new("app").with("name", app), apps::one).await,
         AppVerb::Items(args) => items(context, args).await,
         AppVerb::Diff(args) => diff(context, args).await,
@@ -55,7 +57,16 @@ pub(super) async fn app(context: &Context, args: App) -> Result<Exit> {
             let command = Command::Pause { application: app.clone(), lasts: None };
             change_saying(context, &command, &["althing", "app", "show", &app], &text).await
         }
+        AppVerb::Remove { app, keep_files, confirm } => remove(context, app, keep_files, confirm).await,
     }
+}
+
+async fn remove(context: &Context, app: String, keep_files: bool, confirm: Option<String>) -> Result<Exit> {
+    let files = if keep_files { "Its files stay." } else { "Its files go to the trash, for 7 days." };
+    let question = format!("Take {app} out of the entity, with all of its revisions? {files}");
+    ask::severe(context, &question, &app, confirm.as_deref())?;
+    let command = Command::Discard { application: app.clone(), keep_files };
+    change(context, &command, &["althing", "events", "--app", &app]).await
 }
 
 async fn new(context: &Context, args: New) -> Result<Exit> {
@@ -69,7 +80,8 @@ async fn new(context: &Context, args: New) -> Result<Exit> {
     };
     let source = args.from.as_deref().map(source).transpose()?;
     let hint = ["althing", "app", "show", &args.app.clone()];
-    let command = Command::Create { application: args.app, root, policy, source, replace: args.replace };
+    let (application, replace, unmanaged) = (args.app, args.replace, args.unmanaged);
+    let command = Command::Create { application, root, policy, source, replace, unmanaged };
     change(context, &command, &hint).await
 }
 

@@ -41,9 +41,10 @@ pub(super) async fn init(context: &Context, args: Init) -> Result<Exit> {
 
 pub(super) async fn invite(context: &Context, args: Invite) -> Result<Exit> {
     if args.verb.is_some() && args.new != InviteNew::default() {
-        return Err(
-            usage("--for, --uses and --note belong to `althing invite` or `althing invite new`").into()
-        );
+        return Err(usage(
+            "--for, --uses, --note and --spare belong to `althing invite` or `althing invite new`",
+        )
+        .into());
     }
     match args.verb {
         None => new(context, args.new).await,
@@ -61,6 +62,7 @@ async fn new(context: &Context, args: InviteNew) -> Result<Exit> {
         uses: args.uses.unwrap_or(1),
         lasts: millis(args.lasts.unwrap_or(INVITATION)),
         note: args.note.unwrap_or_default(),
+        spare: args.spare,
     };
     change(context, &command, &["althing", "invite", "list"]).await
 }

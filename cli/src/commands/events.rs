@@ -37,6 +37,7 @@ fn filters(args: &Events) -> Query {
     });
     let any_of = |names: &[String]| Some(names.join(",")).filter(|names| !names.is_empty());
     Query::new("events")
+        .with_any("until_ms", args.until.map(|until| until.milliseconds()))
         .with_any("severity", severity)
         .with_any("limit", args.limit)
         .with_any("member", any_of(&args.member))

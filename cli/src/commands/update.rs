@@ -35,6 +35,11 @@ pub(super) async fn update(context: &Context, args: Update) -> Result<Exit> {
             let query = Query::new("update").with("app", which(context, app).await?);
             context.read(&query, screens::screen).await
         }
+        UpdateVerb::Extend { app, lasts } => {
+            let application = which(context, app).await?;
+            let hint = ["althing", "update", "status", &application.clone()];
+            change(context, &Command::Extend { application, lasts: millis(lasts) }, &hint).await
+        }
         UpdateVerb::Commit(args) => commit(context, args).await,
         UpdateVerb::Abort { app } => abort(context, app).await,
     }
@@ -42,7 +47,8 @@ pub(super) async fn update(context: &Context, args: Update) -> Result<Exit> {
 
 async fn open(context: &Context, args: Open) -> Result<Exit> {
     let hint = ["althing", "update", "status", &args.app.clone()];
-    let command = Command::Open { application: args.app, lasts: millis(args.lasts), reason: args.reason };
+    let (application, lasts) = (args.app, millis(args.lasts));
+    let command = Command::Open { application, lasts, reason: args.reason, adopt: args.adopt };
     change(context, &command, &hint).await
 }
 

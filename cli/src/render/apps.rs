@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use althing_protocol::view::{AppState, AppView, Document, History, ItemView, Items};
+use althing_protocol::view::{AppState, AppView, Candidate, Document, History, ItemView, Items};
 use serde::{Deserialize, Serialize};
 
 use super::Look;
@@ -10,6 +10,9 @@ use super::colour::Paint;
 use super::size::{bytes, count, of_things};
 use super::status::{detail, names};
 use super::table::{Cell, Table};
+
+/// Items without a majority that are shown.
+const DISPUTED_SHOWN: usize = 10;
 
 /// `althing.apps/1`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -75,7 +78,16 @@ pub(crate) fn one(document: &Document<AppView>, look: &Look) -> String {
     row("content", format!("{}, {}", of_things(app.items, "item"), bytes(app.bytes)));
     row("members", format!("{} of {} agree", app.agree, app.of));
     row("differing", app.differing.join(" "));
+    row("contested", app.contested.join(" "));
     row("policy", app.policy.clone());
+    row("unmanaged", app.unmanaged.join(" "));
+    row(
+        "paused",
+        app.paused_until
+            .as_ref()
+            .map(|at| format!("until {}", look.until(at, &document.at)))
+            .unwrap_or_default(),
+    );
     row("updated", if app.updated.is_some() { updated(app, &document.at, look) } else { String::new() });
     if let Some(window) = &app.window {
         let until = look.until(&window.expires, &document.at);
@@ -85,7 +97,42 @@ pub(crate) fn one(document: &Document<AppView>, look: &Look) -> String {
         if app.revision == 0 { "no revision yet".to_owned() } else { format!("revision {}", app.revision) };
     let mut one = Table::new(&["", "", ""]).keep(3);
     one.row([Cell::painted(app.name.as_str(), Paint::Bold), Cell::from(revision), state(app)]);
-    one.text(look) + &table.text(look)
+    let candidate = app.candidate.as_ref().map(|candidate| candidate_lines(&app.name, candidate));
+    one.text(look) + &table.text(look) + &candidate.unwrap_or_default()
+}
+
+/// What there is to decide about an application that was never settled.
+fn candidate_lines(name: &str, candidate: &Candidate) -> String {
+    let Candidate { of, seen, agreed, disputed, undecided, .. } = candidate;
+    if agreed + disputed == 0 {
+        return format!(
+            "  nothing lies there on any of {} members\n  next  althing deploy {name} --from DIR\n",
+            seen.len()
+        );
+    }
+    let mut text = format!(
+        "\nNothing is settled, and nothing is changed. Of what {} of {of} members have there\n  {} the same on more than half, {} not\n",
+        seen.len(),
+        of_things(*agreed, "item"),
+        count(*disputed),
+    );
+    for item in undecided.iter().take(DISPUTED_SHOWN) {
+        let variants = item.variants.iter().map(|variant| {
+            let what = variant.item.digest.map_or_else(|| variant.item.kind.clone(), |digest| digest.short());
+            format!("{what} on {}", variant.members.join(" "))
+        });
+        let _ = writeln!(text, "    {}  {}", item.path, variants.collect::<Vec<_>>().join(" · "));
+    }
+    let more = disputed.saturating_sub(DISPUTED_SHOWN as u64);
+    if more > 0 {
+        let _ = writeln!(text, "    and {}", of_things(more, "other"));
+    }
+    let member = seen.first().map_or("MEMBER", String::as_str);
+    let _ = write!(
+        text,
+        "  decide  althing update open {name} --on {member} --adopt    what {member} has, with a commit\n          althing deploy {name} --from DIR --replace       what you bring\n"
+    );
+    text
 }
 
 /// `althing app items A`
@@ -153,6 +200,8 @@ pub(crate) fn history(document: &Document<History>, look: &Look) -> String {
 
 #[cfg(test)]
 mod tests {
+    use althing_protocol::view::{Undecided, Variant};
+
     use super::*;
     use crate::render::samples;
 
@@ -180,6 +229,36 @@ shop  revision 42  repairing web7
   updated    13:41 by ada from web1
 ";
         assert_eq!(one(&samples::app(), &Look::plain()), expected);
+    }
+
+    #[test]
+    fn servers_that_differ_are_shown_and_not_decided_about() {
+        let mut app = samples::app();
+        let item = samples::items().body.items.remove(0);
+        let form = |members: &[&str], bytes: u64| Variant {
+            members: members.iter().map(|member| (*member).to_owned()).collect(),
+            item: ItemView { bytes: Some(bytes), ..item.clone() },
+        };
+        let path = "htdocs/img/banner.webp".to_owned();
+        let variants = vec![form(&["web1", "web2"], 1), form(&["web3"], 2)];
+        app.body.revision = 0;
+        app.body.candidate = Some(Candidate {
+            of: 4,
+            seen: vec!["web1".into(), "web2".into(), "web3".into()],
+            agreed: 40,
+            bytes: 1_000,
+            disputed: 2,
+            undecided: vec![Undecided { path, variants }],
+        });
+        let text = one(&app, &Look::plain());
+        let expected = "
+Nothing is settled, and nothing is changed. Of what 3 of 4 members have there
+  40 items the same on more than half, 2 not
+    htdocs/img/banner.webp  b3:1111…11 on web1 web2 · b3:1111…11 on web3
+  decide  althing update open shop --on web1 --adopt    what web1 has, with a commit
+          althing deploy shop --from DIR --replace       what you bring
+";
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

@@ -17,13 +17,16 @@ const TWO: &str = "Two are never safer than one: either one down stops every dec
 /// `althing members`
 pub(crate) fn screen(document: &Document<Members>, look: &Look) -> String {
     let Members { members, majority } = &document.body;
-    let titles =
-        ["NAME", "STATE", "HEALTH", "AGREES", "COUNTS", ">CPU p95", ">SHARE", "VERSION", ">SEEN", "ADDRESS"];
+    let titles = [
+        "NAME", "STATE", "SERVICE", "HEALTH", "AGREES", "COUNTS", ">CPU p95", ">SHARE", "VERSION", ">SEEN",
+        "ADDRESS",
+    ];
     let mut table = Table::new(&titles).keep(3);
     for member in members {
         table.row([
             Cell::from(member.name.as_str()),
             Cell::painted(member.state.as_str(), state_paint(member)),
+            Cell::from(service(member)),
             Cell::painted(word(member.health), member.health),
             Cell::from(format!("{} of {}", member.agrees, member.applications)),
             Cell::from(counts(member)),
@@ -53,6 +56,16 @@ pub(crate) fn screen(document: &Document<Members>, look: &Look) -> String {
 
 fn state_paint(member: &MemberView) -> Paint {
     if member.state == "alive" { Paint::Plain } else { Paint::Warning }
+}
+
+/// `in`, `in (spare)`, `out (new disk)`, `spare`
+fn service(member: &MemberView) -> String {
+    match (member.service.as_str(), &member.out) {
+        ("in", _) if member.role == "follower" => "in (spare)".to_owned(),
+        ("out", Some(out)) if !out.reason.is_empty() => format!("out ({})", out.reason),
+        ("", _) => "-".to_owned(),
+        (service, _) => service.to_owned(),
+    }
 }
 
 fn counts(member: &MemberView) -> &'static str {
@@ -95,6 +108,11 @@ pub(crate) fn one(document: &Document<MemberView>, look: &Look) -> String {
     };
     row("state", format!("{}{heard}", member.state));
     row("roster", format!("{}, counts: {}", member.role, counts(member)));
+    row("service", service(member) + &out_details(member, &document.at, look));
+    if !member.labels.is_empty() {
+        let labels = member.labels.iter().map(|(key, value)| format!("{key}={value}"));
+        row("labels", labels.collect::<Vec<_>>().join(" "));
+    }
     row("software", member.version.clone().unwrap_or_else(|| "unknown".to_owned()));
     row("addresses", member.addresses.join(" "));
     row("load", load(member));
@@ -112,6 +130,14 @@ pub(crate) fn one(document: &Document<MemberView>, look: &Look) -> String {
     text
 }
 
+/// `, by ada since 14:02:11, until 15:00`
+fn out_details(member: &MemberView, now: &str, look: &Look) -> String {
+    let Some(out) = &member.out else { return String::new() };
+    let until =
+        out.until.as_ref().map(|until| format!(", until {}", look.until(until, now))).unwrap_or_default();
+    format!(", by {} since {}{until}", out.by, look.clock(&out.since, now))
+}
+
 fn load(member: &MemberView) -> String {
     format!(
         "cpu p95 {} · memory {} · disk {}",
@@ -127,11 +153,12 @@ pub(crate) fn invitations(document: &Document<Invitations>, look: &Look) -> Stri
     if invitations.is_empty() {
         return "no invitation is open: althing invite\n".to_owned();
     }
-    let mut table = Table::new(&["ID", ">USES", "EXPIRES", "BY", "NOTE"]).keep(3);
+    let mut table = Table::new(&["ID", ">USES", "FOR", "EXPIRES", "BY", "NOTE"]).keep(4);
     for invitation in invitations {
         table.row([
             Cell::from(invitation.id.as_str()),
             Cell::from(invitation.uses.to_string()),
+            Cell::from(if invitation.spare { "spares" } else { "voters" }),
             Cell::from(look.until(&invitation.expires, &document.at)),
             Cell::from(invitation.by.as_str()),
             Cell::from(invitation.note.as_str()),
@@ -148,12 +175,12 @@ mod tests {
     #[test]
     fn members_say_who_counts() {
         let expected = "\
-NAME  STATE        HEALTH   AGREES  COUNTS     CPU p95   SHARE  VERSION   SEEN  ADDRESS
-web1  alive        ok       3 of 3  yes           25 %  13.2 %  0.9.2     here  10.0.0.11:7800
-web7  alive        warning  2 of 3  yes           31 %  13.2 %  0.9.2    0.3 s  10.0.0.17:7800
-web8  alive        ok       3 of 3  yes, mute     40 %   7.3 %  0.9.2    1.2 s  10.0.0.18:7800
-web9  unreachable  unknown  0 of 3  yes              -   0.0 %  -        3 min  10.0.0.19:7800
-4 members: 3 alive, 1 unreachable, 0 down.   Majority is 5 of the 4 that count, reachable or not.
+NAME  STATE        SERVICE         HEALTH   AGREES  COUNTS     CPU p95   SHARE  VERSION   SEEN  ADDRESS
+web1  alive        in              ok       3 of 3  yes           25 %  13.2 %  0.9.2     here  10.0.0.11:7800
+web7  alive        out (new disk)  warning  2 of 3  yes           31 %  13.2 %  0.9.2    0.3 s  10.0.0.17:7800
+web8  alive        in              ok       3 of 3  yes, mute     40 %   7.3 %  0.9.2    1.2 s  10.0.0.18:7800
+web9  unreachable  spare           unknown  0 of 3  no               -   0.0 %  -        3 min  10.0.0.19:7800
+4 members: 3 alive, 1 unreachable, 0 down.   Majority is 5 of the 3 that count, reachable or not.
 ";
         assert_eq!(screen(&samples::members(), &Look::plain()), expected);
     }
@@ -163,7 +190,7 @@ web9  unreachable  unknown  0 of 3  yes              -   0.0 %  -        3 min  
         let text = screen(&samples::members(), &Look { width: Some(80), ..Look::plain() });
         assert!(
             text.starts_with(
-                "NAME  STATE        HEALTH   AGREES  COUNTS     CPU p95   SHARE  VERSION   SEEN\n"
+                "NAME  STATE        SERVICE         HEALTH   AGREES  COUNTS     CPU p95   SHARE\n"
             )
         );
     }
@@ -174,6 +201,8 @@ web9  unreachable  unknown  0 of 3  yes              -   0.0 %  -        3 min  
 web7   12D3KooWQ7   WARNING   as web1 sees it
   state      alive, heard 0.3 s ago
   roster     voter, counts: yes
+  service    out (new disk), by ada since 14:02:11, until 15:00
+  labels     rack=4 zone=b
   software   0.9.2
   addresses  10.0.0.17:7800
   load       cpu p95 31 % · memory 40 % · disk 71 %

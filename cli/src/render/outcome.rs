@@ -43,9 +43,16 @@ fn fields(outcome: &Outcome) -> (&'static str, Value) {
             "althing.application/1",
             json!({ "result": "created", "application": application, "path": root }),
         ),
-        Outcome::Window { application, expires, revision } => (
+        Outcome::Removed { application, root, keep_files } => (
+            "althing.application/1",
+            json!({ "result": "removed", "application": application, "path": root, "keep_files": keep_files }),
+        ),
+        Outcome::Window { application, expires, revision, staged } => (
             "althing.update/1",
-            json!({ "result": "opened", "application": application, "revision": revision, "expires": of_millis(expires.0) }),
+            json!({
+                "result": "opened", "application": application, "revision": revision,
+                "expires": of_millis(expires.0), "staged": staged,
+            }),
         ),
         Outcome::Staged { application, root, extent } => (
             "althing.update/1",
@@ -98,8 +105,10 @@ fn lines(done: &Done, look: &Look) -> (String, String) {
             ),
             format!("  next  althing deploy {application} --from DIR\n"),
         ),
-        Outcome::Window { application, expires, revision } => {
-            window_lines(application, &of_millis(expires.0), *revision, done, look)
+        Outcome::Removed { application, root, keep_files } => removed_lines(application, root, *keep_files),
+        Outcome::Window { application, expires, revision, staged } => {
+            let staged = staged.map(|root| root.short());
+            window_lines(application, (&of_millis(expires.0), *revision), staged, done, look)
         }
         Outcome::Staged { application, root, extent } => (
             format!(
@@ -160,8 +169,8 @@ fn invitation_lines(invitation: &str, expires: &str, uses: u32, done: &Done, loo
 
 fn window_lines(
     application: &str,
-    expires: &str,
-    revision: u64,
+    (expires, revision): (&str, u64),
+    staged: Option<String>,
     done: &Done,
     look: &Look,
 ) -> (String, String) {
@@ -169,16 +178,28 @@ fn window_lines(
     let left = seconds_between(&done.at, expires).map(|seconds| span(seconds.round())).unwrap_or_default();
     let answer =
         format!("Update window for {application} is open on {} until {until} ({left}).", done.answered_by);
+    let begins = match staged {
+        Some(root) => format!("  What lies there now is staged ({root}).\n\n"),
+        None => format!(
+            "  Change its files on {}, or  althing update stage {application} --from DIR\n\n",
+            done.answered_by
+        ),
+    };
     let hints = format!(
-        "  Change its files on {}, or  althing update stage {application} --from DIR
-
-  althing update diff {application}      what would be deployed
+        "{begins}  althing update diff {application}      what would be deployed
   althing update commit {application}    make it revision {}
   althing update abort {application}     close the window without a change
 ",
-        done.answered_by,
         revision + 1
     );
+    (answer, hints)
+}
+
+fn removed_lines(application: &str, root: &str, keep_files: bool) -> (String, String) {
+    let what = if keep_files { "stay" } else { "go to the trash of each member, for 7 days" };
+    let answer = format!("Application {application} is removed; its files at {root} {what}.");
+    let hints =
+        if keep_files { String::new() } else { format!("  back  althing trash list {application}\n") };
     (answer, hints)
 }
 
@@ -283,7 +304,8 @@ and paste this line:
     #[test]
     fn an_open_window_says_what_comes_next() {
         let expires = WallTime(1_795_443_540_000);
-        let done = done(Outcome::Window { application: "api".to_owned(), expires, revision: 17 });
+        let done =
+            done(Outcome::Window { application: "api".to_owned(), expires, revision: 17, staged: None });
         let expected = "\
 Update window for api is open on web1 until 14:19 (15 min).
   Change its files on web1, or  althing update stage api --from DIR
@@ -293,6 +315,38 @@ Update window for api is open on web1 until 14:19 (15 min).
   althing update abort api     close the window without a change
 ";
         assert_eq!(screen(&done, &Look::plain(), false), expected);
+    }
+
+    #[test]
+    fn a_window_that_adopts_says_what_is_staged() {
+        let (expires, staged) = (WallTime(1_795_443_540_000), Some(Hash([0x18; 32])));
+        let done = done(Outcome::Window { application: "api".to_owned(), expires, revision: 17, staged });
+        let expected = "\
+Update window for api is open on web1 until 14:19 (15 min).
+  What lies there now is staged (b3:1818…18).
+
+  althing update diff api      what would be deployed
+  althing update commit api    make it revision 18
+  althing update abort api     close the window without a change
+";
+        assert_eq!(screen(&done, &Look::plain(), false), expected);
+    }
+
+    #[test]
+    fn a_removed_application_says_where_its_files_are() {
+        let removed = |keep_files| {
+            let (application, root) = ("api".to_owned(), "/srv/api".to_owned());
+            done(Outcome::Removed { application, root, keep_files })
+        };
+        let expected = "\
+Application api is removed; its files at /srv/api go to the trash of each member, for 7 days.
+  back  althing trash list api
+";
+        assert_eq!(screen(&removed(false), &Look::plain(), false), expected);
+        let stay = screen(&removed(true), &Look::plain(), false);
+        assert_eq!(stay, "Application api is removed; its files at /srv/api stay.\n");
+        let document: Value = serde_json::from_str(&document(&removed(true))).expect("json");
+        assert_eq!((&document["result"], &document["keep_files"]), (&json!("removed"), &json!(true)));
     }
 
     /// A screen of each outcome.
@@ -305,10 +359,17 @@ Update window for api is open on web1 until 14:19 (15 min).
             voters: 1,
             majority: 1,
         };
+        let window = |staged| {
+            let (application, expires) = ("api".to_owned(), WallTime(1_795_443_540_000));
+            Outcome::Window { application, expires, revision: 17, staged }
+        };
         let outcomes = vec![
             member,
             Outcome::Created { application: name.clone(), root: "/srv/api".to_owned() },
-            Outcome::Window { application: name.clone(), expires: WallTime(1_795_443_540_000), revision: 17 },
+            Outcome::Removed { application: name.clone(), root: "/srv/api".to_owned(), keep_files: false },
+            Outcome::Removed { application: name.clone(), root: "/srv/api".to_owned(), keep_files: true },
+            window(None),
+            window(Some(root)),
             Outcome::Staged { application: name.clone(), root, extent: Extent { items: 1, bytes: 1 } },
             Outcome::Looked { application: name.clone(), observed: Some(root), agrees: false },
             Outcome::Looked { application: name, observed: None, agrees: false },

@@ -1,5 +1,7 @@
 //! Documents for tests of screens: the entity of cli.md, in which web7 has drifted.
 
+use std::collections::BTreeMap;
+
 use althing_protocol::event::Severity;
 use althing_protocol::hash::Hash;
 use althing_protocol::repair::Change;
@@ -46,6 +48,10 @@ fn app_view(name: &str, revision: u64, (items, bytes): (u64, u64), updated: &str
         items,
         bytes,
         policy: "majority".to_owned(),
+        unmanaged: Vec::new(),
+        contested: Vec::new(),
+        paused_until: None,
+        candidate: None,
         window: None,
         updated: Some(updated.to_owned()),
         by: Some(by.to_owned()),
@@ -91,11 +97,13 @@ pub(crate) fn window() -> Document<AppView> {
 pub(crate) fn status() -> Document<Status> {
     let attention = Attention {
         condition: "content-differs".to_owned(),
-        severity: Health::Warning,
+        code: "A202".to_owned(),
+        severity: Severity::Warning,
         subject: "member/web7".to_owned(),
         text: "shop differs from the majority in 4 items".to_owned(),
         automatic: true,
         command: words("althing why web7"),
+        remedies: Vec::new(),
     };
     let last = LastUpdate {
         application: "shop".to_owned(),
@@ -107,7 +115,8 @@ pub(crate) fn status() -> Document<Status> {
         entity: EntityView { name: "shop-fe".to_owned(), id: hash(1), epoch: 77, roster_revision: 31 },
         health: health_state(Health::Warning, 180),
         majority: 5,
-        members: MemberCounts { total: 9, reachable: 9, voters: 9 },
+        members: MemberCounts { total: 9, reachable: 9, voters: 9, unheard: Vec::new() },
+        service: ServiceCounts { serving: 8, out: 1, spare: 0 },
         applications: app_views(),
         attention: vec![attention],
         updates: Updates { open: Vec::new(), last: Some(last) },
@@ -120,6 +129,7 @@ pub(crate) fn all_well() -> Document<Status> {
     let mut document = status();
     document.body.health = health_state(Health::Ok, 532_800);
     document.body.attention.clear();
+    document.body.service = ServiceCounts { serving: 9, out: 0, spare: 0 };
     for app in &mut document.body.applications {
         (app.agree, app.state, app.differing) = (9, AppState::Agreed, Vec::new());
     }
@@ -176,6 +186,9 @@ fn member_view(name: &str, health: Health, cpu: f64, share_ratio: f64, seen: f64
         id: "12D3KooWQ7".to_owned(),
         state: "alive".to_owned(),
         role: "voter".to_owned(),
+        service: "in".to_owned(),
+        out: None,
+        labels: BTreeMap::new(),
         counts: true,
         votes: true,
         health,
@@ -193,9 +206,23 @@ fn member_view(name: &str, health: Health, cpu: f64, share_ratio: f64, seen: f64
     }
 }
 
+fn out_of_service(member: MemberView) -> MemberView {
+    let out = OutView {
+        reason: "new disk".to_owned(),
+        by: "ada".to_owned(),
+        since: "2026-11-23T14:02:11Z".to_owned(),
+        until: Some("2026-11-23T15:00:00Z".to_owned()),
+    };
+    let labels = [("rack", "4"), ("zone", "b")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    MemberView { service: "out".to_owned(), out: Some(out), labels: labels.into(), ..member }
+}
+
 pub(crate) fn members() -> Document<Members> {
     let web9 = MemberView {
         state: "unreachable".to_owned(),
+        role: "follower".to_owned(),
+        service: "spare".to_owned(),
+        counts: false,
         agrees: 0,
         cpu_ratio_p95: None,
         version: None,
@@ -203,7 +230,7 @@ pub(crate) fn members() -> Document<Members> {
     };
     let members = vec![
         member_view("web1", Health::Ok, 0.25, 0.132, 0.0),
-        MemberView { agrees: 2, ..member_view("web7", Health::Warning, 0.31, 0.132, 0.3) },
+        out_of_service(MemberView { agrees: 2, ..member_view("web7", Health::Warning, 0.31, 0.132, 0.3) }),
         MemberView { votes: false, ..member_view("web8", Health::Ok, 0.4, 0.073, 1.2) },
         web9,
     ];
@@ -218,7 +245,8 @@ pub(crate) fn member() -> Document<MemberView> {
         applied: Some(42),
     };
     let content = vec![content("shop", "drift", drifted()), content("api", "agrees", hash(0x7c))];
-    document("member", MemberView { content, ..member_view("web7", Health::Warning, 0.31, 0.132, 0.3) })
+    let member = MemberView { content, ..member_view("web7", Health::Warning, 0.31, 0.132, 0.3) };
+    document("member", out_of_service(member))
 }
 
 fn item(path: &str, mode: &str, bytes: u64, digest: u8) -> ItemView {
@@ -360,7 +388,7 @@ pub(crate) fn why() -> Document<Why> {
     ];
     let remedy = Remedy {
         text: "to keep the change".to_owned(),
-        command: words("althing update open shop --on web7"),
+        command: words("althing update open shop --on web7 --adopt"),
     };
     let why = Why {
         subject: "member/web7".to_owned(),
@@ -404,6 +432,55 @@ pub(crate) fn events() -> Document<Events> {
         ),
     ];
     document("events", Events { events, cursor: "web7/18232".to_owned() })
+}
+
+pub(crate) fn audit() -> Document<Audit> {
+    let entry = |epoch, at: &str, by: &str, change: &str, text: &str| AuditEntry {
+        epoch,
+        at: at.to_owned(),
+        by: by.to_owned(),
+        from: "web1".to_owned(),
+        change: change.to_owned(),
+        application: None,
+        member: None,
+        text: text.to_owned(),
+    };
+    let opened = "update window until 2026-11-23T14:00:00.000Z: hotfix 881";
+    let opened = entry(76, "2026-11-23T13:40:59Z", "ada", "open", opened);
+    let taken = entry(77, TODAY, "ada@web2", "take-out", "out of service: new disk");
+    let entries = vec![
+        AuditEntry { application: Some("shop".to_owned()), ..opened },
+        AuditEntry { member: Some("web7".to_owned()), ..taken },
+    ];
+    let verified =
+        Verified { genesis: hash(1), records: 77, votes: 385, head: hash(0x77), is_in_force: true };
+    document("audit", Audit { entries, verified: Some(verified) })
+}
+
+pub(crate) fn everywhere() -> Document<Everywhere> {
+    let seen = |number: u8, hears: u64, agree: u64, offset: f64, differs: &str| Seen {
+        member: format!("web{number}"),
+        silent: None,
+        hears,
+        of: 4,
+        health: Some(Health::Warning),
+        epoch: Some(77),
+        roster_revision: Some(31),
+        applications: vec![SeenApp { name: "shop".to_owned(), revision: 42, agree, of: 4 }],
+        clock_offset_seconds: Some(offset),
+        round_trip_seconds: Some(0.002),
+        differs: differs.split("; ").filter(|text| !text.is_empty()).map(str::to_owned).collect(),
+    };
+    let silent = Seen {
+        silent: Some("web9 does not answer: the peer is not connected".to_owned()),
+        health: None,
+        roster_revision: None,
+        clock_offset_seconds: None,
+        ..seen(9, 0, 0, 0.0, "")
+    };
+    let web8 = seen(8, 2, 2, 0.412, "does not hear web2; sees 2 of 4 agree on shop 42");
+    let members = vec![seen(1, 3, 3, 0.0, ""), seen(2, 3, 3, -0.003, ""), web8, silent];
+    document("everywhere", Everywhere { reference: "web1".to_owned(), members })
 }
 
 pub(crate) fn trash() -> Document<Trash> {
@@ -453,6 +530,7 @@ fn every_command_that_a_screen_suggests_parses() {
         super::why::screen(&why(), &look),
         super::trash::screen(&trash(), &look),
         super::update::screen(&window(), &look),
+        super::everywhere::screen(&everywhere(), &look),
     ];
     let screens = screens.into_iter().chain(super::outcome::tests::screens());
     let found: Vec<String> = screens.flat_map(|screen| commands(&screen)).collect();

@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use althing_protocol::view::{AppState, AppView, Attention, Document, Health, Status, Updates};
+use althing_protocol::event::Severity;
+use althing_protocol::view::{
+    AppState, AppView, Attention, Document, Health, ServiceCounts, Status, Updates,
+};
 
 use super::Look;
 use super::colour::Paint;
-use super::health::{headline, word};
+use super::health::headline;
 use super::size::of_things;
 use super::table::{Cell, Table};
 use super::time::span;
@@ -28,6 +31,7 @@ pub(crate) fn screen(document: &Document<Status>, look: &Look) -> String {
     } else {
         let _ = write!(text, "Applications\n{}", applications(&status.applications, look));
     }
+    let _ = writeln!(text, "Serving       {}", serving(&status.service));
     let _ = writeln!(text, "Updates       {}", updates(&status.updates, &document.at, look));
     if !status.attention.is_empty() {
         let _ = write!(text, "\nNeeds attention\n{}", attention(&status.attention, look));
@@ -47,10 +51,10 @@ fn all_is_well(status: &Status) -> bool {
 /// `9 members, 8 reachable, majority 5`
 fn members(status: &Status) -> String {
     let counts = &status.members;
-    let learners = counts.total.saturating_sub(counts.voters);
-    let joining = if learners > 0 { format!(", {learners} joining") } else { String::new() };
+    let others = counts.total.saturating_sub(counts.voters);
+    let others = if others > 0 { format!(", {others} not counting") } else { String::new() };
     format!(
-        "{}, {} reachable, majority {}{joining}",
+        "{}, {} reachable, majority {}{others}",
         of_things(counts.total, "member"),
         counts.reachable,
         status.majority
@@ -131,12 +135,33 @@ fn updates(updates: &Updates, now: &str, look: &Look) -> String {
     }
 }
 
+/// `8 in service, 1 out, 1 spare`
+fn serving(counts: &ServiceCounts) -> String {
+    let mut text = format!("{} in service", counts.serving);
+    for (count, word) in [(counts.out, "out"), (counts.spare, "spare")] {
+        if count > 0 {
+            let _ = write!(text, ", {count} {word}");
+        }
+    }
+    text
+}
+
+fn severity(severity: Severity) -> Cell {
+    let word = match severity {
+        Severity::Info => "INFO",
+        Severity::Notice => "NOTICE",
+        Severity::Warning => "WARNING",
+        Severity::Critical => "CRITICAL",
+    };
+    Cell::painted(word, severity)
+}
+
 fn attention(attention: &[Attention], look: &Look) -> String {
     let mut table = Table::new(&["", "", "", ""]).keep(3).indent(2);
     for item in attention {
         let subject = item.subject.split_once('/').map_or(item.subject.as_str(), |(_, name)| name);
         table.row([
-            Cell::painted(word(item.severity).to_uppercase(), item.severity),
+            severity(item.severity),
             Cell::from(subject),
             Cell::from(item.text.as_str()),
             Cell::painted(shown(&item.command), Paint::Dim),
@@ -168,6 +193,7 @@ Applications
   shop       revision 42  8 of 9 agree  web7 repairing
   api        revision 17  9 of 9 agree
   tls-certs  revision 5   9 of 9 agree
+Serving       8 in service, 1 out
 Updates       no window open · last: shop 42 by ada, 13:41
 
 Needs attention

@@ -63,7 +63,7 @@ web7 is WARNING because of: content differs.
             votes: 8 of 9 report b3:7c7c…7c (revision 42), so revision 42 stands
 
 What happens next   repair ends by itself. Nothing is needed from you.
-To keep the change  althing update open shop --on web7
+To keep the change  althing update open shop --on web7 --adopt
 ";
         assert_eq!(screen(&samples::why(), &Look::plain()), expected);
     }

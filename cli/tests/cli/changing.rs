@@ -23,22 +23,44 @@ fn each_command_posts_itself() {
     let source = json!({ "Directory": site });
     let create = json!({ "Create": {
         "application": "shop", "root": "/srv/shop", "policy": "majority", "source": source, "replace": false,
+        "unmanaged": [],
     }});
     let defined = json!({ "Create": {
         "application": "shop", "root": "/var/www", "policy": "certified", "source": null, "replace": true,
+        "unmanaged": ["cache/**", "*.log"],
     }});
     let expected = [
-        ("invite", json!({ "Invite": { "uses": 1, "lasts": 3_600_000, "note": "" } })),
+        ("invite", json!({ "Invite": { "uses": 1, "lasts": 3_600_000, "note": "", "spare": false } })),
         (
             "invite new --uses 3 --for 10m --note x",
-            json!({ "Invite": { "uses": 3, "lasts": 600_000, "note": "x" } }),
+            json!({ "Invite": { "uses": 3, "lasts": 600_000, "note": "x", "spare": false } }),
+        ),
+        ("invite --spare", json!({ "Invite": { "uses": 1, "lasts": 3_600_000, "note": "", "spare": true } })),
+        (
+            "member out web3 --reason disk --for 30m",
+            json!({ "TakeOut": { "member": "web3", "reason": "disk", "lasts": 1_800_000, "anyway": false } }),
+        ),
+        (
+            "member out web3 -y",
+            json!({ "TakeOut": { "member": "web3", "reason": "", "lasts": null, "anyway": true } }),
+        ),
+        ("member in web3", json!({ "BringIn": { "member": "web3" } })),
+        ("member spare web3", json!({ "Spare": { "member": "web3", "anyway": false } })),
+        ("member spare web3 --off", json!({ "Enlist": { "member": "web3" } })),
+        ("member rename web3 shop3", json!({ "Rename": { "member": "web3", "name": "shop3" } })),
+        (
+            "member label web3 zone=b rack=",
+            json!({ "Label": { "member": "web3", "labels": { "zone": "b", "rack": null } } }),
         ),
         ("invite revoke 7c", json!({ "Revoke": { "id": "7c" } })),
         ("leave -y", json!("Leave")),
         ("member readmit web9", json!({ "Readmit": { "member": "web9" } })),
         ("member remove web9 --confirm web9", json!({ "Remove": { "member": "web9" } })),
         ("app new shop --from site", create),
-        ("app new shop --root /var/www --policy certified --replace", defined),
+        (
+            "app new shop --root /var/www --policy certified --replace --unmanaged cache/** --unmanaged *.log",
+            defined,
+        ),
         ("app verify shop", json!({ "Verify": { "application": "shop" } })),
         ("app repair shop", json!({ "Repair": { "application": "shop" } })),
         ("app rollback shop --to 41 -y", json!({ "Rollback": { "application": "shop", "to": 41 } })),
@@ -46,7 +68,20 @@ fn each_command_posts_itself() {
         ("app resume shop", json!({ "Pause": { "application": "shop", "lasts": null } })),
         (
             "update open shop --for 5m --reason r",
-            json!({ "Open": { "application": "shop", "lasts": 300_000, "reason": "r" } }),
+            json!({ "Open": { "application": "shop", "lasts": 300_000, "reason": "r", "adopt": false } }),
+        ),
+        (
+            "update open shop --adopt",
+            json!({ "Open": { "application": "shop", "lasts": 900_000, "reason": "", "adopt": true } }),
+        ),
+        ("update extend shop --for 1h", json!({ "Extend": { "application": "shop", "lasts": 3_600_000 } })),
+        (
+            "app remove shop --confirm shop",
+            json!({ "Discard": { "application": "shop", "keep_files": false } }),
+        ),
+        (
+            "app remove shop --keep-files --confirm shop",
+            json!({ "Discard": { "application": "shop", "keep_files": true } }),
         ),
         ("update stage shop --from ./site", json!({ "Stage": { "application": "shop", "source": source } })),
         ("update commit shop -y", json!({ "Commit": { "application": "shop", "expect": null } })),

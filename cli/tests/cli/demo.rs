@@ -87,7 +87,7 @@ fn keys_quit_and_keep_keeps() {
     assert!(told.contains("repaired") && !told.contains("cut apart"), "{told}");
     assert!(keep.join("web3.log").is_file() && keep.join("web1-root/srv/site/index.html").is_file());
     gone(place.path());
-    let few = Ran::of(althing("demo --members 3").output().expect("the program runs"));
+    let few = Ran::of(althing("demo --members 2").output().expect("the program runs"));
     assert_eq!(few.code, 64, "{few:?}");
     let again = Ran::of(althing("demo --keep").arg(&keep).output().expect("the program runs"));
     assert_eq!(again.code, 64, "{again:?}");

@@ -53,7 +53,7 @@ error: no node answers at /nonexistent/a/althing.sock                 [E201 node
     let document: Value = serde_json::from_str(&ran.stderr).expect("json");
     assert_eq!(document["schema"], "althing.error/1");
     assert_eq!(document["error"]["name"], "node-down");
-    assert_eq!(document["error"]["remedies"][0]["command"], serde_json::json!(["althing", "run"]));
+    assert_eq!(document["error"]["remedies"][1]["command"], serde_json::json!(["althing", "run"]));
 }
 
 #[test]

@@ -38,6 +38,12 @@ fn each_command_asks_for_its_document() {
     let expected = [
         ("status --on web7", "status?on=web7"),
         ("why", "why"),
+        ("why web7 --at 2026-11-23T14:02:11Z", "why?subject=web7&at_ms=1795442531000"),
+        ("status --everywhere", "everywhere"),
+        ("audit", "audit"),
+        ("audit --since 10m --by ada --verify", "audit?since_seconds=600&by=ada&verify=1"),
+        ("version --entity", "members"),
+        ("events --until 2026-11-23T14:02:11Z", "events?until_ms=1795442531000&since_seconds=86400"),
         ("why app/shop", "why?subject=app%2Fshop"),
         ("health", "health"),
         ("votes", "votes"),
@@ -152,6 +158,6 @@ fn some_answers_need_no_node_at_all() {
     assert!(output("explain e412").starts_with("E412 window-open   exit 75\n"));
     assert_eq!(output("explain window-open"), output("explain 412"));
     for shell in ["bash", "zsh", "fish"] {
-        assert!(output(&format!("completions {shell}")).contains("rollback"), "{shell}");
+        assert!(output(&format!("completions {shell}")).contains("__complete"), "{shell}");
     }
 }

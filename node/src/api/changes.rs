@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Answered, Api, Call, no_application, no_member};
 use crate::daemon::{Answer, Happening, ending};
-use crate::files::TrashId;
+use crate::files::{Patterns, TrashId};
 use crate::net::PeerKey;
 
 #[derive(Deserialize)]
@@ -76,6 +76,11 @@ impl Api {
         command: Command,
         progress: Option<mpsc::UnboundedSender<Value>>,
     ) -> Answered {
+        if let Command::Create { unmanaged, .. } = &command
+            && let Err(error) = Patterns::new(unmanaged)
+        {
+            return Err(Refusal::new(Code::Input, format!("--unmanaged: {error}")));
+        }
         let (to, mut answers) = mpsc::unbounded_channel();
         let by = call.by.clone();
         self.shared.to.send(Happening::Request { by, command, to }).await.map_err(|_| ending())?;
@@ -120,7 +125,10 @@ impl Api {
         };
         let id: TrashId = body.id.parse().map_err(bad)?;
         let places = self
-            .ask(|_, live| live.places.values().map(|place| place.files.clone()).collect::<Vec<_>>())
+            .ask(|_, live| {
+                let present = live.places.values().map(|place| place.files.clone());
+                present.chain(live.retired.values().cloned()).collect::<Vec<_>>()
+            })
             .await?;
         let to = body.to.clone();
         let work = tokio::task::spawn_blocking(move || {

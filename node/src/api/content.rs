@@ -137,14 +137,17 @@ impl Api {
     }
 
     pub(super) async fn trash(&self, app: Option<String>) -> Answered {
-        if let Some(app) = &app {
-            self.place(app).await?;
-        }
+        let wanted = app.clone();
         let places = self.ask(move |_, live| {
-            let wanted = live.places.iter().filter(|(name, _)| app.as_ref().is_none_or(|app| app == *name));
-            wanted.map(|(_, place)| place.files.clone()).collect::<Vec<_>>()
+            let present = live.places.iter().map(|(name, place)| (name, &place.files));
+            let all = present.chain(live.retired.iter());
+            let wanted = all.filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| wanted == *name));
+            wanted.map(|(_, files)| files.clone()).collect::<Vec<_>>()
         });
         let places = places.await?;
+        if let Some(app) = app.filter(|_| places.is_empty()) {
+            return Err(no_application(&app));
+        }
         let listed = tokio::task::spawn_blocking(move || {
             places.iter().map(|files| files.trash()).collect::<Result<Vec<_>, _>>()
         });

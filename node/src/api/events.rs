@@ -143,6 +143,7 @@ impl Api {
 
 struct Filter {
     since: u64,
+    until: u64,
     severity: Severity,
     members: Vec<String>,
     apps: Vec<String>,
@@ -164,13 +165,15 @@ impl Filter {
             let ago = Millis::seconds(seconds);
             wall().0.saturating_sub(ago.0)
         });
-        Ok(Self { since, severity, members: list("member"), apps: list("app"), kinds: list("kind") })
+        let until = number(call, "until_ms")?.unwrap_or(u64::MAX);
+        Ok(Self { since, until, severity, members: list("member"), apps: list("app"), kinds: list("kind") })
     }
 
     fn takes(&self, event: &EventView, at: u64) -> bool {
         let among =
             |names: &[String], name: &str| names.is_empty() || names.iter().any(|other| other == name);
         at >= self.since
+            && at <= self.until
             && event.severity >= self.severity
             && among(&self.members, &event.member)
             && among(&self.apps, event.application.as_deref().unwrap_or_default())

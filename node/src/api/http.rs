@@ -38,20 +38,63 @@ impl Drop for Socket {
     }
 }
 
-/// Listens on `DIR/althing.sock`. The store's lock is held: a socket that is there belongs to a daemon that died.
-pub(crate) fn listen(api: Api, dir: &Path, stop: CancellationToken) -> anyhow::Result<Socket> {
-    let path = dir.join("althing.sock");
-    match std::fs::remove_file(&path) {
+/// The group that may give commands where no other is named.
+const GROUP: &str = "althing";
+
+/// Listens on a socket of the file system, for the superuser, the user of this process, and a group. The store's lock
+/// is held: a socket that is there belongs to a daemon that died.
+pub(crate) fn listen(
+    api: Api,
+    path: &Path,
+    group: Option<&str>,
+    stop: CancellationToken,
+) -> anyhow::Result<Socket> {
+    let gid = group_id(&std::fs::read_to_string("/etc/group").unwrap_or_default(), group.unwrap_or(GROUP));
+    if let (Some(group), None) = (group, gid) {
+        anyhow::bail!("there is no group {group} on this machine (api.group)");
+    }
+    make_directory(path, gid)?;
+    match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(error).context("the old socket");
         }
         _ => {}
     }
     let listener =
-        UnixListener::bind(&path).with_context(|| format!("cannot listen on {}", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660))?;
+        UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    hand_over(path, gid)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     tokio::spawn(accept(listener, api, stop));
-    Ok(Socket(path))
+    Ok(Socket(path.to_owned()))
+}
+
+/// Makes the directory of the socket if it is not there: the group may go through it, others may not.
+fn make_directory(socket: &Path, gid: Option<u32>) -> anyhow::Result<()> {
+    let Some(directory) = socket.parent().filter(|directory| !directory.exists()) else { return Ok(()) };
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {} for the socket", directory.display()))?;
+    hand_over(directory, gid)?;
+    Ok(std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o750))?)
+}
+
+/// Gives a file to the group. Who is not the superuser may only give it to a group of its own; it stays as it is then.
+fn hand_over(path: &Path, gid: Option<u32>) -> anyhow::Result<()> {
+    let Some(gid) = gid else { return Ok(()) };
+    match std::os::unix::fs::chown(path, None, Some(gid)) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            tracing::info!(gid, path = %path.display(), "not given to the group: this process may not");
+            Ok(())
+        }
+        given => given.with_context(|| format!("cannot give {} to the group {gid}", path.display())),
+    }
+}
+
+/// The number of a group, from the text of `/etc/group`.
+fn group_id(groups: &str, name: &str) -> Option<u32> {
+    groups.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        if fields.first() == Some(&name) { fields.get(2)?.parse().ok() } else { None }
+    })
 }
 
 async fn accept(listener: UnixListener, api: Api, stop: CancellationToken) {
@@ -122,6 +165,15 @@ async fn handle(
     if changes {
         return stream_answer(api, call);
     }
+    if call.path == "backup" {
+        return match api.backup(&call).await {
+            Ok(frames) => stream_backup(frames),
+            Err(refusal) => {
+                let value = super::error_document(&refusal, "");
+                json_response(status_of(&value), &value)
+            }
+        };
+    }
     match api.answer(call, None).await {
         Ok(value) => json_response(StatusCode::OK, &value),
         Err(value) => json_response(status_of(&value), &value),
@@ -142,6 +194,15 @@ fn json_response(status: StatusCode, value: &Value) -> Response {
     let mut text = value.to_string();
     text.push('\n');
     (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// The frames as they come.
+fn stream_backup(frames: mpsc::Receiver<Vec<u8>>) -> Response {
+    let frames = stream::unfold(frames, |mut frames| async move {
+        let frame = frames.recv().await?;
+        Some((Ok::<_, Infallible>(frame), frames))
+    });
+    ([(header::CONTENT_TYPE, "application/octet-stream")], Body::from_stream(frames)).into_response()
 }
 
 /// Progress as it comes, then the answer, each a line.
@@ -169,4 +230,30 @@ fn stream_answer(api: Api, call: Call) -> Response {
         Some((Ok::<_, Infallible>(format!("{value}\n")), receiver))
     });
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_found_by_name() {
+        let groups = "root:x:0:\nalthing:x:997:ada,bo\nalthing2:x:998:\n";
+        assert_eq!(group_id(groups, "althing"), Some(997));
+        assert_eq!(group_id(groups, "nobody"), None);
+    }
+
+    #[test]
+    fn the_directory_of_a_socket_is_not_for_others() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("run/althing.sock");
+        make_directory(&path, None).expect("made");
+        let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o7777;
+        let run = dir.path().join("run");
+        assert_eq!(mode(&run), 0o750);
+        // What is there already keeps its mode.
+        std::fs::set_permissions(&run, std::fs::Permissions::from_mode(0o700)).expect("set");
+        make_directory(&path, None).expect("there");
+        assert_eq!(mode(&run), 0o700);
+    }
 }

@@ -24,7 +24,7 @@ impl Api {
             "members" => document("althing.members/1", &self.view(|member, _| member.members()).await?),
             "member" => self.member(query("name")).await,
             "apps" => self.apps().await,
-            "app" => document("althing.app/1", &self.app(&needed(call, "name")?).await?),
+            "app" => document("althing.app/1", &self.app_in_full(call, &needed(call, "name")?).await?),
             "update" => document("althing.window/1", &self.app(&needed(call, "app")?).await?),
             "history" => {
                 let name = needed(call, "app")?;
@@ -34,7 +34,12 @@ impl Api {
                 document("althing.history/1", &history.ok_or_else(|| no_application(&name))?)
             }
             "votes" => self.votes(query("app")).await,
-            "why" => self.why(query("subject")).await,
+            "why" => match number(call, "at_ms")? {
+                Some(at) => self.why_at(call, at).await,
+                None => self.why(query("subject")).await,
+            },
+            "everywhere" => self.everywhere(call).await,
+            "audit" => self.audit(call).await,
             "health" => document("althing.health/1", &self.view(|member, _| member.health()).await?),
             "balance" => document("althing.balance/1", &self.view(|member, _| member.balance()).await?),
             "roster" => document("althing.roster/1", &self.view(|member, _| member.roster()).await?),
@@ -137,7 +142,7 @@ impl Api {
         document("althing.roster-history/1", &history.map_err(failed)?)
     }
 
-    async fn why(&self, subject: Option<String>) -> Answered {
+    pub(super) async fn why(&self, subject: Option<String>) -> Answered {
         let wanted = subject.clone();
         let (inside, why) =
             self.ask(move |member, _| (member.state().is_some(), member.why(wanted.as_deref()))).await?;

@@ -36,17 +36,30 @@ pub struct Applied {
     pub changed: usize,
     /// What was taken away.
     pub trashed: Vec<TrashId>,
-    /// What was different before.
+    /// What was different before, and was not left alone.
     pub differences: Vec<Difference>,
+    /// Differences that were left alone: because they were to be, or because what is not managed lies there.
+    pub left: usize,
 }
 
 impl Files {
     /// Makes the tree equal to the manifest `root`, which `epoch` settled. The root directory is made if need be.
     pub fn apply(&self, root: Hash, epoch: u64, reason: &str, job: Job<'_>) -> Result<Applied, ApplyError> {
+        self.apply_but((root, epoch), reason, &[], job)
+    }
+
+    /// The same, but for the paths in `leave` and what lies below them.
+    pub fn apply_but(
+        &self,
+        (root, epoch): (Hash, u64),
+        reason: &str,
+        leave: &[ItemPath],
+        job: Job<'_>,
+    ) -> Result<Applied, ApplyError> {
         let mut guard = self.exclusive();
         let earlier = self.journal()?;
         let cache = self.cache(&mut guard)?;
-        let applied = Apply { files: self, root, epoch, reason, job }.run(cache, earlier);
+        let applied = Apply { files: self, root, epoch, reason, leave, job }.run(cache, earlier);
         cache.save(&self.store, &self.application)?;
         applied
     }
@@ -68,6 +81,7 @@ struct Apply<'a> {
     root: Hash,
     epoch: u64,
     reason: &'a str,
+    leave: &'a [ItemPath],
     job: Job<'a>,
 }
 
@@ -80,7 +94,8 @@ impl Apply<'_> {
         let mut found = self.look(&beneath, cache, &want)?;
         let bin = Bin::open(self.files, &journal, self.reason)?;
         self.check(&beneath, &bin, &found)?;
-        let mut applied = Applied { differences: found.differences.clone(), ..Applied::default() };
+        let mut applied =
+            Applied { differences: found.differences.clone(), left: found.left, ..Applied::default() };
         if found.is_done() && earlier.is_none() {
             self.files.end(&journal)?;
             return Ok(applied);
@@ -148,10 +163,16 @@ impl Apply<'_> {
     }
 
     fn look(&self, beneath: &Beneath, cache: &mut Cache, want: &Manifest) -> Result<Look, ApplyError> {
-        let (scan, walked) = scan::scan_tree(beneath, cache, ScanMode::Trust, self.job)?;
-        let differences = repair::diff(&scan.manifest, want)?;
+        let patterns = &self.files.patterns;
+        let (scan, walked) = scan::scan_tree(beneath, cache, patterns, ScanMode::Trust, self.job)?;
+        let all = repair::diff(&scan.manifest, want)?;
+        let count = all.len();
+        let mut differences = repair::except(all, self.leave);
+        // A directory stays while something lies in it that is nobody's business.
+        differences.retain(|it| !removes_shelter(it, &walked.sheltered));
+        let left = count - differences.len();
         let list = repair::actions(&differences);
-        Ok(Look { differences, list, unmanaged: scan.unmanaged, walked, have: scan.manifest.items()? })
+        Ok(Look { differences, left, list, unmanaged: scan.unmanaged, walked, have: scan.manifest.items()? })
     }
 
     /// Everything that can be known to go wrong, before anything is changed.
@@ -188,6 +209,7 @@ impl Apply<'_> {
 /// The tree as it is, and what is to be done to it.
 struct Look {
     differences: Vec<Difference>,
+    left: usize,
     list: ActionList,
     unmanaged: Vec<Unmanaged>,
     walked: Walked,
@@ -207,6 +229,12 @@ impl Look {
         let entries = self.walked.found.iter();
         entries.map(|found| (found.path.clone(), (found.stamp, content(&found.path)))).collect()
     }
+}
+
+fn removes_shelter(difference: &Difference, sheltered: &[ItemPath]) -> bool {
+    let is_directory = |item: &Option<Item>| matches!(item, Some(Item::Directory { .. }));
+    let goes = is_directory(&difference.have) && !is_directory(&difference.want);
+    goes && sheltered.iter().any(|path| path.lies_in(&difference.path))
 }
 
 fn check_name_and_mounts(action: &Action, unmanaged: &[Unmanaged]) -> Result<(), ApplyError> {

@@ -69,6 +69,11 @@ impl Cache {
             .map(|known| known.content)
     }
 
+    /// Every file with its content, as it was when it was seen last.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = (&ItemPath, &Hash)> {
+        self.known.iter().map(|(path, known)| (path, &known.content))
+    }
+
     /// Remembers content whose stamp can be trusted from now on.
     pub(crate) fn learn(&mut self, path: &ItemPath, stamp: &Stamp, content: Hash) {
         let known = Known::new(stamp, content);

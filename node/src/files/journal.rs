@@ -3,6 +3,7 @@
 
 use althing_protocol::codec;
 use althing_protocol::hash::Hash;
+use althing_store::{ReadError, Store};
 use serde::{Deserialize, Serialize};
 
 use super::{Files, StoreFault};
@@ -11,6 +12,8 @@ use super::{Files, StoreFault};
 const RECORD_BYTES: usize = 4096;
 /// Format of the records; the first field of each.
 const FORMAT: u8 = 1;
+/// What the keys of all journals begin with.
+const JOURNALS: &str = "files/journal/";
 
 /// An apply that began.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -28,6 +31,13 @@ impl Journal {
     pub(crate) fn new(root: Hash, epoch: u64, batch: String) -> Self {
         Self { format: FORMAT, root, epoch, batch }
     }
+}
+
+/// What the applies that began and did not end make of their trees, of all applications.
+pub(crate) fn journal_roots(store: &Store) -> Result<Vec<Hash>, ReadError> {
+    let records = store.records_below(JOURNALS)?;
+    let journals = records.iter().filter_map(|(_, bytes)| codec::decode::<Journal>(bytes, RECORD_BYTES).ok());
+    Ok(journals.map(|journal| journal.root).collect())
 }
 
 impl Files {
@@ -48,6 +58,11 @@ impl Files {
         Ok(self.store.put_records(&[(&self.applied_key(), Some(&applied)), (&self.journal_key(), None)])?)
     }
 
+    /// The application is gone: neither what was applied nor what was being applied means anything any more.
+    pub(crate) fn forget_applies(&self) -> Result<(), StoreFault> {
+        Ok(self.store.put_records(&[(&self.applied_key(), None), (&self.journal_key(), None)])?)
+    }
+
     /// Whether a tree of this application was ever made here.
     pub(crate) fn was_applied(&self) -> Result<bool, StoreFault> {
         Ok(self.store.record(&self.applied_key())?.is_some()
@@ -55,7 +70,7 @@ impl Files {
     }
 
     fn journal_key(&self) -> String {
-        format!("files/journal/{}", self.application)
+        format!("{JOURNALS}{}", self.application)
     }
 
     fn applied_key(&self) -> String {

@@ -13,6 +13,7 @@ use super::beneath::Beneath;
 use super::cache::Cache;
 use super::hashing::{self, Hashed};
 use super::job::{Cancelled, Job};
+use super::unmanaged::Patterns;
 use super::walk::{self, Found, Kind, Unmanaged, Walked};
 use super::{ScanMode, StoreFault};
 
@@ -91,28 +92,30 @@ impl From<Cancelled> for ScanError {
 pub(crate) fn scan_tree(
     beneath: &Beneath,
     cache: &mut Cache,
+    patterns: &Patterns,
     mode: ScanMode,
     job: Job<'_>,
 ) -> Result<(Scan, Walked), ScanError> {
     let mut pause = PAUSE;
     for _ in 1..SCANS {
-        match scan_once(beneath, cache, mode, job) {
+        match scan_once(beneath, cache, patterns, mode, job) {
             Err(ScanError::Unstable { .. }) => {}
             result => return result,
         }
         std::thread::sleep(pause);
         pause *= 2;
     }
-    scan_once(beneath, cache, mode, job)
+    scan_once(beneath, cache, patterns, mode, job)
 }
 
 fn scan_once(
     beneath: &Beneath,
     cache: &mut Cache,
+    patterns: &Patterns,
     mode: ScanMode,
     job: Job<'_>,
 ) -> Result<(Scan, Walked), ScanError> {
-    let walked = walk::walk(beneath, job)?;
+    let walked = walk::walk(beneath, patterns, job)?;
     let mut items = BTreeMap::new();
     let mut unknown: Vec<&Found> = Vec::new();
     for found in &walked.found {

@@ -4,6 +4,7 @@ mod applying;
 mod capturing;
 mod hostile;
 mod killed;
+mod managing;
 mod measured;
 mod mounts;
 mod scanning;

@@ -12,6 +12,7 @@ use super::beneath::{self, Beneath};
 use super::job::{Job, Stage};
 use super::scan::ScanError;
 use super::stamp::Stamp;
+use super::unmanaged::Patterns;
 
 /// Names that begin so are this program's temporary files, never items.
 pub(crate) const OURS: &[u8] = b".althing-";
@@ -69,19 +70,22 @@ pub(crate) struct Walked {
     pub(crate) unmanaged: Vec<Unmanaged>,
     /// Things whose names begin with [`OURS`].
     pub(crate) ours: Vec<ItemPath>,
+    /// One path in each directory that has some that are not managed.
+    pub(crate) sheltered: Vec<ItemPath>,
 }
 
 /// Lists everything below `beneath`.
-pub(crate) fn walk(beneath: &Beneath, job: Job<'_>) -> Result<Walked, ScanError> {
+pub(crate) fn walk(beneath: &Beneath, patterns: &Patterns, job: Job<'_>) -> Result<Walked, ScanError> {
     let root = ItemPath::root();
     let directory = beneath.directory(&root).map_err(|source| unreadable(&root, source))?;
-    let mut walk = Walk { out: Walked::default(), job };
+    let mut walk = Walk { out: Walked::default(), patterns, job };
     walk.enter(&directory, &root)?;
     Ok(walk.out)
 }
 
 struct Walk<'a> {
     out: Walked,
+    patterns: &'a Patterns,
     job: Job<'a>,
 }
 
@@ -94,16 +98,22 @@ struct Listed {
 impl Walk<'_> {
     fn enter(&mut self, directory: &OwnedFd, path: &ItemPath) -> Result<(), ScanError> {
         self.job.check()?;
+        let mut sheltered = None;
         for listed in list_stable(directory, path)? {
             let path = path.join(&listed.name).map_err(|reason| ScanError::Unnameable {
                 path: format!("{}/{}", path.lossy(), String::from_utf8_lossy(&listed.name)),
                 reason,
             })?;
+            if self.patterns.matches(&path) {
+                sheltered = Some(path);
+                continue;
+            }
             self.note(directory, path, listed)?;
             if self.out.found.len().is_multiple_of(REPORT_EVERY) {
                 self.job.report(Stage::Walk, self.out.found.len(), 0);
             }
         }
+        self.out.sheltered.extend(sheltered);
         Ok(())
     }
 

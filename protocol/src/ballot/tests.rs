@@ -39,7 +39,16 @@ fn entity(voters: usize) -> (State, Hash) {
     let mut state = State::genesis(&genesis);
     for number in 1..voters {
         let Newcomer { member: id, store, name, address } = newcomer(number);
-        state.members.push(Member { id, store, name, role: Role::Voter, addresses: vec![address], since: 0 });
+        state.members.push(Member {
+            id,
+            store,
+            name,
+            role: Role::Voter,
+            addresses: vec![address],
+            since: 0,
+            service: crate::state::Service::In,
+            labels: std::collections::BTreeMap::new(),
+        });
     }
     (state, genesis.id())
 }

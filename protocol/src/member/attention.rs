@@ -1,9 +1,13 @@
 //! What needs a look, and why something is as it is.
 
+use super::content::few;
+use super::contested::TIMES;
 use super::{Core, Entity};
+use crate::event::Severity;
 use crate::evidence::Contradiction;
+use crate::explain::{Condition, filled};
 use crate::identity::MemberId;
-use crate::state::Application;
+use crate::state::{Application, Member, Service};
 use crate::view::{Attention, Cause, Health, Remedy, Why};
 
 impl Entity {
@@ -12,18 +16,12 @@ impl Entity {
     pub(super) fn attention(&self, core: &Core) -> Vec<Attention> {
         let mut list = self.own_attention(core);
         for member in &self.state.members {
-            self.member_attention(core, &member.id, &member.name, &mut list);
+            self.member_attention(core, member, &mut list);
         }
         for (name, local) in &self.locals {
             if let Some(why) = local.unreadable.as_ref().or(local.error.as_ref()) {
-                let subject = format!("app/{name}");
-                list.push(note(
-                    "local-error",
-                    Health::Critical,
-                    subject,
-                    why.clone(),
-                    &format!("althing why {name}"),
-                ));
+                let (subject, command) = (format!("app/{name}"), format!("althing why {name}"));
+                list.push(note(Condition::LocalError, subject, why.clone(), &command, (None, Some(name))));
             }
         }
         list.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
@@ -32,62 +30,83 @@ impl Entity {
 
     fn own_attention(&self, core: &Core) -> Vec<Attention> {
         let mut list = Vec::new();
-        let mut critical = |condition: &str, text: &str, command: &str| {
-            list.push(note(condition, Health::Critical, "entity".to_owned(), text.to_owned(), command));
+        let me = self.state.name_of(&core.me());
+        let mut critical = |condition: Condition, text: &str, command: &str| {
+            list.push(note(condition, "entity".to_owned(), text.to_owned(), command, (Some(&me), None)));
         };
         if let Some(refusal) = self.why_stopped() {
             let command = refusal.remedies.first().map(|(_, words)| words.join(" ")).unwrap_or_default();
             critical(self.stopped_by(), &refusal.message, &command);
         } else if let Err(refusal) = self.check_majority(core) {
-            critical("no-majority", &refusal.message, "althing member list");
+            critical(Condition::NoMajority, &refusal.message, "althing member list");
         }
         if self.me(core).is_none() {
-            critical("not-a-member", "this machine is not in the roster any more", "althing member list");
+            let text = "this machine is not in the roster any more";
+            critical(Condition::NotAMember, text, "althing member list");
+        } else if self.state.in_service().next().is_none() {
+            critical(Condition::NobodyServes, "nobody is in service", "althing member list");
         }
         list
     }
 
-    fn member_attention(&self, core: &Core, id: &MemberId, name: &str, list: &mut Vec<Attention>) {
+    fn member_attention(&self, core: &Core, member: &Member, list: &mut Vec<Attention>) {
+        let (id, name) = (&member.id, member.name.as_str());
         let subject = || format!("member/{name}");
         let why = format!("althing why {name}");
         if let Some(text) = self.why_burnt(core, id) {
             let command = format!("althing member readmit {name}");
-            list.push(note("store-burnt", Health::Critical, subject(), text.to_owned(), &command));
+            list.push(note(Condition::StoreBurnt, subject(), text.to_owned(), &command, (Some(name), None)));
+        }
+        if let Service::Out(out) = &member.service {
+            let reason = if out.reason.is_empty() { String::new() } else { format!(": {}", out.reason) };
+            let until = out.until.map(|until| format!(" until {}", until.rfc3339())).unwrap_or_default();
+            let text = format!("out of service by {}{until}{reason}", out.by);
+            let back = format!("althing member in {name}");
+            list.push(note(Condition::OutOfService, subject(), text, &back, (Some(name), None)));
         }
         if let Some(what) = self.conduct.of(id, core.now.mono) {
             let text = format!("misbehaves: {what}");
-            list.push(note("misbehaves", Health::Warning, subject(), text, &why));
+            list.push(note(Condition::Misbehaves, subject(), text, &why, (Some(name), None)));
         }
         if !self.is_heard(core, id) {
             let text = if self.is_down(core, id) { "is down" } else { "is not heard by this member" };
-            list.push(note("unreachable", Health::Warning, subject(), text.to_owned(), &why));
+            list.push(note(Condition::Unreachable, subject(), text.to_owned(), &why, (Some(name), None)));
             return;
         }
         for (application, state) in &self.state.applications {
             let settled = state.settled().is_some() && state.window.is_none();
-            if settled && self.content_state(id, application, state) == "drift" {
+            if !settled || self.content_state(id, application, state) != "drift" {
+                continue;
+            }
+            let left = self.list_of(id, application).map_or(0, |list| list.left);
+            if left > 0 {
+                let text = format!("{application}: {left} paths change again and again and are not repaired");
+                let about = (Some(name), Some(application.as_str()));
+                list.push(note(Condition::Contested, subject(), text, &why, about));
+            } else {
                 let text = format!("{application} differs from what was settled");
-                list.push(note("content-differs", Health::Warning, subject(), text, &why));
+                let about = (Some(name), Some(application.as_str()));
+                list.push(note(Condition::ContentDiffers, subject(), text, &why, about));
             }
         }
-        if self.load_health(id) != Health::Ok {
+        let load = self.load_health(id);
+        if load != Health::Ok {
             let text = "is short of processor, memory or disk".to_owned();
-            list.push(note(
-                "load",
-                self.load_health(id),
-                subject(),
-                text,
-                &format!("althing member show {name}"),
-            ));
+            let show = format!("althing member show {name}");
+            let mut note = note(Condition::Load, subject(), text, &show, (Some(name), None));
+            if load != Health::Critical {
+                note.severity = Severity::Warning;
+            }
+            list.push(note);
         }
     }
 
     /// The condition of what was found.
-    fn stopped_by(&self) -> &'static str {
+    fn stopped_by(&self) -> Condition {
         match self.unresolved().next().map(|evidence| &evidence.what) {
-            Some(Contradiction::Fork(_)) => "chain-fork",
-            Some(Contradiction::Succession(_)) => "superseded",
-            _ => "contradiction",
+            Some(Contradiction::Fork(_)) => Condition::ChainFork,
+            Some(Contradiction::Succession(_)) => Condition::Superseded,
+            _ => Condition::Contradiction,
         }
     }
 
@@ -107,14 +126,14 @@ impl Entity {
         let causes =
             attention.iter().map(|one| cause(&one.condition, format!("{}: {}", one.subject, one.text)));
         let because = attention.first().map(|one| one.condition.as_str());
-        let mut why = why("entity", health, because, causes.collect());
+        let me = self.state.name_of(&core.me());
+        let mut why = why("entity", health, because, causes.collect(), (Some(&me), None));
         if let Some(refusal) = self.why_stopped() {
             why.next = "Settling goes on when an administrator has acknowledged it.".to_owned();
             why.remedies =
                 refusal.remedies.into_iter().map(|(text, command)| Remedy { text, command }).collect();
         } else if let Some(first) = attention.first().filter(|one| one.condition == "store-burnt") {
-            why.next = "An administrator has it re-admitted; what it serves is not affected.".to_owned();
-            why.remedies = vec![Remedy { text: "re-admit it".to_owned(), command: first.command.clone() }];
+            why.remedies.clone_from(&first.remedies);
         }
         why
     }
@@ -123,7 +142,7 @@ impl Entity {
         let name = self.state.name_of(id);
         let subject = format!("member/{name}");
         let mut causes = Vec::new();
-        let mut because = None;
+        let (mut because, mut about) = (None, None);
         if let Some(text) = self.why_burnt(core, id) {
             because = Some("store-burnt");
             causes.push(cause("store-burnt", format!("{name}: {text}")));
@@ -142,7 +161,9 @@ impl Entity {
         for (application, state) in &self.state.applications {
             let content = self.content_state(id, application, state);
             if matches!(content, "drift" | "applying") {
-                because = because.or(Some("content-differs"));
+                let left = self.list_of(id, application).map_or(0, |list| list.left);
+                because = because.or(Some(if left > 0 { "contested" } else { "content-differs" }));
+                about = about.or(Some(application.as_str()));
                 causes.extend(self.why_differs(core, id, application, state));
             }
         }
@@ -150,12 +171,19 @@ impl Entity {
             because = because.or(Some("load"));
             causes.push(cause("load", format!("{name} is short of processor, memory or disk")));
         }
-        let mut why = why(&subject, self.member_health(core, id), because, causes);
-        if because == Some("store-burnt") {
-            why.next = "An administrator has it re-admitted; what it serves is not affected.".to_owned();
-            why.remedies = vec![remedy("re-admit it", &format!("althing member readmit {name}"))];
-        }
-        why
+        causes.extend(self.why_out(id));
+        because = because.or(causes.first().map(|_| "out-of-service"));
+        why(&subject, self.member_health(core, id), because, causes, (Some(&name), about))
+    }
+
+    /// Why it takes no traffic.
+    fn why_out(&self, id: &MemberId) -> Option<Cause> {
+        let Some(Service::Out(out)) = self.state.member(id).map(|member| &member.service) else {
+            return None;
+        };
+        let reason = if out.reason.is_empty() { "no reason was given" } else { &out.reason };
+        let text = format!("taken out of service by {}: {reason}", out.by);
+        Some(Cause { at: Some(out.since.rfc3339()), code: "out-of-service".to_owned(), text })
     }
 
     fn why_differs(&self, core: &Core, id: &MemberId, name: &str, application: &Application) -> Vec<Cause> {
@@ -177,7 +205,14 @@ impl Entity {
                 settled.number
             );
             causes.push(cause("majority", text));
-            if list.is_some_and(|list| list.applied != Some(list.basis)) {
+            let left = list.map_or(0, |list| list.left);
+            if left > 0 {
+                let text = format!(
+                    "{left} paths were repaired {TIMES} times within an hour and differ again: {who} leaves them alone{}",
+                    self.which_are_left(core, id, name)
+                );
+                causes.push(cause("contested", text));
+            } else if list.is_some_and(|list| list.applied != Some(list.basis)) {
                 causes.push(cause(
                     "applying",
                     format!("{who} has not applied revision {} yet", settled.number),
@@ -192,12 +227,19 @@ impl Entity {
         causes
     }
 
+    /// Only the member itself knows which.
+    fn which_are_left(&self, core: &Core, id: &MemberId, name: &str) -> String {
+        let local = self.local(name).filter(|_| *id == core.me());
+        let left = local.map(|local| local.contested.left_alone(core.now.mono)).unwrap_or_default();
+        if left.is_empty() { String::new() } else { format!(": {}", few(&left)) }
+    }
+
     pub(super) fn why_application(&self, core: &Core, name: &str) -> Why {
         let subject = format!("app/{name}");
         let Some(application) = self.state.applications.get(name) else {
-            return why(&subject, Health::Ok, None, Vec::new());
+            return why(&subject, Health::Ok, None, Vec::new(), (None, Some(name)));
         };
-        let mut causes = Vec::new();
+        let (mut causes, mut differs) = (Vec::new(), None);
         if let Some(window) = self.window_view(name, application) {
             let text = format!(
                 "an update window is open on {} by {} until {}",
@@ -215,77 +257,97 @@ impl Entity {
                 && application.window.is_none()
             {
                 causes.extend(self.why_differs(core, &voter.id, name, application));
+                differs.get_or_insert_with(|| voter.name.clone());
             }
         }
-        let because = causes.first().map(|cause| cause.code.clone());
+        let contested = self.contested_on(name).next().map(|member| member.name.clone());
+        let because = match &contested {
+            Some(_) => Some("contested".to_owned()),
+            None => causes.first().map(|cause| cause.code.clone()),
+        };
         let health = if causes.is_empty() { Health::Ok } else { Health::Warning };
-        why(&subject, health, because.as_deref(), causes)
+        let about = contested.as_deref().or(differs.as_deref());
+        why(&subject, health, because.as_deref(), causes, (about, Some(name)))
     }
 }
 
-/// Conditions that mend themselves when the cause is gone.
-const AUTOMATIC: [&str; 4] = ["no-majority", "unreachable", "content-differs", "local-error"];
+/// The member and the application that something is about.
+type About<'a> = (Option<&'a str>, Option<&'a str>);
 
-fn note(condition: &str, severity: Health, subject: String, text: String, command: &str) -> Attention {
-    let command = command.split(' ').map(str::to_owned).collect();
-    let automatic = AUTOMATIC.contains(&condition);
-    Attention { condition: condition.to_owned(), severity, subject, text, automatic, command }
+fn note(condition: Condition, subject: String, text: String, command: &str, about: About<'_>) -> Attention {
+    Attention {
+        condition: condition.name().to_owned(),
+        code: condition.number().to_owned(),
+        severity: condition.severity(),
+        subject,
+        text,
+        automatic: condition.is_automatic(),
+        command: words(command),
+        remedies: remedies(condition, about),
+    }
+}
+
+fn words(command: &str) -> Vec<String> {
+    command.split(' ').map(str::to_owned).collect()
+}
+
+fn remedies(condition: Condition, (member, application): About<'_>) -> Vec<Remedy> {
+    let remedy = |(text, command): &(&str, &str)| Remedy {
+        text: (*text).to_owned(),
+        command: words(&filled(command, member, application)),
+    };
+    condition.page().remedies.iter().map(remedy).collect()
 }
 
 fn cause(code: &str, text: String) -> Cause {
     Cause { at: None, code: code.to_owned(), text }
 }
 
-fn why(subject: &str, health: Health, because: Option<&str>, causes: Vec<Cause>) -> Why {
-    let (next, remedies): (&str, Vec<(&str, &str)>) = match because {
-        None => ("Nothing is wrong.", vec![]),
-        Some("content-differs" | "local-change") => (
-            "Repair ends by itself; nothing is needed from you.",
-            vec![("see what differs", "althing app list"), ("get something back", "althing trash list")],
-        ),
-        Some("unreachable") => (
-            "It is heard again by itself when it and the network are up.",
-            vec![("see who is heard", "althing member list")],
-        ),
-        Some("misbehaves") => (
-            "What it sends is dropped, and it is left alone for a while when it goes on. Look at that machine: its program or its key may be somebody else's.",
-            vec![
-                ("see what it did", "althing events --kind peer.misbehaves"),
-                ("take it out of the entity", "althing member remove NAME"),
-            ],
-        ),
-        Some("no-majority") => (
-            "Settling goes on when enough members are heard again.",
-            vec![("see who is heard", "althing member list")],
-        ),
-        Some("window-open") => (
-            "The window is committed, aborted, or expires.",
-            vec![("see the windows", "althing update list")],
-        ),
-        Some(_) => {
-            ("See the events for what happened.", vec![("see the events", "althing events --since 1h")])
+/// What comes next of what is not a condition of the registry, and of those where more can be said.
+fn next(because: Option<&str>) -> &'static str {
+    match because {
+        None => "Nothing is wrong.",
+        Some("content-differs" | "local-change") => "Repair ends by itself; nothing is needed from you.",
+        Some("contested") => {
+            "What is changed again and again is left alone for an hour after its last repair; the rest is repaired."
         }
-    };
+        Some("unreachable") => "It is heard again by itself when it and the network are up.",
+        Some("misbehaves") => "What it sends is dropped, and it is left alone for a while when it goes on.",
+        Some("no-majority") => "Settling goes on when enough members are heard again.",
+        Some("store-burnt") => "An administrator has it re-admitted; what it serves is not affected.",
+        Some("contradiction" | "chain-fork" | "superseded") => {
+            "Settling goes on when an administrator has acknowledged it."
+        }
+        Some("window-open") => "The window is committed, aborted, or expires.",
+        Some("load") => "It ends with the load; who is critical takes no traffic while others can.",
+        Some("out-of-service") => "It takes traffic again when it is brought in, or when its time is over.",
+        Some(_) => "See the events for what happened.",
+    }
+}
+
+fn why(subject: &str, health: Health, because: Option<&str>, causes: Vec<Cause>, about: About<'_>) -> Why {
     let state = match health {
         Health::Ok => "ok",
         Health::Unknown => "unknown",
         Health::Warning => "warning",
         Health::Critical => "critical",
     };
+    let condition = because.map(|name| if name == "local-change" { "content-differs" } else { name });
+    let condition = condition.and_then(Condition::named);
+    let plain = |text: &str, command: &str| vec![Remedy { text: text.to_owned(), command: words(command) }];
+    let remedies = match (condition, because) {
+        (Some(condition), _) => remedies(condition, about),
+        (None, None) => Vec::new(),
+        (None, Some("window-open")) => plain("see the windows", "althing update list"),
+        (None, Some(_)) => plain("see the events", "althing events --since 1h"),
+    };
     Why {
         subject: subject.to_owned(),
         state: state.to_owned(),
         because: because.unwrap_or("nothing").to_owned(),
         causes,
-        next: next.to_owned(),
-        automatic: matches!(
-            because,
-            Some("content-differs" | "local-change" | "unreachable" | "no-majority")
-        ),
-        remedies: remedies.into_iter().map(|(text, command)| remedy(text, command)).collect(),
+        next: next(because).to_owned(),
+        automatic: condition.is_some_and(Condition::is_automatic),
+        remedies,
     }
-}
-
-fn remedy(text: &str, command: &str) -> Remedy {
-    Remedy { text: text.to_owned(), command: command.split(' ').map(str::to_owned).collect() }
 }

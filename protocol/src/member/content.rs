@@ -2,23 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use super::local::{Local, Observed};
+use super::adopting::SETTLE_DELAY;
+use super::contested::TIMES;
+use super::local::{Applying, Local, Observed};
 use super::{Core, Durable, Entity, saved};
-use crate::effect::{Applied, Captured, Depth, Fetched, NotCaptured, Output, Scan, Source};
+use crate::effect::{Applied, Captured, Depth, Fetched, NotCaptured, Output, Scan};
 use crate::event::{Event, Severity};
 use crate::fetch::Plan;
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::manifest::Extent;
-use crate::record::{Change, Policy};
-use crate::state::{Application, State};
+use crate::path::ItemPath;
+use crate::record::Policy;
+use crate::state::{Application, Role, State};
 use crate::statement::{ContentList, Holding, Slot, Statement};
 use crate::time::{Instant, Millis};
 
-/// Drift is looked at for so long before it is repaired, in case the others show the same.
-const REPAIR_DELAY: Millis = Millis(150);
-/// More than half must show the same for so long before it is adopted.
-const SETTLE_DELAY: Millis = Millis(3_000);
 /// First pause after a failure; doubles.
 const RETRY: Millis = Millis(1_000);
 /// Longest pause after failures.
@@ -41,20 +40,6 @@ impl Entity {
             Statement::Holding(holding) => Some(holding),
             _ => None,
         }
-    }
-
-    /// Voters whose list says that they applied the present basis and now see `root` instead of what is settled.
-    pub(super) fn holders_of_drift(&self, application: &str, root: &Hash) -> usize {
-        let Some(basis) = self.state.applications.get(application).map(|application| application.basis)
-        else {
-            return 0;
-        };
-        let shows = |id: &MemberId| {
-            self.list_of(id, application).is_some_and(|list| {
-                list.basis == basis && list.applied == Some(basis) && list.observed == Some(*root)
-            })
-        };
-        self.state.voters().filter(|voter| shows(&voter.id)).count()
     }
 
     /// Signed Holdings of a root under the present basis, by voters.
@@ -94,20 +79,10 @@ impl Entity {
         holders
     }
 
-    /// Every root whose content must stay: in force, kept for rollback, or promised.
-    pub(super) fn kept_roots(&self) -> Vec<Hash> {
-        let revisions = self.state.applications.values().flat_map(|application| &application.revisions);
-        let held = self.locals.values().flat_map(|local| local.held.keys().copied());
-        let fetching = self.locals.values().filter_map(|local| local.plan.as_ref().map(|plan| plan.root));
-        let roots: BTreeSet<Hash> =
-            revisions.map(|revision| revision.root).chain(held).chain(fetching).collect();
-        roots.into_iter().collect()
-    }
-
     // --- what the host reports ---------------------------------------------------------------------------------
 
     pub(super) fn scanned(&mut self, core: &mut Core, name: &str, scan: Scan) {
-        if !self.state.applications.contains_key(name) {
+        if !self.state.applications.contains_key(name) || self.is_leaving(name) {
             return;
         }
         let now = core.now.mono;
@@ -154,7 +129,12 @@ impl Entity {
             local.drifting = Some((seen, now));
             let what =
                 seen.map_or_else(|| "nothing is there".to_owned(), |root| format!("it is {}", root.short()));
-            let text = format!("differs from revision {} {}: {what}", settled.number, settled.root.short());
+            let policy = match application.policy {
+                Policy::Majority => "",
+                Policy::Certified => "; its policy is certified: it is put back at once",
+            };
+            let text =
+                format!("differs from revision {} {}: {what}{policy}", settled.number, settled.root.short());
             core.event(Event::new(Severity::Warning, "content.differs", text).about(name));
         }
     }
@@ -181,17 +161,21 @@ impl Entity {
     /// A root is complete and synced in the store: remember that durably, then promise it.
     pub(super) fn hold(&mut self, core: &mut Core, name: &str, root: Hash, extent: Extent) {
         let write = saved::put_held(name, &root, extent);
-        self.locals.entry(name.to_owned()).or_default().writing = true;
+        let local = self.locals.entry(name.to_owned()).or_default();
+        local.writing = true;
+        local.saving.insert(root);
         core.persist(vec![write], Durable::Held { application: name.to_owned(), root, extent });
     }
 
     pub(super) fn is_held(&mut self, core: &mut Core, name: &str, root: Hash, extent: Extent) {
-        let Some(local) = self.locals.get_mut(name) else { return };
+        let Some(local) = self.locals.get_mut(name) else {
+            return self.came_too_late(core, saved::drop_held(name, &root));
+        };
         local.writing = false;
+        local.saving.remove(&root);
         local.held.insert(root, extent);
         // What was lacking may be what an apply failed for.
         local.retry = None;
-        core.out.push(Output::Keep(self.kept_roots()));
     }
 
     pub(super) fn fetched(&mut self, core: &mut Core, fetch: u64, result: &Fetched) {
@@ -224,7 +208,7 @@ impl Entity {
         core.event(Event::new(Severity::Warning, "content.refused", text).about(name));
     }
 
-    fn extent_of(&self, name: &str, root: &Hash) -> Extent {
+    pub(super) fn extent_of(&self, name: &str, root: &Hash) -> Extent {
         let revisions =
             self.state.applications.get(name).into_iter().flat_map(|application| &application.revisions);
         let settled =
@@ -237,16 +221,18 @@ impl Entity {
     }
 
     pub(super) fn applied(&mut self, core: &mut Core, apply: u64, result: Result<Applied, String>) {
-        let found =
-            self.locals.iter_mut().find(|(_, local)| local.applying.is_some_and(|(id, ..)| id == apply));
+        let found = self.locals.iter_mut().find(|(_, local)| local.applying.is_some_and(|it| it.id == apply));
         let Some((name, local)) = found else { return };
-        let Some((_, basis, root)) = local.applying.take() else { return };
+        let Some(Applying { basis, root, seen, leaves, .. }) = local.applying.take() else { return };
         // What was observed before says nothing any more; the host scans now.
         local.observed = None;
         let name = name.clone();
         match result {
             Ok(result) => {
                 local.writing = true;
+                if result.changed == 0 && result.left > 0 {
+                    local.contested.nothing_else(seen, leaves);
+                }
                 let applied = (basis, root);
                 let then = Durable::Applied { application: name.clone(), applied, result: Some(result) };
                 core.persist(vec![saved::put_applied(&name, applied)], then);
@@ -276,11 +262,12 @@ impl Entity {
         applied: (u64, Hash),
         result: Option<Applied>,
     ) {
-        let Some(local) = self.locals.get_mut(name) else { return };
+        let Some(local) = self.locals.get_mut(name) else {
+            return self.came_too_late(core, saved::drop_applied(name));
+        };
         local.writing = false;
         let repair = local.applied.is_some_and(|(_, root)| root == applied.1);
         local.applied = Some(applied);
-        local.forced = false;
         local.seen &= result.is_none();
         let Some(result) = result.filter(|result| result.changed > 0) else { return };
         let kind = if repair { "repair.done" } else { "revision.applied" };
@@ -289,20 +276,42 @@ impl Entity {
             text = format!("{text}: {}", result.detail);
         }
         core.event(Event::new(Severity::Info, kind, text).about(name));
+        if repair {
+            self.count_repairs(core, name, &result.paths);
+        }
+    }
+
+    /// Whatever is repaired too often is left alone from now on.
+    fn count_repairs(&mut self, core: &mut Core, name: &str, paths: &[ItemPath]) {
+        let Some(local) = self.locals.get_mut(name) else { return };
+        let left = local.contested.repaired(paths, core.now.mono);
+        if left.is_empty() {
+            return;
+        }
+        let text = format!(
+            "{} repaired {TIMES} times within an hour: left alone for an hour, or until `althing app repair {name}`",
+            few(&left)
+        );
+        core.event(Event::new(Severity::Warning, "content.contested", text).about(name));
     }
 
     // --- what follows ------------------------------------------------------------------------------------------
 
     pub(super) fn attend_content(&mut self, core: &mut Core) {
-        let names: Vec<String> = self.state.applications.keys().cloned().collect();
-        for name in names {
+        let names = self.state.applications.keys().filter(|name| !self.is_leaving(name));
+        let names: Vec<String> = names.cloned().collect();
+        for name in &names {
             self.locals.entry(name.clone()).or_default();
-            self.carry_basis(core, &name);
-            self.attend_fetch(core, &name);
-            self.attend_adoption(core, &name);
-            self.attend_apply(core, &name);
-            self.publish_holding(core, &name);
-            self.publish_list(core, &name);
+            self.carry_basis(core, name);
+            self.choose_fetch(core, name);
+        }
+        self.attend_keeping(core);
+        for name in &names {
+            self.attend_fetch(core, name);
+            self.attend_adoption(core, name);
+            self.attend_apply(core, name);
+            self.publish_holding(core, name);
+            self.publish_list(core, name);
         }
         self.attend_windows(core);
     }
@@ -332,12 +341,12 @@ impl Entity {
             roots.push(staged.root);
         }
         // What more than half show may need holders that do not show it themselves: of three members, all.
-        let contested = self.locals.get(name).and_then(|local| local.contested).map(|(root, _)| root);
+        let adopting = self.locals.get(name).and_then(|local| local.adopting).map(|(root, _)| root);
         let promised = |root: &Hash| {
             let mut voters = self.state.voters();
             voters.any(|voter| self.holding_of(&voter.id, name).is_some_and(|holding| holding.root == *root))
         };
-        roots.extend(contested.filter(promised));
+        roots.extend(adopting.filter(promised));
         // Kept for rollback: the newest first.
         roots.extend(application.revisions.iter().rev().map(|revision| revision.root));
         let mut seen = BTreeSet::new();
@@ -345,7 +354,8 @@ impl Entity {
         roots
     }
 
-    fn attend_fetch(&mut self, core: &mut Core, name: &str) {
+    /// Begins, goes on with, or gives up getting a root.
+    fn choose_fetch(&mut self, core: &Core, name: &str) {
         let wanted = self.wanted_roots(core, name);
         let Some(local) = self.locals.get(name) else { return };
         if local.writing {
@@ -361,19 +371,17 @@ impl Entity {
         let possible =
             |root: &Hash| wanted[..urgent].contains(root) || !self.holders(core, name, root).is_empty();
         let next = lacking.into_iter().find(possible);
-        let current = local.plan.as_ref().map(|plan| plan.root);
-        let Some(root) = next else {
-            if let Some(local) = self.locals.get_mut(name) {
-                local.plan = None;
-            }
-            return;
-        };
-        let holders = self.holders(core, name, &root);
         let Some(local) = self.locals.get_mut(name) else { return };
-        if current != Some(root) {
-            local.plan = Some(Plan::new(root));
+        if local.plan.as_ref().map(|plan| plan.root) != next {
+            local.plan = next.map(Plan::new);
         }
-        let Some(plan) = &mut local.plan else { return };
+    }
+
+    fn attend_fetch(&mut self, core: &mut Core, name: &str) {
+        let Some(local) = self.locals.get(name) else { return };
+        let Some(root) = local.plan.as_ref().map(|plan| plan.root).filter(|_| !local.writing) else { return };
+        let holders = self.holders(core, name, &root);
+        let Some(plan) = self.locals.get_mut(name).and_then(|local| local.plan.as_mut()) else { return };
         plan.set_holders(holders);
         while let Some(ask) = plan.next(core.now.mono) {
             let fetch = core.id();
@@ -390,6 +398,7 @@ impl Entity {
         let basis = application.basis;
         let own_window = application.window.as_ref().is_some_and(|window| window.author == core.me());
         let paused = application.paused.is_some_and(|until| core.now.wall < until);
+        let delay = self.repair_delay(name);
         let Some(local) = self.locals.get_mut(name) else { return };
         let busy = local.applying.is_some() || local.capturing.is_some() || local.writing;
         let waits = local.retry.is_some_and(|at| now < at);
@@ -397,93 +406,24 @@ impl Entity {
             return;
         }
         let is_new = local.applied.is_none_or(|(_, root)| root != settled.root);
-        if !is_new && !local.forced {
+        let (mut leave, mut seen) = (Vec::new(), None);
+        if !is_new {
             let Some(observed) = local.observed else { return };
-            if observed.root == Some(settled.root) {
+            if observed.root == Some(settled.root) || local.contested.is_all(observed.root, now) {
                 return;
             }
             let since = local.drifting.get_or_insert((observed.root, now)).1;
-            if now < since + REPAIR_DELAY || self.is_majority_drift(name) {
+            (leave, seen) = (local.contested.left_alone(now), observed.root);
+            if now < since + delay || self.is_majority_drift(name) {
                 return;
             }
-        }
-        let Some(local) = self.locals.get_mut(name) else { return };
-        let apply = core.id();
-        local.applying = Some((apply, basis, settled.root));
-        local.forced = false;
-        if !is_new {
             let text = format!("back to revision {} {}", settled.number, settled.root.short());
             core.event(Event::new(Severity::Info, "repair.started", text).about(name));
         }
-        core.out.push(Output::Apply {
-            apply,
-            application: name.to_owned(),
-            root: settled.root,
-            epoch: basis,
-        });
-    }
-
-    // --- adoption ----------------------------------------------------------------------------------------------
-
-    /// The root that more than half of the placed voters show instead of the settled one, if the policy adopts it.
-    pub(super) fn majority_drift(&self, name: &str) -> Option<Hash> {
-        let application = self.state.applications.get(name)?;
-        let placed = self.state.voters().count();
-        if application.policy != Policy::Majority || placed < 3 || application.window.is_some() {
-            return None;
-        }
-        let settled = application.root_hash()?;
-        let mut shown: Vec<Hash> =
-            self.state.voters().filter_map(|voter| self.list_of(&voter.id, name)?.observed).collect();
-        shown.sort();
-        shown.dedup();
-        let more_than_half = |root: &Hash| self.holders_of_drift(name, root) * 2 > placed;
-        shown.into_iter().find(|root| *root != settled && !application.knows(root) && more_than_half(root))
-    }
-
-    /// Whether what this member shows is what more than half show.
-    fn is_majority_drift(&self, name: &str) -> bool {
-        let mine = self.locals.get(name).and_then(|local| local.observed).and_then(|observed| observed.root);
-        mine.is_some() && self.majority_drift(name) == mine
-    }
-
-    fn attend_adoption(&mut self, core: &mut Core, name: &str) {
-        let now = core.now.mono;
-        let drift = self.majority_drift(name);
-        let mine = self.is_majority_drift(name);
         let Some(local) = self.locals.get_mut(name) else { return };
-        let Some(root) = drift else {
-            local.contested = None;
-            return;
-        };
-        if local.contested.is_none_or(|(other, _)| other != root) {
-            local.contested = Some((root, now));
-        }
-        let since = local.contested.map_or(now, |(_, since)| since);
-        if now < since + SETTLE_DELAY {
-            return;
-        }
-        if !local.held.contains_key(&root) {
-            let waits = local.retry.is_some_and(|at| now < at);
-            if mine && local.capturing.is_none() && !local.writing && !waits {
-                let capture = core.id();
-                local.capturing = Some(capture);
-                let application = name.to_owned();
-                core.out.push(Output::Capture { capture, application, source: Source::Live });
-            }
-            return;
-        }
-        let evidence = self.evidence(name, &root);
-        let first = self.state.voters().find(|voter| {
-            self.holding_of(&voter.id, name).is_some_and(|holding| holding.root == root)
-                && (voter.id == core.me() || self.liveness.is_reachable(&voter.id, now))
-        });
-        let proposer = first.is_some_and(|voter| voter.id == core.me());
-        if proposer && evidence.len() >= self.state.content_quorum() {
-            let extent = self.extent_of(name, &root);
-            let application = name.to_owned();
-            self.originate_once(core, Change::Adopt { application, root, extent, evidence });
-        }
+        let (apply, root) = (core.id(), settled.root);
+        local.applying = Some(Applying { id: apply, basis, root, seen, leaves: leave.len() });
+        core.out.push(Output::Apply { apply, application: name.to_owned(), root, epoch: basis, leave });
     }
 
     // --- what this member says ---------------------------------------------------------------------------------
@@ -500,6 +440,7 @@ impl Entity {
             applied: local.applied.filter(|_| local.seen).map(|(basis, _)| basis),
             observed: observed.root,
             extent: observed.extent,
+            left: local.contested.left_alone(core.now.mono).len() as u64,
         };
         if self.list_of(&core.me(), name) != Some(&list) && self.me(core).is_some() {
             self.publish(core, Statement::List(list));
@@ -516,12 +457,14 @@ impl Entity {
             Some(window) => {
                 self.holding_of(&window.author, name).filter(|h| h.basis == basis).map(|h| h.root)
             }
-            None => local.contested.map(|(root, _)| root),
+            None => local.adopting.map(|(root, _)| root),
         };
         let Some(root) = staged else { return };
         let Some(extent) = local.held.get(&root).copied() else { return };
         let holding = Holding { application: name.to_owned(), basis, root, extent };
-        if self.holding_of(&core.me(), name) != Some(&holding) && self.state.is_voter(&core.me()) {
+        // A spare's is no evidence, but tells the others what is staged in a window of its own.
+        let counts_or_spare = self.me(core).is_some_and(|me| me.role != Role::Learner);
+        if self.holding_of(&core.me(), name) != Some(&holding) && counts_or_spare {
             self.publish(core, Statement::Holding(holding));
         }
     }
@@ -530,7 +473,6 @@ impl Entity {
 
     /// Forgets what the new state does not name any more.
     pub(super) fn roots_changed(&mut self, core: &mut Core, before: &State) {
-        let mut writes = Vec::new();
         self.locals.retain(|name, _| self.state.applications.contains_key(name));
         for (name, application) in &self.state.applications {
             let Some(local) = self.locals.get_mut(name) else { continue };
@@ -541,22 +483,16 @@ impl Entity {
             if closed {
                 local.staged = None;
             }
-            if application.root_hash() != before.applications.get(name).and_then(Application::root_hash) {
+            let old = before.applications.get(name);
+            let resumed = application.paused.is_none() && old.is_some_and(|old| old.paused.is_some());
+            if application.root_hash() != old.and_then(Application::root_hash) {
                 (local.retry, local.failures, local.error, local.drifting) = (None, 0, None, None);
-            }
-            if application.window.is_some() {
-                continue;
-            }
-            let gone: Vec<Hash> =
-                local.held.keys().filter(|root| !application.knows(root)).copied().collect();
-            for root in gone {
-                local.held.remove(&root);
-                writes.push(saved::drop_held(name, &root));
+                local.contested.forget();
+            } else if resumed {
+                local.contested.forget();
             }
         }
-        if !writes.is_empty() {
-            core.persist(writes, Durable::Nothing);
-        }
+        self.release_roots(core, before);
     }
 
     /// Looks at an application's tree again.
@@ -567,14 +503,29 @@ impl Entity {
     pub(super) fn content_deadline(&self, core: &Core, name: &str) -> Option<Instant> {
         let now = core.now.mono;
         let local = self.locals.get(name)?;
-        let repair = local.drifting.map(|(_, since)| since + REPAIR_DELAY);
-        let adopt = local.contested.map(|(_, since)| since + SETTLE_DELAY);
+        let repair = local.drifting.map(|(_, since)| since + self.repair_delay(name));
+        let adopt = local.adopting.map(|(_, since)| since + SETTLE_DELAY);
         let fetch = local.plan.as_ref().and_then(|plan| plan.deadline(now));
-        [repair, adopt, local.retry, fetch].into_iter().flatten().filter(|at| *at > now).min()
+        [repair, adopt, local.retry, fetch, local.contested.deadline(now)]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > now)
+            .min()
     }
 
     /// The local facts of an application.
     pub(super) fn local(&self, name: &str) -> Option<&Local> {
         self.locals.get(name)
     }
+}
+
+/// The first few paths, for people.
+pub(super) fn few(paths: &[ItemPath]) -> String {
+    let named: Vec<String> = paths.iter().take(3).map(ItemPath::lossy).collect();
+    let mut text = named.join(", ");
+    if paths.len() > 3 {
+        text = format!("{text} and {} more", paths.len() - 3);
+    }
+    let plain = text.chars().filter(|letter| !letter.is_control()).collect();
+    if paths.len() == 1 { plain } else { format!("{} paths: {plain}", paths.len()) }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Core, Entity};
 use crate::identity::MemberId;
 use crate::metrics::{Ratio, Report, Sketch};
+use crate::state::Service;
 use crate::time::Millis;
 use crate::view::{Balance, Component, Health, HealthState, HealthView, Share};
 
@@ -165,14 +166,15 @@ impl Entity {
 
     // --- balance -----------------------------------------------------------------------------------------------
 
-    /// Shares in proportion to capacity; none for members that are not heard or critical, but equal shares by
-    /// capacity for all when fewer than half would be left (design §8, finding 31).
+    /// Shares in proportion to capacity; none for members that are out of service, not heard or critical. Those that
+    /// are critical share all the same when fewer than half of those in service would be left (design §8, finding 31).
     pub(super) fn shares(&self, core: &Core) -> BTreeMap<MemberId, Ratio> {
+        let in_service = self.state.in_service().count();
         let heard: Vec<MemberId> =
-            self.state.members.iter().map(|member| member.id).filter(|id| self.is_heard(core, id)).collect();
+            self.state.in_service().map(|member| member.id).filter(|id| self.is_heard(core, id)).collect();
         let healthy: Vec<MemberId> =
             heard.iter().filter(|id| self.load_health(id) != Health::Critical).copied().collect();
-        let serving = if healthy.len() * 2 < self.state.members.len() { heard } else { healthy };
+        let serving = if healthy.len() * 2 < in_service { heard } else { healthy };
         let capacity = |id: &MemberId| self.report_of(id).map_or(0, |report| report.capacity);
         let total: u64 = serving.iter().map(capacity).sum();
         serving.iter().map(|id| (*id, Ratio::of(capacity(id), total))).collect()
@@ -183,7 +185,11 @@ impl Entity {
         let share = |member: &crate::state::Member| {
             let report = self.report_of(&member.id);
             let ratio = shares.get(&member.id).copied().unwrap_or_default();
-            let why = if !self.is_heard(core, &member.id) {
+            let why = if let Service::Out(out) = &member.service {
+                if out.reason.is_empty() { "out of service" } else { out.reason.as_str() }
+            } else if member.service == Service::Spare {
+                "spare"
+            } else if !self.is_heard(core, &member.id) {
                 "not heard"
             } else if ratio == Ratio(0) && self.load_health(&member.id) == Health::Critical {
                 "critical"

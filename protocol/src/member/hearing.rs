@@ -110,6 +110,8 @@ impl Entity {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::saved::{Beginning, Head, Life, Saved};
     use super::super::{Config, Member};
     use super::*;
@@ -118,7 +120,7 @@ mod tests {
     use crate::identity::Identity;
     use crate::metrics::Report;
     use crate::record::{Genesis, Newcomer};
-    use crate::state::{Role, State};
+    use crate::state::{Role, Service, State};
     use crate::statement::{Address, Envelope, Holds, Id16, Position};
     use crate::statement::{Checked, Statement};
     use crate::time::Instant;
@@ -162,6 +164,8 @@ mod tests {
                     role: Role::Voter,
                     addresses: vec![address],
                     since: 0,
+                    service: Service::In,
+                    labels: BTreeMap::new(),
                 });
             }
             let now = Now { mono: Instant(1), wall: WallTime(1_800_000_000_000) };

@@ -224,12 +224,12 @@ impl Entity {
         self.originate(core, super::operation::SYSTEM, Change::Admit(request.clone()))
     }
 
-    /// Whoever asked for `init` or `join` has the answer when this member counts.
+    /// Whoever asked for `init` or `join` has the answer when this member is what it will be: a voter, or a spare.
     fn attend_entering(&mut self, core: &mut Core) {
         if self.is_outcast(core) {
             return self.attend_entering_from_another_store(core);
         }
-        if !self.state.is_voter(&core.me()) {
+        if !self.me(core).is_some_and(|me| me.role != Role::Learner) {
             return;
         }
         let Some(entering) = self.entering.take() else { return };
@@ -281,7 +281,7 @@ impl Entity {
             self.reply(core, request, Ok(outcome(None, None)));
             return;
         }
-        let made = self.invite(core, others.len() as u32, INVITED, "recovery".to_owned());
+        let made = self.invite(core, others.len() as u32, INVITED, "recovery".to_owned(), false);
         match made {
             Ok((Goal::Change { outcome: made }, change)) => {
                 if let Outcome::Invitation { invitation, expires, .. } = *made {
@@ -350,7 +350,7 @@ impl Entity {
     /// The roster says where others dial this member: if it listens elsewhere now, that is settled anew.
     fn attend_address(&mut self, core: &mut Core) {
         let Some(here) = core.config.address.filter(|_| !self.is_outcast(core)) else { return };
-        let elsewhere = self.me(core).is_some_and(|me| me.role == Role::Voter && me.addresses != [here]);
+        let elsewhere = self.me(core).is_some_and(|me| me.role != Role::Learner && me.addresses != [here]);
         if elsewhere && self.check_majority(core).is_ok() {
             self.originate_own(core, Change::Move { addresses: vec![here] });
         }

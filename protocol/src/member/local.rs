@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::contested::Contested;
 use crate::fetch::Plan;
 use crate::hash::Hash;
 use crate::manifest::Extent;
@@ -23,28 +24,42 @@ pub(super) struct Local {
     pub(super) held: BTreeMap<Hash, Extent>,
     /// Roots that are not taken, whoever offers them.
     pub(super) refused: BTreeSet<Hash>,
+    /// Roots that are complete and are on their way into `held`.
+    pub(super) saving: BTreeSet<Hash>,
     /// A root that is being fetched.
     pub(super) plan: Option<Plan>,
     /// A root that was completed or applied and is on its way to the disk.
     pub(super) writing: bool,
-    /// Apply under way: id, basis, root.
-    pub(super) applying: Option<(u64, u64, Hash)>,
+    /// Apply under way.
+    pub(super) applying: Option<Applying>,
     /// Capture of the live tree under way, to adopt it.
     pub(super) capturing: Option<u64>,
     /// What is staged in this member's own window.
     pub(super) staged: Option<Hash>,
     /// Since when the present drift is seen.
     pub(super) drifting: Option<(Option<Hash>, Instant)>,
-    /// Since when more than half show one root that is not the settled one.
-    pub(super) contested: Option<(Hash, Instant)>,
+    /// Since when more than half show one root that is not the settled one, and that may be adopted.
+    pub(super) adopting: Option<(Hash, Instant)>,
+    /// What is repaired again and again.
+    pub(super) contested: Contested,
     /// Not before this time again.
     pub(super) retry: Option<Instant>,
     /// Failures in a row.
     pub(super) failures: u32,
     /// What failed last.
     pub(super) error: Option<String>,
-    /// A repair was asked for by hand.
-    pub(super) forced: bool,
+}
+
+/// An apply under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Applying {
+    pub(super) id: u64,
+    pub(super) basis: u64,
+    pub(super) root: Hash,
+    /// What was seen when it began.
+    pub(super) seen: Option<Hash>,
+    /// How many contested paths it leaves alone.
+    pub(super) leaves: usize,
 }
 
 /// A scan of the live tree.

@@ -7,7 +7,7 @@ use crate::control::{Code, Outcome, Progress, Refusal, Reply};
 use crate::effect::{Captured, Depth, NotCaptured, Output, Source};
 use crate::hash::Hash;
 use crate::manifest::Extent;
-use crate::record::{Change, Policy};
+use crate::record::Change;
 use crate::state::{Application, Window};
 use crate::statement::{Id16, Intent, Statement};
 use crate::time::{Instant, Millis};
@@ -30,8 +30,10 @@ const AUTHOR_AWAY: Millis = Millis(8_000);
 pub(super) enum Goal {
     /// One change.
     Change { outcome: Box<Outcome> },
-    /// A window opened by hand.
-    Open { application: String },
+    /// A window opened by hand; with content of its own, captured before it is opened.
+    Open { application: String, adopt: Option<Change> },
+    /// The own window's end moved.
+    Extend { application: String },
     /// Content staged in the open window.
     Stage { application: String, source: Source },
     /// New content settled: from a source, or what is staged, or what an earlier revision was.
@@ -40,7 +42,7 @@ pub(super) enum Goal {
         content: Content,
         reason: String,
         /// To define the application first.
-        create: Option<(String, Policy)>,
+        create: Option<Change>,
         /// Other content on members may go to the trash.
         replace: bool,
     },
@@ -90,7 +92,8 @@ pub(super) struct Operation {
 impl Operation {
     fn application(&self) -> Option<&str> {
         match &self.goal {
-            Goal::Open { application }
+            Goal::Open { application, .. }
+            | Goal::Extend { application }
             | Goal::Stage { application, .. }
             | Goal::Settle { application, .. }
             | Goal::Look { application, .. } => Some(application),
@@ -121,7 +124,10 @@ impl Entity {
         goal: Goal,
         first: Option<Change>,
     ) {
-        let content = matches!(goal, Goal::Settle { .. } | Goal::Stage { .. } | Goal::Look { .. });
+        let content = matches!(
+            goal,
+            Goal::Settle { .. } | Goal::Stage { .. } | Goal::Look { .. } | Goal::Open { adopt: Some(_), .. }
+        );
         let limit = if content { CONTENT_LIMIT } else { VOTE_LIMIT };
         let mut operation = Operation {
             request,
@@ -144,8 +150,8 @@ impl Entity {
             .values()
             .any(|other| other.application().is_some() && other.application() == operation.application());
         if clash {
-            let text = "another request for this application is under way on this member";
-            self.reply(core, request, Err(Refusal::new(Code::Busy, text)));
+            let refusal = busy(operation.application().unwrap_or_default());
+            self.reply(core, request, Err(refusal));
             return;
         }
         let votes = matches!(operation.goal, Goal::Settle { .. });
@@ -344,11 +350,9 @@ impl Entity {
         }
         match &operation.goal {
             Goal::Change { outcome, .. } => Next::Done(Ok((**outcome).clone())),
-            Goal::Open { application } => {
-                let window = self.own_window(core, application);
-                let expires = window.map(|window| window.expires).unwrap_or_default();
-                let (application, revision) = (application.clone(), self.revision_number(application));
-                Next::Done(Ok(Outcome::Window { application, expires, revision }))
+            Goal::Open { adopt: Some(_), .. } => self.advance_adopting_open(core, operation),
+            Goal::Open { application, adopt: None } | Goal::Extend { application } => {
+                self.window_outcome(core, application, None)
             }
             Goal::Leave => Next::Done(Ok(Outcome::Done)),
             Goal::Look { .. } => self.advance_look(core, operation),
@@ -418,7 +422,10 @@ impl Entity {
 
     fn advance_look(&mut self, core: &mut Core, operation: &Operation) -> Next {
         let Goal::Look { application, repair } = &operation.goal else { return Next::Wait };
-        let settled = self.state.applications.get(application).and_then(Application::root_hash);
+        let Some(known) = self.state.applications.get(application) else {
+            return no_application(application).into();
+        };
+        let settled = known.root_hash();
         let Some(local) = self.local(application) else { return Next::Wait };
         if operation.looking || local.applying.is_some() || local.writing {
             return Next::Wait;
@@ -442,6 +449,35 @@ impl Entity {
         if let Some(operation) = self.operations.get_mut(&request) {
             operation.looking = true;
         }
+    }
+
+    fn window_outcome(&self, core: &Core, name: &str, staged: Option<Hash>) -> Next {
+        let expires = self.own_window(core, name).map(|window| window.expires).unwrap_or_default();
+        let (application, revision) = (name.to_owned(), self.revision_number(name));
+        Next::Done(Ok(Outcome::Window { application, expires, revision, staged }))
+    }
+
+    /// Captures what is here, holds it, opens the window, and stages it there: a repair that comes first takes nothing
+    /// away, and nothing is changed if any of it fails.
+    fn advance_adopting_open(&mut self, core: &mut Core, operation: &mut Operation) -> Next {
+        let Goal::Open { application, adopt: Some(change) } = &operation.goal else { return Next::Wait };
+        let (name, change) = (application.clone(), change.clone());
+        let Some(captured) = operation.captured.clone() else {
+            self.capture(core, operation, &name, Source::Live);
+            return Next::Wait;
+        };
+        if !self.local(&name).is_some_and(|local| local.held.contains_key(&captured.root)) {
+            return Next::Wait;
+        }
+        if !operation.opened {
+            operation.opened = true;
+            return self.go_on(core, operation, change);
+        }
+        if self.own_window(core, &name).is_none() {
+            return window_closed(&name).into();
+        }
+        self.staged(operation, &name);
+        self.window_outcome(core, &name, Some(captured.root))
     }
 
     fn advance_stage(&mut self, core: &mut Core, operation: &mut Operation) -> Next {
@@ -485,8 +521,7 @@ impl Entity {
             (application.clone(), content.clone(), reason.clone(), *replace);
         let create = create.clone();
         let Some(state) = self.state.applications.get(&name).cloned() else {
-            let Some((root, policy)) = create else { return no_application(&name).into() };
-            let change = Change::Create { application: name, root, policy };
+            let Some(change) = create else { return no_application(&name).into() };
             return self.go_on(core, operation, change);
         };
         if let Some(next) = self.settled_by_now(core, operation, &state, &name) {
@@ -652,7 +687,8 @@ impl Entity {
     // --- windows that end by themselves ------------------------------------------------------------------------
 
     pub(super) fn attend_windows(&mut self, core: &mut Core) {
-        if self.check_majority(core).is_err() || !self.may_vote(core) {
+        // Spares end their own windows, too; only voters act for others.
+        if self.check_majority(core).is_err() || self.is_silent(core) || self.me(core).is_none() {
             return;
         }
         let open = self.state.applications.iter().filter_map(|(name, application)| {
@@ -706,7 +742,7 @@ impl Entity {
         }
     }
 
-    fn window_open(&self, name: &str, window: &Window) -> Refusal {
+    pub(super) fn window_open(&self, name: &str, window: &Window) -> Refusal {
         let on = self.state.name_of(&window.author);
         Refusal::new(Code::WindowOpen, format!("an update window for {name} is already open on {on}"))
             .fact("application", name)
@@ -742,6 +778,11 @@ impl Entity {
             Invalid::Text(_) | Invalid::Overlap(_) | Invalid::Full(_) => {
                 refuse(Code::Input, invalid.to_string())
             }
+            Invalid::NobodyServes => {
+                refuse(Code::WouldEmptyService, "nobody would be left in service".into())
+                    .try_("see who serves", "althing member list")
+            }
+            Invalid::NotSo(_) => refuse(Code::Input, invalid.to_string()),
             Invalid::LastVoter => refuse(Code::LastVoter, "the last voter cannot leave the roster".into()),
             Invalid::NotAMember(id) if *id == core.me() => {
                 refuse(Code::NotInEntity, "this member is not in the roster any more".into())
@@ -758,6 +799,13 @@ impl Entity {
 pub(super) fn no_window(name: &str) -> Refusal {
     Refusal::new(Code::NoWindow, format!("no update window for {name} is open on this member"))
         .try_("open one", &format!("althing update open {name}"))
+}
+
+fn busy(name: &str) -> Refusal {
+    let text = format!("another request for {name} is under way on this member");
+    Refusal::new(Code::Busy, text)
+        .try_("see how far it is", &format!("althing update status {name}"))
+        .try_("wait until its window is closed", &format!("althing wait --for update/{name}=closed"))
 }
 
 fn window_closed(name: &str) -> Refusal {

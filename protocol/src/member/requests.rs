@@ -3,7 +3,7 @@
 use super::operation::{Content, Goal, no_application, no_window};
 use super::{Core, Entity, Member};
 use crate::control::{Code, Command, Outcome, Refusal};
-use crate::effect::{Depth, Output};
+use crate::effect::{Depth, Output, Source};
 use crate::invitation::Invitation;
 use crate::limits;
 use crate::record::Change;
@@ -61,34 +61,32 @@ impl Entity {
             Command::Init { .. } | Command::Join { .. } | Command::Recover { .. } => return Ok(()),
             Command::Readmit { member } => (done(), Some(self.readmission_of(core, &member)?)),
             Command::Resolve { keep } => return self.resolve(core, request, &by, keep.as_deref()),
-            Command::Invite { uses, lasts, note } => self.invite(core, uses, lasts, note)?,
+            Command::Invite { uses, lasts, note, spare } => self.invite(core, uses, lasts, note, spare)?,
             Command::Revoke { id } => (done(), Some(self.revoke(&id)?)),
-            Command::Remove { member } => {
-                let found = self.state.member_named(&member).map(|member| member.id);
-                let unknown = || {
-                    Refusal::new(Code::NoSuchMember, format!("there is no member {member}"))
-                        .try_("see who there is", "althing member list")
-                };
-                (done(), Some(Change::Remove { member: found.ok_or_else(unknown)? }))
-            }
+            command @ (Command::Remove { .. }
+            | Command::TakeOut { .. }
+            | Command::BringIn { .. }
+            | Command::Spare { .. }
+            | Command::Enlist { .. }
+            | Command::Rename { .. }
+            | Command::Label { .. }) => self.member_command(core, command)?,
             Command::Leave => (Goal::Leave, Some(Change::Remove { member: core.me() })),
             Command::Move { address } => (done(), Some(Change::Move { addresses: vec![address] })),
-            Command::Create { application, root, policy, source: None, .. } => {
-                let outcome = Outcome::Created { application: application.clone(), root: root.clone() };
-                (
-                    Goal::Change { outcome: Box::new(outcome) },
-                    Some(Change::Create { application, root, policy }),
-                )
-            }
-            Command::Create { application, root, policy, source: Some(source), replace } => {
-                if self.state.applications.contains_key(&application) {
-                    let text = format!("there is an application {application} already");
-                    let command = format!("althing deploy {application} --from DIR");
-                    return Err(Refusal::new(Code::NameTaken, text).try_("give it new content", &command));
+            Command::Create { application, root, policy, source, replace, unmanaged } => {
+                if self.is_leaving(&application) {
+                    return Err(still_leaving(&application));
                 }
-                let (create, content) = (Some((root, policy)), Content::From(source));
-                let reason = "first content".to_owned();
-                (Goal::Settle { application, content, reason, create, replace }, None)
+                // Whoever brings the first content does not ask for what lies there.
+                let adopts = source.is_none();
+                let (name, root_path) = (application.clone(), root.clone());
+                let create = Change::Create { application, root, policy, unmanaged, adopts };
+                match source {
+                    None => {
+                        let outcome = Outcome::Created { application: name, root: root_path };
+                        (Goal::Change { outcome: Box::new(outcome) }, Some(create))
+                    }
+                    Some(source) => (self.first_content(name, create, source, replace)?, None),
+                }
             }
             Command::Verify { application } => {
                 return self.start_looking(core, request, by, application, false);
@@ -105,15 +103,31 @@ impl Entity {
     /// The commands about windows and content.
     fn content_command(&self, core: &Core, command: Command) -> Result<(Goal, Option<Change>), Refusal> {
         Ok(match command {
-            Command::Open { application, lasts, reason } => {
+            Command::Discard { application, keep_files } => {
                 self.known(&application)?;
-                if lasts > limits::WINDOW_MAX {
-                    return Err(Refusal::new(Code::Input, "a window lasts at most 24 hours"));
+                let root = self.state.applications.get(&application).map(|app| app.root.clone());
+                let (name, root) = (application.clone(), root.unwrap_or_default());
+                let outcome = Box::new(Outcome::Removed { application: name, root, keep_files });
+                (Goal::Change { outcome }, Some(Change::Discard { application, keep_files }))
+            }
+            Command::Open { application, lasts, reason, adopt } => {
+                self.known(&application)?;
+                let expires = core.now.wall + within_a_day(lasts)?;
+                let name = application.clone();
+                let change = Change::Open { application, expires, reason, implicit: false };
+                if adopt {
+                    self.free_of_windows(&name)?;
+                    (Goal::Open { application: name, adopt: Some(change) }, None)
+                } else {
+                    self.is_as_settled(core, &name)?;
+                    (Goal::Open { application: name, adopt: None }, Some(change))
                 }
-                let expires = core.now.wall + lasts;
-                let change =
-                    Change::Open { application: application.clone(), expires, reason, implicit: false };
-                (Goal::Open { application }, Some(change))
+            }
+            Command::Extend { application, lasts } => {
+                self.windowed(core, &application)?;
+                let expires = core.now.wall + within_a_day(lasts)?;
+                let name = application.clone();
+                (Goal::Extend { application: name }, Some(Change::Extend { application, expires }))
             }
             Command::Stage { application, source } => {
                 self.windowed(core, &application)?;
@@ -132,6 +146,11 @@ impl Entity {
                 }
                 (done(), Some(Change::Abort { application }))
             }
+            Command::Define { application, policy } => {
+                self.known(&application)?;
+                let same = self.state.applications.get(&application).is_some_and(|it| it.policy == policy);
+                (done(), (!same).then_some(Change::Define { application, policy }))
+            }
             Command::Deploy { application, source, reason, replace } => {
                 self.known(&application)?;
                 (settle(application, Content::From(source), reason, replace), None)
@@ -146,6 +165,53 @@ impl Entity {
         })
     }
 
+    /// Defines an application and settles what a source has as its first content.
+    fn first_content(
+        &self,
+        application: String,
+        create: Change,
+        source: Source,
+        replace: bool,
+    ) -> Result<Goal, Refusal> {
+        if self.state.applications.contains_key(&application) {
+            let text = format!("there is an application {application} already");
+            let command = format!("althing deploy {application} --from DIR");
+            return Err(Refusal::new(Code::NameTaken, text).try_("give it new content", &command));
+        }
+        let (content, reason) = (Content::From(source), "first content".to_owned());
+        Ok(Goal::Settle { application, content, reason, create: Some(create), replace })
+    }
+
+    fn free_of_windows(&self, name: &str) -> Result<(), Refusal> {
+        let window = self.state.applications.get(name).and_then(|application| application.window.as_ref());
+        window.map_or(Ok(()), |window| Err(self.window_open(name, window)))
+    }
+
+    /// What was changed here before the window was open is nobody's update, unless somebody says so.
+    fn is_as_settled(&self, core: &Core, name: &str) -> Result<(), Refusal> {
+        self.free_of_windows(name)?;
+        let settled = self.state.applications.get(name).and_then(|application| application.settled());
+        let (Some(settled), Some(local)) = (settled, self.local(name)) else { return Ok(()) };
+        let applied = local.applied.is_some_and(|(_, root)| root == settled.root);
+        let Some(observed) = local.observed.filter(|observed| applied && observed.root != Some(settled.root))
+        else {
+            return Ok(());
+        };
+        let (number, member) = (settled.number, self.state.name_of(&core.me()));
+        let text =
+            format!("{name} on {member} is not revision {number}: the difference would become an update");
+        let shown = observed.root.map_or_else(|| "nothing".to_owned(), |root| root.short());
+        Err(Refusal::new(Code::Differs, text)
+            .fact("observed", shown)
+            .fact("settled", settled.root.short())
+            .try_("see what differs", &format!("althing app diff {name} --member {member}"))
+            .try_(
+                "make the difference an update",
+                &format!("althing update open {name} --on {member} --adopt"),
+            )
+            .try_("put it right first", &format!("althing app repair {name} --on {member}")))
+    }
+
     fn start_looking(
         &mut self,
         core: &mut Core,
@@ -155,6 +221,10 @@ impl Entity {
         repair: bool,
     ) -> Result<(), Refusal> {
         self.known(&application)?;
+        if repair && let Some(local) = self.locals.get_mut(&application) {
+            local.contested.forget();
+            local.retry = None;
+        }
         self.begin(core, request, by, Goal::Look { application: application.clone(), repair }, None);
         self.start_look(core, request, &application, Depth::Everything);
         Ok(())
@@ -166,6 +236,7 @@ impl Entity {
         uses: u32,
         lasts: Millis,
         note: String,
+        spare: bool,
     ) -> Result<(Goal, Option<Change>), Refusal> {
         if lasts > limits::INVITATION_MAX || lasts.0 < 1000 {
             return Err(Refusal::new(Code::Input, "an invitation is valid for 1 second to 30 days"));
@@ -185,7 +256,10 @@ impl Entity {
         let key = invitation.identity().id();
         let outcome =
             Outcome::Invitation { invitation: invitation.encode(), id: key.to_string(), expires, uses };
-        Ok((Goal::Change { outcome: Box::new(outcome) }, Some(Change::Invite { key, uses, expires, note })))
+        Ok((
+            Goal::Change { outcome: Box::new(outcome) },
+            Some(Change::Invite { key, uses, expires, note, spare }),
+        ))
     }
 
     fn revoke(&self, id: &str) -> Result<Change, Refusal> {
@@ -254,6 +328,18 @@ impl Entity {
             _ => Ok(()),
         }
     }
+}
+
+fn within_a_day(lasts: Millis) -> Result<Millis, Refusal> {
+    if lasts > limits::WINDOW_MAX {
+        return Err(Refusal::new(Code::Input, "a window lasts at most 24 hours"));
+    }
+    Ok(lasts)
+}
+
+fn still_leaving(name: &str) -> Refusal {
+    let text = format!("an application {name} was removed, and its files are still being cleared away here");
+    Refusal::new(Code::Busy, text).try_("see how far that is", &format!("althing events --app {name}"))
 }
 
 fn done() -> Goal {

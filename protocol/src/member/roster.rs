@@ -42,7 +42,12 @@ impl Entity {
             place: at as u64 + 1,
             name: member.name.clone(),
             id: member.id.to_string(),
-            role: if member.role == Role::Voter { "voter" } else { "learner" }.to_owned(),
+            role: match member.role {
+                Role::Voter => "voter",
+                Role::Learner => "learner",
+                Role::Follower => "follower",
+            }
+            .to_owned(),
             store: member.store.to_string(),
             since: member.since,
             reachable: self.is_heard(core, &member.id),

@@ -54,6 +54,17 @@ pub struct Beginning {
     pub succession: Option<Succession>,
 }
 
+/// An application that was removed and is still to be cleared away here.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Leaving {
+    /// Where it lay.
+    pub root: String,
+    /// What it did not manage.
+    pub unmanaged: Vec<String>,
+    /// Its files stay.
+    pub keep_files: bool,
+}
+
 /// Everything durable that the protocol starts from.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Saved {
@@ -71,6 +82,8 @@ pub struct Saved {
     pub applied: BTreeMap<String, (u64, Hash)>,
     /// By application: roots that are complete in the store.
     pub held: BTreeMap<String, BTreeMap<Hash, Extent>>,
+    /// By application: removed, and not cleared away yet.
+    pub leaving: BTreeMap<String, Leaving>,
     /// Contradictions that were found, by number: settling stops until an administrator has acknowledged each.
     pub evidence: BTreeMap<u64, Evidence>,
 }
@@ -138,6 +151,9 @@ impl Saved {
                 let number = number.parse().map_err(|_| damaged())?;
                 self.evidence.insert(number, read(key, bytes)?);
             }
+            (Some("leaving"), Some(application), None) => {
+                self.leaving.insert(application.to_owned(), read(key, bytes)?);
+            }
             (Some("applied"), Some(application), None) => {
                 self.applied.insert(application.to_owned(), read(key, bytes)?);
             }
@@ -198,6 +214,21 @@ pub(super) fn drop_record(name: &Hash) -> Write {
 /// What was applied.
 pub(super) fn put_applied(application: &str, applied: (u64, Hash)) -> Write {
     put(Family::Meta, format!("applied/{application}"), &applied)
+}
+
+/// What was applied is not known any more: the application is gone.
+pub(super) fn drop_applied(application: &str) -> Write {
+    Write { family: Family::Meta, key: format!("applied/{application}").into(), value: None }
+}
+
+/// An application was removed.
+pub(super) fn put_leaving(application: &str, leaving: &Leaving) -> Write {
+    put(Family::Meta, format!("leaving/{application}"), leaving)
+}
+
+/// A removed application was cleared away.
+pub(super) fn drop_leaving(application: &str) -> Write {
+    Write { family: Family::Meta, key: format!("leaving/{application}").into(), value: None }
 }
 
 /// A root is complete in the store.

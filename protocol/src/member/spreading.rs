@@ -35,7 +35,7 @@ pub(super) struct Spread {
     compared: BTreeMap<MemberId, Instant>,
     pub(super) chain_asked: BTreeMap<MemberId, Instant>,
     /// The epoch that each peer said it has.
-    epochs: BTreeMap<MemberId, u64>,
+    pub(super) epochs: BTreeMap<MemberId, u64>,
     to_announce: Vec<Place>,
 }
 

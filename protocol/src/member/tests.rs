@@ -53,6 +53,8 @@ fn three() -> Head {
             role: Role::Voter,
             addresses: vec![address(seed.into())],
             since: 0,
+            service: crate::state::Service::In,
+            labels: std::collections::BTreeMap::new(),
         });
     }
     let record = genesis.id();
@@ -74,6 +76,7 @@ fn link(state: &State, parent: Hash, note: &str, voters: &[u8]) -> (Link, State)
         uses: 1,
         expires: WallTime(1000),
         note: note.into(),
+        spare: false,
     };
     settle(state, parent, change, voters)
 }

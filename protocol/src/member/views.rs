@@ -7,12 +7,12 @@ use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::metrics::Ratio;
 use crate::record::Policy;
-use crate::state::{Application, Role};
+use crate::state::{Application, Role, Service};
 use crate::time::Millis;
 use crate::view::{
     AppState, AppView, AppVotes, Balance, CertificateView, ContentView, EntityView, Freshness, HealthView,
-    History, InvitationView, Invitations, LastUpdate, MemberCounts, MemberView, Members, RevisionView,
-    Status, Updates, VoteGroup, Votes, Why, WindowView,
+    History, InvitationView, Invitations, LastUpdate, MemberCounts, MemberView, Members, OutView,
+    RevisionView, ServiceCounts, Status, Updates, VoteGroup, Votes, Why, WindowView,
 };
 
 impl Member {
@@ -27,6 +27,11 @@ impl Member {
         let ids = entity.state.members.iter().map(|member| member.id);
         let members = ids.filter_map(|id| entity.member_view(&self.core, &id)).collect();
         Some(Members { members, majority: entity.state.quorum() as u64 })
+    }
+
+    /// The genesis of this member's entity: where an audit of the chain begins.
+    pub fn genesis(&self) -> Option<crate::record::Genesis> {
+        Some(self.entity.as_ref()?.beginning.as_ref()?.genesis.clone())
     }
 
     /// `althing.votes/1`, of one application or all.
@@ -75,6 +80,7 @@ impl Member {
             expires: invitation.expires.rfc3339(),
             by: entity.state.name_of(&invitation.by),
             note: invitation.note.clone(),
+            spare: invitation.spare,
         });
         Some(Invitations { invitations: views.collect() })
     }
@@ -153,7 +159,9 @@ impl Entity {
                 reachable: self.state.members.iter().filter(|member| self.is_heard(core, &member.id)).count()
                     as u64,
                 voters: self.state.voters().count() as u64,
+                unheard: self.unheard_names(core),
             },
+            service: self.service_counts(),
             applications,
             attention: self.attention(core),
             updates: Updates { open: open.map(|(name, _)| name.clone()).collect(), last },
@@ -162,6 +170,23 @@ impl Entity {
                 majority_reachable: self.check_majority(core).is_ok(),
             },
         }
+    }
+
+    fn unheard_names(&self, core: &Core) -> Vec<String> {
+        let away = self.state.members.iter().filter(|member| !self.is_heard(core, &member.id));
+        away.map(|member| member.name.clone()).collect()
+    }
+
+    fn service_counts(&self) -> ServiceCounts {
+        let mut counts = ServiceCounts::default();
+        for member in &self.state.members {
+            match member.service {
+                Service::In => counts.serving += 1,
+                Service::Out(_) => counts.out += 1,
+                Service::Spare => counts.spare += 1,
+            }
+        }
+        counts
     }
 
     // --- applications ------------------------------------------------------------------------------------------
@@ -174,7 +199,7 @@ impl Entity {
             "agrees"
         } else if settled.is_none() {
             if list.observed.is_some() { "unmanaged" } else { "absent" }
-        } else if list.applied != Some(list.basis) {
+        } else if list.applied != Some(list.basis) && list.left == 0 {
             "applying"
         } else {
             "drift"
@@ -205,11 +230,27 @@ impl Entity {
             items: settled.map_or(0, |revision| revision.extent.items),
             bytes: settled.map_or(0, |revision| revision.extent.bytes),
             policy: if application.policy == Policy::Majority { "majority" } else { "certified" }.to_owned(),
+            unmanaged: application.unmanaged.clone(),
+            contested: self.contested_on(name).map(|voter| voter.name.clone()).collect(),
+            paused_until: application
+                .paused
+                .filter(|until| core.now.wall < *until)
+                .map(|until| until.rfc3339()),
+            candidate: None,
             window: self.window_view(name, application),
             updated: settled.map(|revision| revision.at.rfc3339()),
             by: settled.map(|revision| revision.by.clone()),
             from: settled.map(|revision| self.state.name_of(&revision.from)),
         })
+    }
+
+    /// Members that say that they leave something of it alone.
+    pub(super) fn contested_on<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a crate::state::Member> {
+        let leaves = |id: &MemberId| self.list_of(id, name).is_some_and(|list| list.left > 0);
+        self.state.members.iter().filter(move |member| leaves(&member.id))
     }
 
     pub(super) fn window_view(&self, name: &str, application: &Application) -> Option<WindowView> {
@@ -322,7 +363,20 @@ impl Entity {
             name: member.name.clone(),
             id: id.to_string(),
             state: state.to_owned(),
-            role: if member.role == Role::Voter { "voter" } else { "learner" }.to_owned(),
+            role: match member.role {
+                Role::Voter => "voter",
+                Role::Learner => "learner",
+                Role::Follower => "follower",
+            }
+            .to_owned(),
+            service: match member.service {
+                Service::In => "in",
+                Service::Out(_) => "out",
+                Service::Spare => "spare",
+            }
+            .to_owned(),
+            out: out_view(member),
+            labels: member.labels.clone(),
             counts: member.role == Role::Voter,
             votes: if *id == core.me() {
                 self.may_vote(core)
@@ -343,4 +397,14 @@ impl Entity {
             content,
         })
     }
+}
+
+fn out_view(member: &crate::state::Member) -> Option<OutView> {
+    let Service::Out(out) = &member.service else { return None };
+    Some(OutView {
+        reason: out.reason.clone(),
+        by: out.by.clone(),
+        since: out.since.rfc3339(),
+        until: out.until.map(crate::time::WallTime::rfc3339),
+    })
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_bytes::ByteBuf;
 
+use super::leaving::removal;
 use super::saved::{self, Head, Life};
 use super::spreading::is_of_the_future;
 use super::{Core, Durable, Entity, Installed};
@@ -170,13 +171,23 @@ impl Entity {
                         window.author == author || (window.author != core.me() && away())
                     })
             }
+            Change::Return { member } => self.may_return(core, member),
             Change::Invite { .. }
             | Change::Revoke { .. }
             | Change::Promote { .. }
             | Change::Remove { .. }
+            | Change::TakeOut { .. }
+            | Change::BringIn { .. }
+            | Change::Spare { .. }
+            | Change::Enlist { .. }
+            | Change::Rename { .. }
+            | Change::Label { .. }
+            | Change::Define { .. }
             | Change::Readmit(_)
             | Change::Move { .. }
             | Change::Create { .. }
+            | Change::Discard { .. }
+            | Change::Extend { .. }
             | Change::Open { .. }
             | Change::Commit { .. }
             | Change::Pause { .. } => true,
@@ -325,15 +336,18 @@ impl Entity {
     /// Makes settled records durable; they count when that is done.
     fn install(&mut self, core: &mut Core, links: Vec<(Link, State)>) {
         let (mut writes, mut records) = (Vec::new(), Vec::new());
-        let mut trail = self.trail.clone();
+        let (mut trail, mut before) = (self.trail.clone(), self.state.clone());
         let displaced = self.displaced(core, &links);
         for (link, state) in links {
             let record = link.certificate.value;
             let changes = Record::decode(&link.record).map(|record| record.changes).unwrap_or_default();
             writes.push(saved::put_link(state.epoch, &link));
+            let removed = removal(&before, &changes, core.scheme());
+            writes.extend(self.removal_writes(&removed));
+            before = state.clone();
             trail.push(&state, record);
             let head = Head { state, record, trail: trail.clone() };
-            records.push(Installed { head, certificate: link.certificate, changes });
+            records.push(Installed { head, certificate: link.certificate, changes, removed });
         }
         let Some(last) = records.last() else { return };
         writes.push(saved::put_head(&last.head));
@@ -354,6 +368,7 @@ impl Entity {
             self.trail = installed.head.trail;
             self.certificate = Some(installed.certificate);
             self.tell_changes(core, &before, &installed.changes);
+            self.removed(installed.removed);
             self.roots_changed(core, &before);
         }
         self.ballot = Ballot::new(core.me(), &self.state, self.head, None);
@@ -442,6 +457,14 @@ impl Entity {
             Change::Create { application, root, .. } => {
                 info("application.created", format!("root {root}, by {by} on {origin}")).about(application)
             }
+            Change::Discard { application, keep_files } => {
+                let files = if *keep_files { "its files stay" } else { "its files go to the trash" };
+                info("application.removed", format!("by {by} on {origin}; {files}")).about(application)
+            }
+            Change::Extend { application, expires } => {
+                info("window.extended", format!("until {}, by {by} on {origin}", expires.rfc3339()))
+                    .about(application)
+            }
             Change::Open { application, reason, .. } => {
                 info("window.opened", format!("by {by} on {origin}: {reason}")).about(application)
             }
@@ -460,6 +483,21 @@ impl Entity {
             Change::Pause { application, until } => {
                 let kind = if until.is_some() { "repair.paused" } else { "repair.resumed" };
                 info(kind, format!("by {by} on {origin}")).about(application)
+            }
+            Change::Define { application, policy } => {
+                let policy =
+                    if *policy == crate::record::Policy::Majority { "majority" } else { "certified" };
+                info("application.defined", format!("policy {policy}, by {by} on {origin}"))
+                    .about(application)
+            }
+            Change::TakeOut { .. }
+            | Change::BringIn { .. }
+            | Change::Return { .. }
+            | Change::Spare { .. }
+            | Change::Enlist { .. }
+            | Change::Rename { .. }
+            | Change::Label { .. } => {
+                return super::serving::describe(before, &self.state, origin, intent);
             }
             Change::Invite { .. } | Change::Revoke { .. } | Change::Move { .. } => return None,
         })

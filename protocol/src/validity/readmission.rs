@@ -35,7 +35,16 @@ fn three() -> State {
     for seed in [2, 3] {
         let Newcomer { member, store, name, address } = newcomer(seed);
         let addresses = vec![address];
-        state.members.push(Member { id: member, store, name, role: Role::Voter, addresses, since: 0 });
+        state.members.push(Member {
+            id: member,
+            store,
+            name,
+            role: Role::Voter,
+            addresses,
+            since: 0,
+            service: crate::state::Service::In,
+            labels: std::collections::BTreeMap::new(),
+        });
     }
     state.epoch = 5;
     state
@@ -79,6 +88,8 @@ fn a_readmitted_member_is_a_learner_in_its_old_place() {
         revisions: Vec::new(),
         window: Some(window),
         paused: None,
+        unmanaged: Vec::new(),
+        adopts: true,
     };
     state.applications.insert("a".into(), application);
     let next = after(&state, Change::Readmit(request(&state, 2, 2, 22))).expect("valid");

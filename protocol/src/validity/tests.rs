@@ -43,7 +43,16 @@ fn entity(voters: usize) -> State {
     let mut state = State::genesis(&genesis);
     for number in 1..voters {
         let Newcomer { member: id, store, name, address } = newcomer(number);
-        state.members.push(Member { id, store, name, role: Role::Voter, addresses: vec![address], since: 0 });
+        state.members.push(Member {
+            id,
+            store,
+            name,
+            role: Role::Voter,
+            addresses: vec![address],
+            since: 0,
+            service: crate::state::Service::In,
+            labels: std::collections::BTreeMap::new(),
+        });
     }
     state.epoch = 10;
     does(&mut state, 0, create("shop", "/srv/shop", Policy::Majority));
@@ -51,7 +60,8 @@ fn entity(voters: usize) -> State {
 }
 
 fn create(name: &str, root: &str, policy: Policy) -> Change {
-    Change::Create { application: name.into(), root: root.into(), policy }
+    let (application, root, unmanaged) = (name.into(), root.into(), Vec::new());
+    Change::Create { application, root, policy, unmanaged, adopts: true }
 }
 
 fn open(name: &str) -> Change {
@@ -74,7 +84,7 @@ fn sign_from(state: &State, by: usize, store: Id16, statement: Statement) -> Sig
 }
 
 fn intent(state: &State, by: usize, change: Change) -> Signed {
-    let number = u64::from(Rng::new(Hash::of(format!("{change:?}{}", state.epoch).as_bytes()).0).draw());
+    let number = Rng::new(Hash::of(format!("{change:?}{}", state.epoch).as_bytes()).0).draw();
     intent_at(state, by, number, WallTime(1000), change)
 }
 
@@ -94,7 +104,8 @@ fn does(state: &mut State, by: usize, change: Change) {
 }
 
 fn holding(state: &State, by: usize, root: Hash) -> Signed {
-    let (application, basis) = ("shop".to_owned(), state.applications["shop"].basis);
+    let basis = state.applications.get("shop").map_or(0, |shop| shop.basis);
+    let application = "shop".to_owned();
     sign(state, by, Statement::Holding(Holding { application, basis, root, extent: Extent::default() }))
 }
 
@@ -160,6 +171,7 @@ fn only_holdings_of_this_content_and_basis_are_evidence() {
         applied: Some(good.basis),
         observed: Some(ROOT),
         extent: Extent::default(),
+        left: 0,
     };
     let list = sign(&state, 1, Statement::List(list));
     assert_eq!(judge(vec![holding(&state, 0, ROOT), list]), Some(Invalid::Kind));
@@ -206,7 +218,7 @@ fn newcomers_are_learners_until_they_hold_the_head() {
 fn admit(state: &mut State, number: usize) {
     let key = identity(100 + number);
     let expires = WallTime(50_000);
-    does(state, 0, Change::Invite { key: key.id(), uses: 1, expires, note: String::new() });
+    does(state, 0, Change::Invite { key: key.id(), uses: 1, expires, note: String::new(), spare: false });
     let request = JoinRequest::sign(state.entity, newcomer(number), &key, &identity(number));
     does(state, 0, Change::Admit(request));
 }
@@ -235,7 +247,11 @@ fn the_basis_moves_with_what_concerns_the_application_and_with_nothing_else() {
     let before = basis(&state, "shop");
     does(&mut state, 1, open("api"));
     let key = identity(55).id();
-    does(&mut state, 1, Change::Invite { key, uses: 1, expires: WallTime(9000), note: String::new() });
+    does(
+        &mut state,
+        1,
+        Change::Invite { key, uses: 1, expires: WallTime(9000), note: String::new(), spare: false },
+    );
     does(&mut state, 1, Change::Move { addresses: vec![address(70)] });
     assert_eq!(basis(&state, "shop"), before);
     does(&mut state, 0, open("shop"));
@@ -263,6 +279,67 @@ fn drift_is_adopted_by_three_and_more_and_only_where_the_policy_says_so() {
     state.applications.get_mut("shop").expect("there").policy = Policy::Certified;
     let evidence = holdings(&state, &[0, 1, 2], ROOT);
     assert_eq!(tries(&state, 0, adopt(ROOT, evidence)), Err(Invalid::NotAdoptable));
+}
+
+/// (finding 24) Only where nobody brought content of his own.
+#[test]
+fn the_first_content_is_adopted_where_the_application_says_so() {
+    let mut state = entity(3);
+    let evidence = holdings(&state, &[0, 1, 2], ROOT);
+    assert!(tries(&state, 0, adopt(ROOT, evidence.clone())).is_ok());
+    state.applications.get_mut("shop").expect("there").adopts = false;
+    assert_eq!(tries(&state, 0, adopt(ROOT, evidence)), Err(Invalid::NotAdoptable));
+    settle(&mut state, Hash::of(b"brought"));
+    let evidence = holdings(&state, &[0, 1, 2], ROOT);
+    assert!(tries(&state, 0, adopt(ROOT, evidence)).is_ok(), "drift is another matter");
+}
+
+/// (finding 25)
+#[test]
+fn patterns_of_unmanaged_paths_stay_below_the_root_and_are_few() {
+    let state = entity(3);
+    let with = |unmanaged: Vec<String>| {
+        let (application, root) = ("other".into(), "/srv/other".into());
+        let policy = Policy::Majority;
+        tries(&state, 0, Change::Create { application, root, policy, unmanaged, adopts: false }).err()
+    };
+    for pattern in ["cache/**", "*.log", "var/[a-z]*/tmp", "..."] {
+        assert_eq!(with(vec![pattern.into()]), None, "{pattern}");
+    }
+    for pattern in ["", "/etc", "../x", "a/./b", "a//b", "cache/", "a\nb", &"x".repeat(256)] {
+        assert!(matches!(with(vec![pattern.into()]), Some(Invalid::Text(_))), "{pattern:?}");
+    }
+    assert_eq!(with(vec!["x".into(); 32]), None);
+    assert!(matches!(with(vec!["x".into(); 33]), Some(Invalid::Full(_))));
+}
+
+#[test]
+fn a_removed_application_is_gone_with_its_root_and_not_during_a_window() {
+    let mut state = entity(3);
+    settle(&mut state, ROOT);
+    let discard = || Change::Discard { application: "shop".into(), keep_files: false };
+    does(&mut state, 1, open("shop"));
+    assert_eq!(tries(&state, 0, discard()), Err(Invalid::WindowOpen(identity(1).id())));
+    does(&mut state, 2, abort("shop"));
+    does(&mut state, 0, discard());
+    assert_eq!(tries(&state, 0, discard()), Err(Invalid::Unknown("shop".into())));
+    does(&mut state, 0, create("shop", "/srv", Policy::Certified));
+    assert_eq!(state.applications["shop"].settled(), None, "it inherits nothing");
+}
+
+#[test]
+fn a_window_is_extended_by_its_author_and_what_was_promised_in_it_counts() {
+    let mut state = entity(3);
+    does(&mut state, 1, open("shop"));
+    let evidence = holdings(&state, &[0, 1, 2], ROOT);
+    let extend = |expires| Change::Extend { application: "shop".into(), expires };
+    assert_eq!(tries(&state, 0, extend(WallTime(90_000))), Err(Invalid::NoWindow));
+    let too_long = WallTime(1000) + limits::WINDOW_MAX + Millis(10_000_000);
+    assert!(matches!(tries(&state, 1, extend(too_long)), Err(Invalid::Text(_))));
+    does(&mut state, 1, extend(WallTime(90_000)));
+    let window = state.applications["shop"].window.clone().expect("open");
+    assert_eq!(window.expires, WallTime(90_000));
+    does(&mut state, 1, commit(evidence));
 }
 
 /// (finding 25) Two applications whose roots lie in each other would repair each other for ever.
@@ -304,7 +381,8 @@ fn a_window_has_one_author_and_does_not_outlive_it() {
 fn a_join_is_for_one_key_and_once() {
     let mut state = entity(3);
     let key = identity(50);
-    let invite = Change::Invite { key: key.id(), uses: 1, expires: WallTime(5000), note: String::new() };
+    let invite =
+        Change::Invite { key: key.id(), uses: 1, expires: WallTime(5000), note: String::new(), spare: false };
     does(&mut state, 0, invite);
     let good = JoinRequest::sign(state.entity, newcomer(7), &key, &identity(7));
     let stolen = JoinRequest { newcomer: newcomer(8), ..good.clone() };
@@ -316,7 +394,8 @@ fn a_join_is_for_one_key_and_once() {
     does(&mut state, 0, Change::Admit(good.clone()));
     assert!(matches!(tries(&state, 0, Change::Admit(good.clone())), Err(Invalid::Unknown(_))), "used up");
     does(&mut state, 0, Change::Remove { member: identity(7).id() });
-    let invite = Change::Invite { key: key.id(), uses: 2, expires: WallTime(5000), note: String::new() };
+    let invite =
+        Change::Invite { key: key.id(), uses: 2, expires: WallTime(5000), note: String::new(), spare: false };
     does(&mut state, 0, invite);
     assert!(matches!(tries(&state, 0, Change::Admit(good)), Err(Invalid::Taken(_))), "a past member");
 }
@@ -397,7 +476,7 @@ fn intents_grow_old() {
     let intent = intent(&state, 0, open("shop"));
     let mut later = state.clone();
     later.epoch += limits::INTENT_EPOCHS - 1;
-    assert!(later.with_changes(&[intent.clone()], SCHEME).is_ok());
+    assert!(later.with_changes(std::slice::from_ref(&intent), SCHEME).is_ok());
     later.epoch += 1;
     assert_eq!(later.with_changes(&[intent], SCHEME), Err(Invalid::Stale));
 }
@@ -409,7 +488,7 @@ fn any_change(rng: &mut Rng, state: &State) -> Change {
     let root = Hash([rng.below(4) as u8; 32]);
     let evidence = holdings(state, &[0, 1, 2], root);
     let (application, extent) = ("shop".to_owned(), Extent::default());
-    match rng.below(13) {
+    match rng.below(15) {
         0 => create(name, ["/srv/api", "/srv", "/x"][rng.below(3) as usize], Policy::Majority),
         1 | 2 => open(name),
         3 => abort(name),
@@ -417,10 +496,18 @@ fn any_change(rng: &mut Rng, state: &State) -> Change {
         5 => Change::Commit { application, root, extent, evidence },
         6 => Change::Adopt { application, root, extent, evidence },
         7 => Change::Remove { member: identity(number).id() },
+        12 => Change::Discard { application: name.into(), keep_files: rng.chance(500) },
+        13 => Change::Extend { application: name.into(), expires: WallTime(rng.below(99_999)) },
         8 => Change::Pause { application: name.into(), until: Some(WallTime(rng.below(99))) },
         9 => {
             let key = identity(50 + number).id();
-            Change::Invite { key, uses: 2, expires: WallTime(0) + Millis(5000), note: String::new() }
+            Change::Invite {
+                key,
+                uses: 2,
+                expires: WallTime(0) + Millis(5000),
+                note: String::new(),
+                spare: false,
+            }
         }
         11 => {
             let own = identity(number);

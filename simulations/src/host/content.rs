@@ -54,20 +54,28 @@ impl Library {
     }
 }
 
-/// Which pieces one host has, durably, and since when.
+/// Which pieces one host has, durably, and which of them no collection may take: the rules of the real store, with
+/// none of its code.
 #[derive(Default)]
 pub(crate) struct Content {
-    pieces: BTreeMap<Hash, u64>,
+    pieces: BTreeSet<Hash>,
+    /// Put or relied upon since the last collection began.
+    young: BTreeSet<Hash>,
+    /// Captures under way: no root names yet what they put here.
+    unnamed: BTreeSet<u64>,
+    /// What the collection under way leaves.
+    marked: Option<BTreeSet<Hash>>,
 }
 
 impl Content {
     pub(crate) fn has(&self, piece: &Hash) -> bool {
-        self.pieces.contains_key(piece)
+        self.pieces.contains(piece)
     }
 
-    /// A piece is synced.
-    pub(crate) fn put(&mut self, piece: Hash, now: u64) {
-        self.pieces.insert(piece, now);
+    /// A piece is synced, or found to be here by somebody who goes on to rely on it.
+    pub(crate) fn put(&mut self, piece: Hash) {
+        self.pieces.insert(piece);
+        self.young.insert(piece);
     }
 
     /// What of a root is not here.
@@ -75,11 +83,65 @@ impl Content {
         library.pieces(root).into_iter().filter(|piece| !self.has(piece)).collect()
     }
 
-    /// Throws away what no root needs and what is older than `before`.
-    pub(crate) fn sweep(&mut self, library: &Library, keep: &BTreeSet<Hash>, before: u64) -> usize {
-        let kept: BTreeSet<Hash> = keep.iter().flat_map(|root| library.pieces(root)).collect();
+    /// Everything that is here.
+    #[cfg(test)]
+    pub(crate) fn pieces(&self) -> &BTreeSet<Hash> {
+        &self.pieces
+    }
+
+    /// A capture begins to put pieces here.
+    pub(crate) fn capture_begins(&mut self, capture: u64) {
+        self.unnamed.insert(capture);
+    }
+
+    /// The member was told of a capture's end, and has named its root if it wants it.
+    pub(crate) fn capture_ended(&mut self, capture: u64) {
+        self.unnamed.remove(&capture);
+    }
+
+    /// The process died: what was under way was not durable.
+    pub(crate) fn crash(&mut self) {
+        let pieces = std::mem::take(&mut self.pieces);
+        *self = Self { pieces, ..Self::default() };
+    }
+
+    pub(crate) fn is_marked(&self) -> bool {
+        self.marked.is_some()
+    }
+
+    /// A collection begins. `careless` forgets all promises, and what is young (a planted bug).
+    pub(crate) fn mark(&mut self, library: &Library, keep: &BTreeSet<Hash>, careless: bool) {
+        if self.unnamed.is_empty() || careless {
+            self.young.clear();
+        }
+        let roots = if careless { &BTreeSet::new() } else { keep };
+        self.marked = Some(roots.iter().flat_map(|root| self.reached(library, root)).collect());
+    }
+
+    /// What a root leads to through the directories that are here: the real store knows no others.
+    fn reached(&self, library: &Library, root: &Hash) -> BTreeSet<Hash> {
+        let (mut reached, mut open) = (BTreeSet::from([*root]), vec![*root]);
+        while let Some(name) = open.pop() {
+            let directory = library.directory(&name).filter(|_| self.has(&name));
+            for entry in directory.into_iter().flat_map(|directory| &directory.entries) {
+                match &entry.node {
+                    Node::Directory(_, below) => {
+                        reached.insert(*below);
+                        open.push(*below);
+                    }
+                    Node::File(_, _, content) => drop(reached.insert(*content)),
+                    Node::Symlink(_) => {}
+                }
+            }
+        }
+        reached
+    }
+
+    /// The collection ends: throws away what was not marked and is not young.
+    pub(crate) fn sweep(&mut self) -> usize {
+        let Some(marked) = self.marked.take() else { return 0 };
         let count = self.pieces.len();
-        self.pieces.retain(|piece, since| kept.contains(piece) || *since >= before);
+        self.pieces.retain(|piece| marked.contains(piece) || self.young.contains(piece));
         count - self.pieces.len()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use althing_protocol::effect::Applied;
 use althing_protocol::hash::Hash;
 use althing_protocol::manifest::{Item, Manifest};
 use althing_protocol::path::ItemPath;
@@ -19,8 +20,8 @@ pub(crate) struct Journal {
     pub(crate) life: u64,
     pub(crate) root: Hash,
     pub(crate) actions: VecDeque<Action>,
-    pub(crate) changed: u64,
-    pub(crate) trashed: u64,
+    /// What it did so far.
+    pub(crate) applied: Applied,
 }
 
 /// An application on one host.

@@ -10,7 +10,7 @@ use althing_protocol::record::{Link, Record};
 use althing_protocol::state::State;
 use althing_protocol::statement::{Checked, Step};
 
-use super::{holdings, undone, votes, windows};
+use super::{holdings, service, undone, votes, windows};
 use crate::reference::Settled;
 use crate::world::World;
 
@@ -70,11 +70,15 @@ fn grow(world: &mut World, name: &str, record: &Record, link: &Link, parent: &Se
     world.count("a record was settled");
     let before = parent.state.clone();
     readmitted(world, &before, &state);
+    // Of an entity that was begun anew elsewhere only the chain counts any more.
+    let counts = record.entity == world.reference.entity;
+    if counts {
+        service::settled(world, &before, &state, record);
+    }
     if let Some(chain) = world.reference.chain_of_mut(&record.entity) {
         chain.insert(epoch, Settled { record: value, state });
     }
-    // Of an entity that was begun anew elsewhere only the chain counts any more.
-    if record.entity == world.reference.entity {
+    if counts {
         windows::settled(world, &before, record);
         undone::settled(world, &before, record);
         holdings::settled(world, &before, record);

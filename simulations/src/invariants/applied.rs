@@ -1,6 +1,7 @@
 //! §5.5.4: a member's applied content is a settled root, complete; or, on the author in its window, its own.
 
 use althing_protocol::hash::Hash;
+use althing_protocol::repair::Action;
 
 use crate::world::World;
 
@@ -29,5 +30,18 @@ pub(super) fn applies(world: &mut World, at: usize, application: &str, root: &Ha
     let basis = member.and_then(|state| state.applications.get(application)).map(|state| state.basis);
     if basis != Some(epoch) {
         world.violate("§5.5.4", format!("{name} applies under basis {epoch}, and is at {basis:?}"));
+    }
+}
+
+/// An apply under way does this next: it must not run out of content in the middle.
+pub(super) fn writes(world: &mut World, at: usize, application: &str, action: &Action) {
+    let Action::WriteFile { content, .. } = action else { return };
+    if !world.hosts[at].content.has(content) {
+        let text = format!(
+            "{} lost {} in the middle of an apply of {application}",
+            world.hosts[at].name,
+            content.short()
+        );
+        world.violate("§5.5.4", text);
     }
 }

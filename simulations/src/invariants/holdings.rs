@@ -25,6 +25,9 @@ pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
     for signed in &record.changes {
         let Ok(checked) = Checked::check(signed.clone(), &before.entity, scheme) else { continue };
         let Some(intent) = checked.intent() else { continue };
+        if let Change::Discard { application, .. } = &intent.change {
+            world.reference.content.remove(application);
+        }
         let (Change::Commit { application, root, evidence, .. }
         | Change::Adopt { application, root, evidence, .. }) = &intent.change
         else {

@@ -23,6 +23,8 @@ fn the_old_revision_stays_in_force() {
     assert_holds(&world);
     assert!(closed, "the window of a dead author ends");
     assert_eq!((settled(&world), revision(&world)), (root, number));
+    // It is settled as soon as one member knows it; all of them a little later.
+    world.run(SECOND);
 
     let command = deploy(&mut world, 0);
     answer(&mut world, 0, command).expect("the next deployment works");

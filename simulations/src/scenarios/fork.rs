@@ -24,7 +24,8 @@ fn other_branch(world: &World, epoch: u64) -> Link {
         Checked::sign(&host.identity, envelope).signed().clone()
     };
     let key = Identity::from_seed([9; 32]).id();
-    let change = Change::Invite { key, uses: 1, expires: WallTime(1), note: "elsewhere".into() };
+    let change =
+        Change::Invite { key, uses: 1, expires: WallTime(1), note: "elsewhere".into(), spare: false };
     let (seen, at) = (epoch - 1, WallTime(1));
     let intent = Intent { id: Id16([9; 16]), seen, at, by: "eve".into(), change };
     let changes = vec![sign(4, Statement::Intent(Box::new(intent)))];

@@ -89,7 +89,7 @@ fn a_lost_store_follows_and_is_readmitted_under_its_key() {
     world.crash(4, "and its disk is new");
     world.put_back(4, BTreeMap::new());
     world.start(4);
-    let invite = Command::Invite { uses: 1, lasts: Millis::seconds(3600), note: String::new() };
+    let invite = Command::Invite { uses: 1, lasts: Millis::seconds(3600), note: String::new(), spare: false };
     let Ok(Outcome::Invitation { invitation, .. }) = answer(&mut world, 0, invite) else {
         panic!("no invitation")
     };

@@ -32,8 +32,11 @@ impl World {
             Output::Fetch { fetch, application, from, wants } => {
                 self.fetch(at, fetch, application, from, wants);
             }
-            Output::Apply { apply, application, root, epoch } => {
-                self.apply(at, apply, application, root, epoch);
+            Output::Apply { apply, application, root, epoch, leave } => {
+                self.apply(at, apply, application, (root, epoch), &leave);
+            }
+            Output::Clear { clear, application, keep_files } => {
+                self.clear(at, clear, &application, keep_files);
             }
             Output::Keep(roots) => self.keep(at, roots),
             Output::Event(event) => invariants::told(self, at, &event),

@@ -6,6 +6,7 @@ use althing_protocol::effect::{Applied, Captured, Fetched, Input, NotCaptured, P
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::manifest::Manifest;
+use althing_protocol::path::ItemPath;
 use althing_protocol::repair::{self, Action};
 
 use super::{Event, MS, SECOND, World};
@@ -13,9 +14,6 @@ use crate::host::content::name_of;
 use crate::host::tree::{Journal, Tree};
 use crate::invariants;
 use crate::options::Mutation;
-
-/// Pieces younger than this are never thrown away: they may be part of something that is not complete yet.
-const GRACE: u64 = 60 * SECOND;
 
 /// What a host says when its disk is full.
 const NO_ROOM: &str = "no space left on device";
@@ -28,6 +26,7 @@ impl World {
     // --- scans -------------------------------------------------------------------------------------------------
 
     pub(super) fn set_places(&mut self, at: usize, places: Vec<Place>) {
+        // Administrators of this world manage every path.
         let names: BTreeSet<String> = places.into_iter().map(|place| place.application).collect();
         let before = std::mem::replace(&mut self.hosts[at].places, names.clone());
         let life = self.hosts[at].life;
@@ -113,6 +112,14 @@ impl World {
             Source::Directory(path) => (host.directories.get(path).cloned(), None),
         };
         let life = host.life;
+        // Written now, named by nobody before it is complete.
+        self.hosts[at].content.capture_begins(capture);
+        if let Some(manifest) = tree.as_ref().and_then(|tree| Manifest::from_items(tree).ok()) {
+            self.library.learn(&manifest);
+            for piece in self.library.pieces(&manifest.root) {
+                self.hosts[at].content.put(piece);
+            }
+        }
         self.schedule(after, Event::Capture { host: at, life, capture, application, tree, version });
     }
 
@@ -131,15 +138,12 @@ impl World {
             None => Err(NotCaptured::Refused("there is nothing to capture".to_owned())),
             Some(_) if moved => Err(NotCaptured::Changing("the tree changes while it is read".to_owned())),
             Some(manifest) => {
-                self.library.learn(&manifest);
-                for piece in self.library.pieces(&manifest.root) {
-                    self.hosts[at].content.put(piece, self.now);
-                }
                 invariants::captured(self, at, application, manifest.root);
                 Ok(Captured { root: manifest.root, extent: manifest.extent().unwrap_or_default() })
             }
         };
         self.give(at, Input::Captured { capture, result });
+        self.hosts[at].content.capture_ended(capture);
     }
 
     // --- fetches -----------------------------------------------------------------------------------------------
@@ -195,7 +199,7 @@ impl World {
                 result.missing.push(want);
                 continue;
             }
-            self.hosts[at].content.put(name, self.now);
+            self.hosts[at].content.put(name);
             if let (Want::Directory(name), Some(directory)) = (want, self.library.directory(&name)) {
                 result.directories.push((name, directory.clone()));
             }
@@ -222,12 +226,21 @@ impl World {
 
     // --- applies -----------------------------------------------------------------------------------------------
 
-    pub(super) fn apply(&mut self, at: usize, apply: u64, application: String, root: Hash, epoch: u64) {
+    pub(super) fn apply(
+        &mut self,
+        at: usize,
+        apply: u64,
+        application: String,
+        (root, epoch): (Hash, u64),
+        leave: &[ItemPath],
+    ) {
         invariants::applies(self, at, &application, &root, epoch);
         let life = self.hosts[at].life;
         let have = self.hosts[at].live(&application).manifest().unwrap_or_else(Manifest::empty);
         let want = self.library.manifest(&root);
         let differences = want.and_then(|want| repair::diff(&have, &want).ok());
+        let all = differences.as_ref().map_or(0, Vec::len);
+        let differences = differences.map(|differences| repair::except(differences, leave));
         let Some(differences) = differences.filter(|_| self.hosts[at].live(&application).journal.is_none())
         else {
             let result = Err("an apply is under way, or the content is not complete".to_owned());
@@ -237,7 +250,9 @@ impl World {
             );
         };
         let actions = repair::actions(&differences).actions.into();
-        let journal = Journal { apply, life, root, actions, changed: 0, trashed: 0 };
+        let (left, paths) = (all - differences.len(), differences.iter().map(|it| it.path.clone()).collect());
+        let applied = Applied { left: left as u64, paths, ..Applied::default() };
+        let journal = Journal { apply, life, root, actions, applied };
         self.hosts[at].live(&application).journal = Some(journal);
         let after = 2 * MS + self.rng.below(20 * MS);
         self.schedule(after, Event::Apply { host: at, application });
@@ -255,9 +270,11 @@ impl World {
         }
         let live = self.hosts[at].live(application);
         if let Some(action) = journal.actions.pop_front() {
+            invariants::writes(self, at, application, &action);
+            let live = self.hosts[at].live(application);
             let (changed, trashed) = live.act(&action);
-            journal.changed += changed;
-            journal.trashed += trashed;
+            journal.applied.changed += changed;
+            journal.applied.trashed += trashed;
             live.journal = Some(journal);
             let application = application.to_owned();
             return self.schedule(step, Event::Apply { host: at, application });
@@ -269,9 +286,7 @@ impl World {
         invariants::applied(self, at, application, &journal.root);
         let life = self.hosts[at].life;
         if journal.life == life {
-            let detail = String::new();
-            let result = Ok(Applied { changed: journal.changed, trashed: journal.trashed, detail });
-            self.give(at, Input::Applied { apply: journal.apply, result });
+            self.give(at, Input::Applied { apply: journal.apply, result: Ok(journal.applied) });
         } else {
             self.count("an apply went forward after a crash");
         }
@@ -290,23 +305,56 @@ impl World {
         self.scan(at, life, application);
     }
 
+    /// A removed application is cleared away, unless an apply of it is under way: then later.
+    pub(super) fn clear(&mut self, at: usize, clear: u64, application: &str, keep_files: bool) {
+        let after = 5 * MS + self.rng.below(200 * MS);
+        let (life, live) = (self.hosts[at].life, self.hosts[at].live(application));
+        let result = if live.journal.is_some() {
+            Err("an apply is under way".to_owned())
+        } else if keep_files {
+            Ok(0)
+        } else {
+            let items = live.tree.take().unwrap_or_default();
+            live.version += 1;
+            let count = items.len() as u64;
+            live.trash.extend(items);
+            Ok(count)
+        };
+        self.count("a removed application was cleared away");
+        self.schedule(
+            after,
+            Event::Give { host: at, life, input: Box::new(Input::Cleared { clear, result }) },
+        );
+    }
+
     // --- keeping -----------------------------------------------------------------------------------------------
 
     pub(super) fn keep(&mut self, at: usize, roots: Vec<Hash>) {
         self.hosts[at].keep = roots.into_iter().collect();
-        let life = self.hosts[at].life;
-        let after = SECOND + self.rng.below(20 * SECOND);
+        self.collect_later(at, 20 * SECOND);
+    }
+
+    fn collect_later(&mut self, at: usize, most: u64) {
+        let (life, after) = (self.hosts[at].life, self.rng.below(most));
         self.schedule(after, Event::Sweep { host: at, life });
     }
 
+    /// Half of a collection: it marks, and sweeps some time later. Whatever happens in between, nothing that is
+    /// needed may go.
     pub(super) fn sweep(&mut self, at: usize, life: u64) {
         if !self.is_alive(at, life) {
             return;
         }
-        let mutant = self.options.mutation == Some(Mutation::LostContent);
-        let before = if mutant { self.now } else { self.now.saturating_sub(GRACE) };
-        let keep = if mutant { BTreeSet::new() } else { self.hosts[at].keep.clone() };
-        let gone = self.hosts[at].content.sweep(&self.library, &keep, before);
+        if !self.hosts[at].content.is_marked() {
+            let careless = self.options.mutation == Some(Mutation::LostContent);
+            let host = &mut self.hosts[at];
+            // An apply that a crash interrupted goes forward to a root that nobody may name any more.
+            let journals = host.live.values().filter_map(|live| live.journal.as_ref().map(|it| it.root));
+            let keep = host.keep.iter().copied().chain(journals).collect();
+            host.content.mark(&self.library, &keep, careless);
+            return self.collect_later(at, 3 * SECOND);
+        }
+        let gone = self.hosts[at].content.sweep();
         if gone > 0 {
             self.count("content was thrown away");
             invariants::swept(self, at);

@@ -55,6 +55,7 @@ impl World {
         host.member = None;
         (host.doomed, host.frozen) = (None, 0);
         host.disk.crash(survive);
+        host.content.crash();
         host.peers.clear();
         host.places.clear();
         for live in host.live.values_mut() {

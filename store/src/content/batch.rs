@@ -1,17 +1,17 @@
 //! Adding content: staged and hashed first, then made durable together, then put in place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, FileTimes, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use althing_protocol::hash::Hash;
 use rustix::fs::ioctl_ficlone;
 
 use super::{BUFFER_BYTES, Inner, writing};
+use crate::collect::{Young, lock};
 use crate::error::ContentError;
 use crate::layout::{make_directory, sync_directory};
 
@@ -65,9 +65,9 @@ impl ContentBatch {
     }
 
     /// Stages content that is known by hash and size. Anything else is refused, and read no further than it takes to
-    /// know. What is held is not read at all, and counts as new for [`super::Content::collect`].
+    /// know. What is held is not read at all, and stays as what is new does.
     pub fn add(&mut self, expected: &Hash, size: u64, from: &mut dyn Read) -> Result<Added, ContentError> {
-        if self.staged.contains_key(expected) || self.inner.rely_on(expected, size)? {
+        if self.staged.contains_key(expected) || self.inner.rely_on(expected, size) {
             return Ok(Added::Held);
         }
         let mut staging = self.create()?;
@@ -108,8 +108,8 @@ impl ContentBatch {
         self.sync()?;
         // Even with nothing staged this waits for other batches: what was relied upon may be theirs.
         let inner = Arc::clone(&self.inner);
-        let _alone = inner.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let (directories, placed) = self.put_in_place();
+        let mut young = lock(&inner.names);
+        let (directories, placed) = self.put_in_place(&mut young);
         in_threads(&directories, |path| sync_directory(path)).map_err(|(path, source)| {
             // What stays in `staging` has the next start make the names durable.
             self.files = 0;
@@ -119,11 +119,12 @@ impl ContentBatch {
     }
 
     /// Gives what has to be synced, also after an error.
-    fn put_in_place(&self) -> (Vec<PathBuf>, Result<(), ContentError>) {
+    fn put_in_place(&self, young: &mut Young) -> (Vec<PathBuf>, Result<(), ContentError>) {
         let mut directories = BTreeSet::new();
         let placed = self.staged.iter().try_for_each(|(hash, from)| {
             let to = self.inner.path(hash);
             directories.insert(self.inner.directory(hash));
+            young.add(hash);
             fs::rename(from, &to).map_err(|source| writing("put in place", &to, source))
         });
         (directories.into_iter().collect(), placed)
@@ -141,7 +142,7 @@ impl ContentBatch {
     }
 
     fn keep_new(&mut self, hash: Hash, length: u64, from: Staging) -> Result<(Hash, u64), ContentError> {
-        if !self.staged.contains_key(&hash) && !self.inner.rely_on(&hash, length)? {
+        if !self.staged.contains_key(&hash) && !self.inner.rely_on(&hash, length) {
             self.keep(hash, from)?;
         }
         Ok((hash, length))
@@ -183,21 +184,15 @@ impl Drop for ContentBatch {
 }
 
 impl Inner {
-    /// Whether it is here with this size. If so it is made young, so that it is not collected before its user has
-    /// said that it is needed.
-    fn rely_on(&self, hash: &Hash, size: u64) -> Result<bool, ContentError> {
-        let _alone = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.held(hash).is_none_or(|metadata| metadata.len() != size) {
-            return Ok(false);
+    /// Whether it is here with this size. If so it is young, so that it is not collected before its user has said
+    /// that it is needed.
+    pub(super) fn rely_on(&self, hash: &Hash, size: u64) -> bool {
+        let mut young = lock(&self.names);
+        let here = self.held(hash).is_some_and(|metadata| metadata.len() == size);
+        if here {
+            young.add(hash);
         }
-        let path = self.path(hash);
-        let now = FileTimes::new().set_modified(SystemTime::now());
-        File::open(&path).and_then(|file| file.set_times(now)).map_err(|source| ContentError::Io {
-            doing: "touch",
-            path,
-            source,
-        })?;
-        Ok(true)
+        here
     }
 }
 

@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
 use std::time::SystemTime;
 
 use althing_protocol::hash::Hash;
 
 use super::batch::Positioned;
 use super::{BUFFER_BYTES, Content, Inner, writing};
+use crate::collect::lock;
 use crate::error::ContentError;
 use crate::layout::sync_directory;
 
@@ -55,7 +55,7 @@ impl Content {
 impl Inner {
     /// Moves a damaged file away, unless its name no longer stands for the file that was read.
     fn put_aside(&self, hash: &Hash, read: &File) -> Result<Option<PathBuf>, ContentError> {
-        let _alone = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = lock(&self.names);
         let from = self.path(hash);
         let io = |source| writing("put aside", &from, source);
         if !is_same(read, &from).map_err(io)? {

@@ -1,13 +1,12 @@
-//! File bytes: what is there is complete and right, and what is not needed goes.
+//! File bytes: what is there is complete and right.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use althing_protocol::hash::Hash;
-use althing_store::{Added, Content, ContentError, Freed, Verdict};
+use althing_store::{Added, Content, ContentError, Verdict};
 use quickcheck::QuickCheck;
 
 use crate::open;
@@ -33,10 +32,6 @@ fn place(dir: &Path, hash: &Hash) -> PathBuf {
 fn staged_files(dir: &Path) -> usize {
     let batches = fs::read_dir(dir.join("staging")).unwrap();
     batches.map(|batch| fs::read_dir(batch.unwrap().path()).unwrap().count()).sum()
-}
-
-fn make_old(path: &Path, age: Duration) {
-    File::open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
 }
 
 #[test]
@@ -166,28 +161,6 @@ fn few_damaged_files_are_kept() {
         assert!(matches!(store.content().verify(&hash).unwrap(), Verdict::Damaged { .. }));
     }
     assert_eq!(fs::read_dir(dir.path().join("damaged")).unwrap().count(), 16);
-}
-
-#[test]
-fn collecting_keeps_what_is_needed_and_what_is_young() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    let content = store.content();
-    let hour = Duration::from_secs(3600);
-    let [needed, young, old, relied] =
-        [&b"needed"[..], b"young", b"old", b"relied"].map(|it| add(content, it));
-    for hash in [&needed, &old, &relied] {
-        make_old(&place(dir.path(), hash), 2 * hour);
-    }
-    fs::write(dir.path().join("content/00/notes.txt"), b"not ours").unwrap();
-    make_old(&dir.path().join("content/00/notes.txt"), 2 * hour);
-    // Somebody finds that it is held, and has not yet said that it is needed.
-    assert_eq!(content.batch().add(&relied, 6, &mut std::io::empty()).unwrap(), Added::Held);
-    let freed = content.collect(&|hash| *hash == needed, hour).unwrap();
-    assert_eq!(freed, Freed { files: 1, bytes: 3 });
-    assert!([needed, young, relied].iter().all(|hash| content.has(hash)));
-    assert!(!content.has(&old));
-    assert!(dir.path().join("content/00/notes.txt").exists());
 }
 
 #[test]

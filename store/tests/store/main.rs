@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is a test, also its helpers")]
 
+mod collecting;
 mod content;
 mod damage;
 mod families;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Instant;
 
-use althing_protocol::control::Code;
+use althing_protocol::control::{Code, Command};
 use althing_protocol::view::{Events, Trash, TrashItem};
 
 use crate::client::Query;
@@ -37,6 +37,10 @@ impl Entity {
         let members = self.members.all();
         let deployer = &members[1];
         let victim = &members[members.len() - 2];
+        // Whoever plays this again and again does not want the same files to be left alone in the end.
+        for member in [deployer, victim] {
+            self.command(member, &Command::Repair { application: SITE.to_owned() }).await?;
+        }
         let (in_victim, in_deployer) = (self.before(victim).await?, self.before(deployer).await?);
         damage(&Self::site_of(victim), &Self::site_of(deployer))?;
         let damaged = Instant::now();

@@ -32,7 +32,7 @@ impl Entity {
         self.post(first, "init", &json!({ "name": "demo", "member": first.name })).await?;
         self.story.tell(&format!("{} founded the entity `demo` and invites the others", first.name))?;
         let uses = u32::try_from(others.len()).unwrap_or(u32::MAX);
-        let invite = Command::Invite { uses, lasts: INVITATION, note: "demo".to_owned() };
+        let invite = Command::Invite { uses, lasts: INVITATION, note: "demo".to_owned(), spare: false };
         let Outcome::Invitation { invitation, .. } = self.command(first, &invite).await? else {
             return Err(Failure::new(Code::Failed, "no invitation came of inviting").into());
         };
@@ -92,6 +92,7 @@ impl Entity {
             policy: Policy::Majority,
             source: Some(Source::Directory(source.to_string_lossy().into_owned())),
             replace: false,
+            unmanaged: Vec::new(),
         };
         self.command(from, &create).await?;
         self.revision = 1;

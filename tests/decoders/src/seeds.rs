@@ -10,6 +10,7 @@ use althing_protocol::frame::{Declined, Frame};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::Identity;
 use althing_protocol::invitation::{Answer, Invitation, Sponsor, Welcome};
+use althing_protocol::limits;
 use althing_protocol::manifest::{Directory, Entry, Extent, Node};
 use althing_protocol::member::saved::{Head, Life};
 use althing_protocol::metrics::Report;
@@ -84,6 +85,7 @@ fn statements() -> Vec<Statement> {
         applied: Some(0),
         observed: Some(hash()),
         extent: extent(),
+        left: 2,
     };
     vec![
         vote(Step::Prevote, 0, Some(value), None),
@@ -211,10 +213,34 @@ pub(crate) fn paths() -> Vec<Vec<u8>> {
     ]
 }
 
+fn labels() -> BTreeMap<String, Option<String>> {
+    BTreeMap::from([("rack".to_owned(), None), ("zone".to_owned(), Some("b".to_owned()))])
+}
+
 pub(crate) fn commands() -> Vec<Vec<u8>> {
     let source = Source::Directory("/srv/new".into());
     let commands = [
-        Command::Open { application: "web".into(), lasts: Millis::seconds(60), reason: "by hand".into() },
+        Command::Open {
+            application: "web".into(),
+            lasts: Millis::seconds(60),
+            reason: "by hand".into(),
+            adopt: true,
+        },
+        Command::Create {
+            application: "shop".into(),
+            root: "/srv/shop".into(),
+            policy: Policy::Certified,
+            source: Some(source.clone()),
+            replace: false,
+            unmanaged: vec!["log/**".into()],
+        },
+        Command::TakeOut {
+            member: "web2".into(),
+            reason: "new disk".into(),
+            lasts: Some(Millis::seconds(60)),
+            anyway: false,
+        },
+        Command::Label { member: "web2".into(), labels: labels() },
         Command::Deploy { application: "web".into(), source, reason: "better".into(), replace: true },
         Command::Commit { application: "web".into(), expect: Some(3) },
     ];
@@ -247,12 +273,20 @@ pub(crate) fn changes() -> Vec<Vec<u8>> {
     let evidence = vec![entity::sign(2, Statement::Holding(holding))];
     let holds = entity::sign(3, Statement::Holds(Holds { epoch: 0, head: entity::id() }));
     let all = vec![
-        Change::Invite { key, uses: 2, expires, note: "rack 4".into() },
+        Change::Invite { key, uses: 2, expires, note: "rack 4".into(), spare: true },
         Change::Admit(request()),
         Change::Revoke { key },
         Change::Promote { member, holds },
         Change::Move { addresses: vec![entity::address()] },
-        Change::Create { application: "shop".into(), root: "/srv/shop".into(), policy: Policy::Certified },
+        Change::Create {
+            application: "shop".into(),
+            root: "/srv/shop".into(),
+            policy: Policy::Certified,
+            unmanaged: vec!["log/**".into(), "*.tmp".into()],
+            adopts: true,
+        },
+        Change::Define { application: application.clone(), policy: Policy::Certified },
+        Change::Extend { application: application.clone(), expires },
         Change::Open { application: application.clone(), expires, reason: "by hand".into(), implicit: false },
         Change::Commit {
             application: application.clone(),
@@ -263,9 +297,19 @@ pub(crate) fn changes() -> Vec<Vec<u8>> {
         Change::Abort { application: application.clone() },
         Change::Expire { application: application.clone() },
         Change::Adopt { application: application.clone(), root: hash(), extent: extent(), evidence },
-        Change::Pause { application, until: Some(expires) },
+        Change::Pause { application: application.clone(), until: Some(expires) },
+        Change::Discard { application, keep_files: true },
+        Change::TakeOut { member, reason: "new disk".into(), until: Some(expires), anyway: false },
+        Change::Return { member },
+        Change::BringIn { member },
+        Change::Label { member, labels: labels() },
+        Change::Rename { member, name: "web9".into() },
+        Change::Spare { member, anyway: false },
+        Change::Enlist { member },
         Change::Remove { member },
     ];
     let alone = all.iter().map(|change| codec::encode(&vec![change]));
-    alone.chain([codec::encode(&all)]).collect()
+    // As many together as a record may have.
+    let together = all.chunks(limits::INTENTS_PER_RECORD).map(|some| codec::encode(&some));
+    alone.chain(together).collect()
 }

@@ -1,7 +1,7 @@
 //! Every decoder of bytes that come from others, as a plain function of bytes that panics if something does not hold
 //! that must hold for any of them: what decodes is encoded to the same bytes, and nothing panics on the way.
 //!
-//! The same functions are fuzz targets (`fuzz/`), run on random and mutated bytes with the tests (`tests/laws.rs`), and
+//! The same functions are fuzz targets (`tests/fuzz/`), run on random and mutated bytes with the tests (`tests/laws.rs`), and
 //! are measured on bombs (`tests/memory.rs`). `docs/fuzzing.md` is the list for people.
 
 mod entity;

@@ -1,5 +1,7 @@
 //! A small entity to give bytes to: two voters, one of whom is a liar with a good key.
 
+use std::collections::BTreeMap;
+
 use althing_protocol::codec;
 use althing_protocol::effect::{Input, Output};
 use althing_protocol::hash::Hash;
@@ -8,7 +10,7 @@ use althing_protocol::limits;
 use althing_protocol::member::saved::{Beginning, Head, Saved};
 use althing_protocol::member::{Config, Member};
 use althing_protocol::record::{Change, Genesis, Newcomer, Policy};
-use althing_protocol::state::{Application, Role, State};
+use althing_protocol::state::{Application, Role, Service, State};
 use althing_protocol::statement::{Address, Checked, Envelope, Id16, Intent, Position, Signed, Statement};
 use althing_protocol::time::{Instant, Now, WallTime};
 use althing_protocol::trail::Trail;
@@ -60,6 +62,8 @@ pub(crate) fn state() -> State {
         role: Role::Voter,
         addresses: vec![address()],
         since: 0,
+        service: Service::In,
+        labels: BTreeMap::new(),
     });
     let application = Application {
         root: "/srv/web".into(),
@@ -68,6 +72,8 @@ pub(crate) fn state() -> State {
         revisions: Vec::new(),
         window: None,
         paused: None,
+        unmanaged: vec!["log/**".into()],
+        adopts: false,
     };
     state.applications.insert("web".into(), application);
     state

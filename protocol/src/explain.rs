@@ -1,0 +1,545 @@
+//! What every error code and every condition means, and what can be done: the pages of `althing explain`, and the
+//! remedies of whatever names none of its own (cli.md "Errors").
+//!
+//! The lists are complete by construction: a code without a page does not compile. Commands are whole command lines; a
+//! test of the command line parses every one. Words in capitals stand for what the reader fills in.
+
+use crate::control::Code;
+use crate::event::Severity;
+
+/// What something means, and what can be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// A few sentences.
+    pub text: &'static str,
+    /// What to do: text and command.
+    pub remedies: &'static [(&'static str, &'static str)],
+}
+
+const fn page(text: &'static str, remedies: &'static [(&'static str, &'static str)]) -> Page {
+    Page { text, remedies }
+}
+
+impl Code {
+    /// Its page.
+    pub fn page(self) -> Page {
+        match self {
+            Self::Failed | Self::Unsafe | Self::Input | Self::Denied => self.plain_page(),
+            Self::NotInEntity | Self::InEntity | Self::NodeDown | Self::PeerDown | Self::Mute => {
+                self.node_page()
+            }
+            Self::InvitationExpired
+            | Self::InvitationUsed
+            | Self::InvitationBad
+            | Self::NoAnswer
+            | Self::NameTaken => self.joining_page(),
+            Self::NoSuchMember | Self::NoSuchApplication | Self::NoSuchRevision | Self::NoSuchItem => {
+                self.missing_page()
+            }
+            Self::WindowOpen
+            | Self::NoWindow
+            | Self::RevisionStale
+            | Self::Changing
+            | Self::Busy
+            | Self::WouldReplace
+            | Self::Differs
+            | Self::Undecided
+            | Self::NoHolders => self.update_page(),
+            Self::ManifestInvalid | Self::WouldMove | Self::ConfigInvalid | Self::BackupInvalid => {
+                self.file_page()
+            }
+            Self::Contradiction
+            | Self::NoRequest
+            | Self::NothingToResolve
+            | Self::KeepNeeded
+            | Self::OtherBranch
+            | Self::Doubled => self.ugly_page(),
+            Self::NoMajority | Self::WouldEmptyService | Self::LastVoter | Self::ChainBroken => {
+                self.roster_page()
+            }
+        }
+    }
+
+    fn plain_page(self) -> Page {
+        match self {
+            Self::Unsafe => page(
+                "What was asked would overwrite or remove something that is not kept elsewhere. Nothing was changed. The \
+                 message says what is in the way; ask for it under another name or path, or move it aside first.",
+                &[("put it somewhere else", "althing trash restore ID --to PATH")],
+            ),
+            Self::Input => page(
+                "A name, path, number or text in the request is not allowed. Names have letters, digits, `-`, `_` and `.`, at \
+                 most 63 of them; roots are absolute paths that do not lie in one another. Nothing was changed.",
+                &[("see what there is", "althing status")],
+            ),
+            Self::Denied => page(
+                "The node does not talk to this user. Whoever may use its socket is an administrator of the entity: the \
+                 superuser, the user of the node, and the group that owns the socket.",
+                &[("see who may, and why not you", "althing doctor")],
+            ),
+            _ => page(
+                "Something failed that has no code of its own; the message says what the system said. What was asked for was \
+                 not done, unless the message says otherwise.",
+                &[
+                    ("see what happened", "althing events --since 1h"),
+                    ("look for a cause on this machine", "althing doctor"),
+                ],
+            ),
+        }
+    }
+
+    fn node_page(self) -> Page {
+        match self {
+            Self::NotInEntity => page(
+                "The node runs, but this machine has neither founded an entity nor joined one.",
+                &[
+                    ("begin a new one", "althing init --name ENTITY"),
+                    ("join one, with an invitation from any of its members", "althing join"),
+                ],
+            ),
+            Self::InEntity => page(
+                "A machine is in one entity at a time: it must leave before it can found or join another.",
+                &[("take it out first", "althing leave")],
+            ),
+            Self::NodeDown => page(
+                "Nobody listens at the node's socket: the node is not running, runs with another directory, or has just \
+                 stopped. Content that is in place stays and goes on being served by what serves it.",
+                &[
+                    ("start it", "althing run"),
+                    ("find out why it does not run", "althing config check"),
+                    ("ask a node with another directory", "althing status --dir DIR"),
+                ],
+            ),
+            Self::PeerDown => page(
+                "The member that was to answer was not reached; nothing was asked of it. Another member can answer most \
+                 questions: leave --on away.",
+                &[("see who is heard", "althing member list"), ("see why it is away", "althing why MEMBER")],
+            ),
+            _ => page(
+                "A voter says nothing for a moment after a start, until enough others have told it what it said before. A \
+                 member whose disk was put back or copied stays mute for good, because it may have forgotten a promise.",
+                &[("see how it is", "althing status"), ("see why", "althing why MEMBER")],
+            ),
+        }
+    }
+
+    fn joining_page(self) -> Page {
+        match self {
+            Self::InvitationExpired => page(
+                "Invitations end by themselves, after an hour unless --for said otherwise. The clock that counts is that of \
+                 the member that was asked; a clock that is off makes invitations end early.",
+                &[("make another, on a member", "althing invite"), ("compare the clocks", "althing doctor")],
+            ),
+            Self::InvitationUsed => page(
+                "Each invitation lets in as many machines as --uses said, one by default. It may also have been revoked, or \
+                 be one of another entity.",
+                &[
+                    ("make another, on a member", "althing invite"),
+                    ("see which are open", "althing invite list"),
+                ],
+            ),
+            Self::InvitationBad => page(
+                "The text does not begin as an invitation, or its checksum does not hold: a letter was lost or changed.",
+                &[("paste it again", "althing join"), ("make another, on a member", "althing invite")],
+            ),
+            Self::NoAnswer => page(
+                "No address in the invitation answers from here. Members listen on a port for messages and on the next one \
+                 for content; both must be open between all members.",
+                &[
+                    ("see where members listen", "althing member list"),
+                    ("look for a cause here", "althing doctor"),
+                ],
+            ),
+            _ => page(
+                "Names of members and of applications are unique in the entity, and nothing was changed.",
+                &[
+                    ("see the members", "althing member list"),
+                    ("see the applications", "althing app list"),
+                    ("join under another name", "althing join --member-name NAME"),
+                ],
+            ),
+        }
+    }
+
+    fn missing_page(self) -> Page {
+        match self {
+            Self::NoSuchMember => page(
+                "The roster has no member of this name, as the member that answers knows it. Names are those of `member \
+                 list`, which may differ from host names.",
+                &[("see who there is", "althing member list")],
+            ),
+            Self::NoSuchApplication => page(
+                "The entity has no application of this name, as the member that answers knows it. Nothing was changed.",
+                &[
+                    ("see which there are", "althing app list"),
+                    ("define it", "althing app new APP --from DIR"),
+                ],
+            ),
+            Self::NoSuchRevision => page(
+                "The revision in force and the five before it are kept; older ones are gone from all members.",
+                &[("see the revisions", "althing app history APP")],
+            ),
+            _ => page(
+                "Nothing of this name or id is there. Ids change when what they name is used up or removed.",
+                &[
+                    ("see the trash", "althing trash list"),
+                    ("see the invitations", "althing invite list"),
+                    ("see the rest", "althing status"),
+                ],
+            ),
+        }
+    }
+
+    fn update_page(self) -> Page {
+        match self {
+            Self::WindowOpen => page(
+                "One member at a time may change an application. The window closes when it is committed or aborted, or by \
+                 itself when its time is over.",
+                &[
+                    ("see what is staged there", "althing update status APP"),
+                    ("wait until it is closed", "althing wait --for update/APP=closed"),
+                    ("close it now", "althing update abort APP --on MEMBER"),
+                ],
+            ),
+            Self::NoWindow => page(
+                "Staging and committing need an update window that is open on the member that is asked.",
+                &[("open one", "althing update open APP"), ("see all windows", "althing update list")],
+            ),
+            Self::RevisionStale => page(
+                "--expect named another revision than the one in force: somebody committed meanwhile. Your window and what \
+                 you staged are as they were.",
+                &[
+                    ("see what changed", "althing app history APP"),
+                    ("see yours on top of it", "althing update diff APP"),
+                ],
+            ),
+            Self::Changing => page(
+                "The tree changed while it was read, so that no single state of it could be had. Nothing was staged.",
+                &[("stage from a directory that nobody writes to", "althing update stage APP --from DIR")],
+            ),
+            Self::Busy => page(
+                "One request at a time works on an application on a member. It ends by itself; when the content of a \
+                 deployment does not reach enough members, after 15 minutes at most.",
+                &[
+                    ("see how far it is", "althing update status APP"),
+                    ("wait until its window is closed", "althing wait --for update/APP=closed"),
+                ],
+            ),
+            Self::WouldReplace => page(
+                "The first content of an application would replace files that members have at its root and that no \
+                 revision holds. With --replace they go to the trash, where they are kept for 7 days.",
+                &[("let them go to the trash", "althing deploy APP --from DIR --replace")],
+            ),
+            Self::Differs => page(
+                "A window on this member would take what differs from the settled revision for an edit of the update. Nothing \
+                 was opened: have it repaired first, or say that the difference is wanted.",
+                &[
+                    ("see what differs", "althing app diff APP"),
+                    ("put the settled revision back first", "althing app repair APP"),
+                    ("make the difference part of the update", "althing update open APP --adopt"),
+                ],
+            ),
+            Self::Undecided => page(
+                "The vote did not end in time, or the member that was asked did not say so in time. The change may still be \
+                 settled: look before you ask for it again.",
+                &[
+                    ("see where it stands", "althing status"),
+                    ("see what was settled", "althing audit --since 10m"),
+                ],
+            ),
+            _ => page(
+                "New content must be on the disks of more than half of the voters before it is settled, so that losing the \
+                 others cannot lose it. Nothing was changed.",
+                &[
+                    ("see who is heard", "althing member list"),
+                    ("see what is short on members", "althing health"),
+                ],
+            ),
+        }
+    }
+
+    fn file_page(self) -> Page {
+        match self {
+            Self::ManifestInvalid => page(
+                "A manifest is a TOML file that says what an application is: name, root, policy. The error names line and \
+                 column; nothing was changed.",
+                &[("see all problems of the file", "althing app check MANIFEST")],
+            ),
+            Self::WouldMove => page(
+                "The root directory of an application is the same for its whole life: moving it would leave the old tree \
+                 behind on every member. Define a new application for the new place.",
+                &[
+                    ("see where it lies", "althing app show APP"),
+                    ("define another", "althing app new NAME --root PATH"),
+                ],
+            ),
+            Self::ConfigInvalid => page(
+                "Facts of this machine come from althing.toml, conf.d, variables ALTHING_SECTION__KEY and flags, in this \
+                 order. A key that is not known is an error, because what was meant would silently not hold.",
+                &[
+                    ("see all problems", "althing config check"),
+                    ("see which keys there are", "althing config default"),
+                ],
+            ),
+            _ => page(
+                "A backup ends with a hash of all of it, and each link of its chain is checked from the genesis on. This one \
+                 does not hold.",
+                &[
+                    ("make another", "althing backup create F"),
+                    ("check another file", "althing backup check F"),
+                ],
+            ),
+        }
+    }
+
+    fn ugly_page(self) -> Page {
+        match self {
+            Self::Contradiction => page(
+                "A member signed two statements of which only one can be true, an epoch has two certificates, or the entity \
+                 was begun anew. Nothing is settled on this member until an administrator has looked and says so; content \
+                 and traffic go on.",
+                &[
+                    ("see what was found", "althing roster show"),
+                    ("acknowledge it", "althing resolve --confirm ENTITY"),
+                ],
+            ),
+            Self::NoRequest => page(
+                "A member asks for its re-admission itself, when it finds that its store was lost, restored or copied. It \
+                 must run and be heard.",
+                &[("see who asks", "althing roster show"), ("see who is heard", "althing member list")],
+            ),
+            Self::NothingToResolve => page(
+                "Evidence is kept by each member that saw it. This one has none, or it was acknowledged already.",
+                &[
+                    ("see what was found", "althing roster show"),
+                    ("ask another member", "althing roster show --on MEMBER"),
+                ],
+            ),
+            Self::KeepNeeded => page(
+                "The chain has two branches, and going on means giving up one. The record to keep must be named, so that \
+                 nobody chooses by accident.",
+                &[
+                    ("see both", "althing roster show"),
+                    ("go on with one", "althing resolve --keep HASH --confirm ENTITY"),
+                ],
+            ),
+            Self::OtherBranch => page(
+                "This member has the other branch: what it settled there cannot be undone on it. It comes back as a \
+                 newcomer; its files stay as they are.",
+                &[("leave, and forget the branch", "althing leave --purge"), ("come back", "althing join")],
+            ),
+            _ => page(
+                "Two machines use one key, each with a store of its own. Neither may vote while both are heard.",
+                &[
+                    ("see which member it is", "althing member list"),
+                    ("when one is stopped", "althing member readmit MEMBER"),
+                ],
+            ),
+        }
+    }
+
+    fn roster_page(self) -> Page {
+        match self {
+            Self::NoMajority => page(
+                "More than half of the voters of the roster must agree to any change, whether they can be reached or not: \
+                 otherwise two halves of a split network could settle different things. Serving goes on, and repair from \
+                 what was settled; updates, votes and changes of the roster wait.",
+                &[
+                    ("see who is heard", "althing member list"),
+                    ("see what others see", "althing status --everywhere"),
+                ],
+            ),
+            Self::ChainBroken => page(
+                "A record of the chain on this member's disk is missing, does not follow from the one before, or lacks the \
+                 signatures of a majority. Ask another member whether its chain holds; if it does, this disk is damaged.",
+                &[
+                    ("ask another member", "althing audit --verify --on MEMBER"),
+                    ("see what happened", "althing events"),
+                ],
+            ),
+            Self::WouldEmptyService => page(
+                "Taking out the last member in service would leave nobody to serve. Bring another in first, or say with -y \
+                 that nobody shall serve.",
+                &[
+                    ("bring another in", "althing member in NAME"),
+                    ("do it anyway", "althing member out NAME -y"),
+                ],
+            ),
+            _ => page(
+                "The roster must have a voter, for without one nothing could ever be settled again. Let another machine join \
+                 first.",
+                &[("let another in", "althing invite"), ("see who counts", "althing member list")],
+            ),
+        }
+    }
+}
+
+macro_rules! conditions {
+    ($($variant:ident = $number:literal, $name:literal, $severity:ident, $mends:ident, $title:literal, $text:literal,
+       [$($what:literal => $command:literal),* $(,)?];)*) => {
+        /// What `status` lists as needing attention.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub enum Condition { $(#[doc = $title] $variant,)* }
+
+        impl Condition {
+            /// Every condition there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// `A101`
+            pub fn number(self) -> &'static str {
+                match self { $(Self::$variant => $number,)* }
+            }
+
+            /// `content-differs`
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// How much it matters, at most.
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)* }
+            }
+
+            /// Whether it ends when its cause does, without anybody.
+            pub fn is_automatic(self) -> bool {
+                match self { $(Self::$variant => matches!(Mends::$mends, Mends::ByItself),)* }
+            }
+
+            /// One sentence.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// Its page.
+            pub fn page(self) -> Page {
+                match self { $(Self::$variant => page($text, &[$(($what, $command)),*]),)* }
+            }
+        }
+    };
+}
+
+enum Mends {
+    ByItself,
+    ByHand,
+}
+
+conditions! {
+    StoreBurnt = "A101", "store-burnt", Critical, ByHand, "A member's store was lost, restored or copied.",
+        "The member may have forgotten promises that it signed, so it does not vote until it is re-admitted with a new \
+         store. It keeps its place in the roster; its content is served and repaired as before.",
+        ["re-admit it" => "althing member readmit MEMBER",
+         "see what the others hold" => "althing events --kind store.burnt"];
+    NoMajority = "A102", "no-majority", Critical, ByItself, "Fewer voters are heard than must agree.",
+        "Nothing is settled while fewer than a majority of the roster's voters can be reached. Serving goes on, and repair \
+         from what was settled before.",
+        ["see who is heard" => "althing member list", "see what others see" => "althing status --everywhere"];
+    Contradiction = "A103", "contradiction", Critical, ByHand, "Signatures contradict each other.",
+        "A member signed two statements of which only one can be true, or an epoch has two certificates. All members that \
+         saw it have stopped settling, because a majority cannot be trusted to be one. Content and traffic go on.",
+        ["see what was found" => "althing roster show", "acknowledge it" => "althing resolve --confirm ENTITY"];
+    ChainFork = "A105", "chain-fork", Critical, ByHand, "An epoch has two certificates.",
+        "Members settled two different records of one epoch. Nothing is settled on those that saw both until an \
+         administrator names the branch that goes on.",
+        ["see both" => "althing roster show", "go on with one" => "althing resolve --keep HASH --confirm ENTITY"];
+    Superseded = "A106", "superseded", Critical, ByHand, "The entity was begun anew elsewhere.",
+        "A member of the roster began the entity anew because its majority was lost for good. This member settles nothing \
+         more in the old one; it keeps serving its content.",
+        ["see what was found" => "althing roster show",
+         "come over, with an invitation of the new entity" => "althing join"];
+    NotAMember = "A104", "not-a-member", Critical, ByHand, "This machine was removed from the roster.",
+        "The others settled that this machine does not count any more. What it has stays as it is and is not repaired.",
+        ["leave the entity here, too" => "althing leave", "come back with an invitation from a member" => "althing join"];
+    Unreachable = "A201", "unreachable", Warning, ByItself, "A member is not heard.",
+        "The member that answers has had no sign of life of it. It counts in the majority as before; content that it missed \
+         is brought to it when it is back.",
+        ["see why" => "althing why MEMBER", "see who hears it" => "althing status --everywhere",
+         "for good: take it out of the roster" => "althing member remove MEMBER"];
+    ContentDiffers = "A202", "content-differs", Warning, ByItself, "A member has other content than was settled.",
+        "Outside of an update window what a majority settled stands. The member repairs itself from its own store, or from \
+         others; what is replaced goes to the trash.",
+        ["see what differs" => "althing app diff APP --member MEMBER",
+         "get something back" => "althing trash list APP --on MEMBER",
+         "to keep the change" => "althing update open APP --on MEMBER --adopt",
+         "stop repair for a while" => "althing app pause APP"];
+    Contested = "A205", "contested", Warning, ByHand, "A path is changed again and again.",
+        "Something on the member changes these paths whenever they are repaired. After three repairs in an hour they are left \
+         alone until an hour has passed; everything else is repaired as before.",
+        ["have it repaired" => "althing app repair APP --on MEMBER",
+         "to keep the change" => "althing update open APP --on MEMBER --adopt",
+         "to stop repair" => "althing app pause APP"];
+    LocalError = "A203", "local-error", Critical, ByItself, "A member cannot read or write an application.",
+        "The system refused something: a permission, a full disk, a damaged file. It is tried again with growing pauses, up to \
+         a minute.",
+        ["see what failed" => "althing why APP", "look for a cause on that machine" => "althing doctor"];
+    Load = "A204", "load", Critical, ByItself, "A member is short of processor, memory or disk.",
+        "The processor's 95th percentile of the last minute is above 80 %, or memory or the fullest file system above 85 %: a \
+         warning; above 90 % and 95 %: critical. A critical member takes no share of the traffic while others can.",
+        ["see how full" => "althing member show MEMBER", "compare all" => "althing health",
+         "take it out of service" => "althing member out MEMBER"];
+    Misbehaves = "A206", "misbehaves", Warning, ByItself, "A member sends what no honest member sends.",
+        "What it sends is dropped, and it is left alone for a while when it goes on. Look at that machine: its program or its \
+         key may be somebody else's. The condition ends when nothing wrong has come from it for an hour.",
+        ["see what it did" => "althing events --kind peer.misbehaves", "see how it is" => "althing why MEMBER",
+         "for good: take it out of the roster" => "althing member remove MEMBER"];
+    OutOfService = "A301", "out-of-service", Notice, ByHand, "A member was taken out of service.",
+        "It takes no traffic; it still counts in the majority, holds content and is repaired. If a time was given, it comes \
+         back by itself.",
+        ["bring it back" => "althing member in MEMBER"];
+    NobodyServes = "A302", "nobody-serves", Critical, ByHand, "Nobody is in service.",
+        "All members were taken out of service. Content is settled and repaired as before, but nobody takes a share of the \
+         traffic.",
+        ["bring one in" => "althing member in NAME"];
+}
+
+impl Condition {
+    /// The condition of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|condition| condition.name() == name)
+    }
+}
+
+/// A command of a page with its words in capitals filled in, as far as they are known.
+pub fn filled(command: &str, member: Option<&str>, application: Option<&str>) -> String {
+    let word = |word: &str| match word {
+        "MEMBER" => member.map(str::to_owned),
+        "APP" => application.map(str::to_owned),
+        _ => None,
+    };
+    let words = command.split(' ').map(|text| word(text).unwrap_or_else(|| text.to_owned()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_and_condition_has_a_page_and_something_to_do() {
+        let codes = Code::ALL.iter().map(|code| (code.number(), code.meaning(), code.page()));
+        let conditions = Condition::ALL.iter().map(|it| (it.number(), it.title(), it.page()));
+        for (number, meaning, page) in codes.chain(conditions) {
+            assert!(meaning.ends_with('.'), "{number}: {meaning}");
+            assert!(page.text.len() > 60 && page.text.ends_with('.'), "{number}: {}", page.text);
+            assert!(!page.remedies.is_empty(), "{number} has no remedy");
+            for (what, command) in page.remedies {
+                assert!(!what.is_empty() && command.starts_with("althing "), "{number}: {what}: {command}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_and_names_are_used_once() {
+        let numbers: BTreeSet<_> = Condition::ALL.iter().map(|condition| condition.number()).collect();
+        let names: BTreeSet<_> = Condition::ALL.iter().map(|condition| condition.name()).collect();
+        assert_eq!((numbers.len(), names.len()), (Condition::ALL.len(), Condition::ALL.len()));
+    }
+
+    #[test]
+    fn known_words_are_filled_in() {
+        let command = "althing app diff APP --member MEMBER";
+        assert_eq!(filled(command, Some("web7"), Some("shop")), "althing app diff shop --member web7");
+        assert_eq!(filled(command, None, Some("shop")), "althing app diff shop --member MEMBER");
+    }
+}

@@ -1,0 +1,141 @@
+//! Applications that were removed: what is left to do about them on this member.
+
+use std::collections::BTreeMap;
+
+use super::saved::{self, Leaving, Saved};
+use super::{Core, Durable, Entity};
+use crate::effect::{Depth, Output, Write};
+use crate::event::{Event, Severity};
+use crate::record::Change;
+use crate::state::{Application, State};
+use crate::statement::{Checked, Signed};
+use crate::time::{Instant, Millis};
+
+/// Clearing that failed is tried again after this.
+const RETRY: Millis = Millis(30_000);
+
+/// Which applications are to be cleared away here, by name.
+#[derive(Default)]
+pub(super) struct Departures {
+    pub(super) pending: BTreeMap<String, Leaving>,
+    /// Told to the host, and not answered yet.
+    under_way: BTreeMap<String, u64>,
+    retry: Option<Instant>,
+    /// What a crash left on the disk of applications that are not the entity's: a new one must not inherit it.
+    orphans: Vec<Write>,
+}
+
+impl Departures {
+    /// As a start finds it: what is on the disk, of which applications the entity has these.
+    pub(super) fn new(saved: &Saved, present: &BTreeMap<String, Application>) -> Self {
+        let gone = |name: &&String| !present.contains_key(*name);
+        let applied = saved.applied.keys().filter(gone).map(|name| saved::drop_applied(name));
+        let held = saved.held.iter().filter(|(name, _)| gone(name));
+        let held = held.flat_map(|(name, roots)| roots.keys().map(move |root| saved::drop_held(name, root)));
+        let orphans = applied.chain(held).collect();
+        Self { pending: saved.leaving.clone(), orphans, ..Self::default() }
+    }
+}
+
+/// What a record that removes applications has to leave on the disk, in one batch with the record: so that a crash at
+/// any time forgets nothing, and a new application of the same name inherits nothing.
+pub(super) fn removal(
+    before: &State,
+    changes: &[Signed],
+    scheme: crate::identity::Scheme,
+) -> Vec<(String, Leaving)> {
+    let removed = |signed: &Signed| {
+        let checked = Checked::check(signed.clone(), &before.entity, scheme).ok()?;
+        let Change::Discard { application, keep_files } = &checked.intent()?.change else { return None };
+        let known = before.applications.get(application)?;
+        let (root, unmanaged) = (known.root.clone(), known.unmanaged.clone());
+        Some((application.clone(), Leaving { root, unmanaged, keep_files: *keep_files }))
+    };
+    changes.iter().filter_map(removed).collect()
+}
+
+impl Entity {
+    /// The writes that go with a record that removes these.
+    pub(super) fn removal_writes(&self, removed: &[(String, Leaving)]) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for (name, leaving) in removed {
+            writes.push(saved::put_leaving(name, leaving));
+            writes.push(saved::drop_applied(name));
+            let local = self.locals.get(name);
+            let roots = local.into_iter().flat_map(|local| local.held.keys().chain(&local.saving));
+            writes.extend(roots.map(|root| saved::drop_held(name, root)));
+        }
+        writes
+    }
+
+    /// The record that removed these is durable.
+    pub(super) fn removed(&mut self, removed: Vec<(String, Leaving)>) {
+        for (name, leaving) in removed {
+            self.locals.remove(&name);
+            // What was asked for another one of this name has to be asked again.
+            self.departures.under_way.remove(&name);
+            self.departures.pending.insert(name, leaving);
+        }
+    }
+
+    /// Whether a removed application of this name is still being cleared away.
+    pub(super) fn is_leaving(&self, name: &str) -> bool {
+        self.departures.pending.contains_key(name)
+    }
+
+    /// Something was written of an application that was removed meanwhile.
+    pub(super) fn came_too_late(&self, core: &mut Core, write: Write) {
+        core.persist(vec![write], Durable::Nothing);
+    }
+
+    pub(super) fn attend_departures(&mut self, core: &mut Core) {
+        if !self.departures.orphans.is_empty() {
+            core.persist(std::mem::take(&mut self.departures.orphans), Durable::Nothing);
+        }
+        if self.departures.retry.is_some_and(|at| core.now.mono < at) {
+            return;
+        }
+        self.departures.retry = None;
+        for (name, leaving) in &self.departures.pending {
+            if !self.departures.under_way.contains_key(name) {
+                let (clear, keep_files) = (core.id(), leaving.keep_files);
+                self.departures.under_way.insert(name.clone(), clear);
+                core.out.push(Output::Clear { clear, application: name.clone(), keep_files });
+            }
+        }
+    }
+
+    /// The host has cleared an application away, or could not.
+    pub(super) fn cleared(&mut self, core: &mut Core, clear: u64, result: Result<u64, String>) {
+        let found = self.departures.under_way.iter().find(|(_, id)| **id == clear);
+        let Some(name) = found.map(|(name, _)| name.clone()) else { return };
+        self.departures.under_way.remove(&name);
+        match result {
+            Ok(trashed) => {
+                let Some(leaving) = self.departures.pending.remove(&name) else { return };
+                core.persist(vec![saved::drop_leaving(&name)], Durable::Nothing);
+                let what = if leaving.keep_files {
+                    format!("its files stay at {}", leaving.root)
+                } else {
+                    format!("{trashed} items of {} went to the trash", leaving.root)
+                };
+                core.event(Event::new(Severity::Info, "application.cleared", what).about(&name));
+                self.announce_places(core);
+                if self.state.applications.contains_key(&name) {
+                    // A new one of its name: nobody has looked at its tree yet.
+                    self.look(core, &name, Depth::Changed);
+                }
+            }
+            Err(why) => {
+                self.departures.retry = Some(core.now.mono + RETRY);
+                self.tell(core, &format!("not-cleared/{name}"), true, || {
+                    Event::new(Severity::Critical, "application.not-cleared", why).about(&name)
+                });
+            }
+        }
+    }
+
+    pub(super) fn departures_deadline(&self) -> Option<Instant> {
+        self.departures.retry
+    }
+}
