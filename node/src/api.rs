@@ -12,17 +12,17 @@ mod http;
 mod past;
 mod reads;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(crate) use althing_protocol::call::Call;
 use althing_protocol::control::{Code, Refusal};
 use althing_protocol::identity::MemberId;
 use althing_protocol::member::Member;
 use althing_protocol::statement::Address;
 use althing_protocol::time::WallTime;
 use althing_store::Store;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -36,19 +36,6 @@ use crate::net::{Net, NetError, PeerKey};
 const RELAY: Duration = Duration::from_secs(10);
 /// Changing calls may wait for content to spread.
 const RELAY_CHANGE: Duration = Duration::from_secs(119);
-
-/// One call.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Call {
-    /// Below `/v1/`.
-    pub(crate) path: String,
-    /// Query parameters.
-    pub(crate) query: BTreeMap<String, String>,
-    /// JSON body of a changing call.
-    pub(crate) body: Option<String>,
-    /// Who asks.
-    pub(crate) by: String,
-}
 
 /// What a call is answered with: lines of JSON, the last of which is the answer.
 pub(crate) type Answered = Result<Value, Refusal>;

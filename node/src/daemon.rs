@@ -1,10 +1,12 @@
 //! The one loop: waits for something to happen, steps the member, carries out what comes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use althing_protocol::conduct::Offence;
 use althing_protocol::control::{Code, Command, Progress, Refusal, Reply};
 use althing_protocol::effect::{Fetched, Input, NotApplied, NotCaptured, Output, Scan};
 use althing_protocol::event::{Event, Severity};
@@ -24,9 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::collect::Collector;
 use crate::files::{self, Files, Neighbours, TRASH_KEPT};
-use crate::net::{Net, NetConfig, NetError, NetEvent, Peer};
+use crate::net::{BulkStream, Net, NetConfig, NetError, NetEvent, Peer};
 use crate::place::{Entry, Place, Work as PlaceWork};
 use crate::sample::Sampler;
+use crate::serving::Serving;
 use crate::writer::{Work, Writer};
 use crate::{Config, api, identity, purge, room, scrub, transfer};
 
@@ -40,8 +43,8 @@ const JOIN_PATIENCE: Duration = Duration::from_secs(20);
 const FAREWELL: Duration = Duration::from_millis(300);
 /// The trash of removed applications is looked through this often.
 const PRUNE: Duration = Duration::from_secs(3600);
-/// Members to whom content is served at once.
-const SERVED: usize = 16;
+/// Addresses of strangers that an event names.
+const ADDRESSES_TOLD: usize = 8;
 
 /// What can happen to the loop.
 pub(crate) enum Happening {
@@ -99,8 +102,10 @@ struct Daemon {
     peers: BTreeMap<MemberId, Peer>,
     next: u64,
     began: Instant,
-    served: Arc<tokio::sync::Semaphore>,
     neighbours: Arc<Neighbours>,
+    serving: Serving,
+    /// Who misbehaved, and until when it is left alone.
+    shunned: BTreeMap<MemberId, Instant>,
 }
 
 /// Why the daemon ended.
@@ -180,8 +185,9 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         peers: BTreeMap::new(),
         next: 0,
         began,
-        served: Arc::new(tokio::sync::Semaphore::new(SERVED)),
         neighbours: Arc::default(),
+        serving: Serving::default(),
+        shunned: BTreeMap::new(),
     };
     let ended = daemon.run(happenings, from_net, api).await?;
     stop.cancel();
@@ -340,19 +346,47 @@ impl Daemon {
                     tracing::debug!("content was asked for by somebody who is not in the roster");
                     return;
                 }
-                let (store, served) = (Arc::clone(&self.store), Arc::clone(&self.served));
-                tokio::spawn(async move {
-                    let Ok(_permit) = served.acquire_owned().await else { return };
-                    let served = tokio::task::spawn_blocking(move || transfer::serve(&store, stream)).await;
-                    if let Ok(Err(error)) = served {
-                        tracing::debug!(%error, "content was not served to the end");
-                    }
-                });
+                self.serve(MemberId(from), stream);
             }
+            NetEvent::Offended { from, what, times } => {
+                self.step(Input::Offended { who: MemberId(from), offence: what, times });
+            }
+            NetEvent::TurnedAway { counts } => self.log(turned_away(&counts)),
+        }
+    }
+
+    fn serve(&mut self, to: MemberId, stream: BulkStream) {
+        let (store, happenings, turn) = (Arc::clone(&self.store), self.to.clone(), self.serving.turn(to));
+        tokio::spawn(async move {
+            let Some(_turn) = turn.await else { return };
+            let served = tokio::task::spawn_blocking(move || transfer::serve(&store, stream)).await;
+            if let Ok(Err(error)) = served {
+                tracing::debug!(%error, "content was not served to the end");
+                if transfer::is_abuse(&error) {
+                    let input = Input::Offended { who: to, offence: Offence::Malformed, times: 1 };
+                    // The loop is gone only when the daemon ends.
+                    let _ = happenings.send(Happening::Input(input)).await;
+                }
+            }
+        });
+    }
+
+    /// Has nothing to do with a peer for a while.
+    fn shun(&mut self, peer: MemberId, lasts: Duration) {
+        self.shunned.insert(peer, Instant::now() + lasts);
+        self.net.set_shunned(self.shunned.keys().map(|peer| peer.0).collect());
+    }
+
+    fn end_shunning(&mut self) {
+        let (now, before) = (Instant::now(), self.shunned.len());
+        self.shunned.retain(|_, until| *until > now);
+        if self.shunned.len() != before {
+            self.net.set_shunned(self.shunned.keys().map(|peer| peer.0).collect());
         }
     }
 
     fn step(&mut self, input: Input) {
+        self.end_shunning();
         let mut out = Vec::new();
         self.member.step(now(self.began), input, &mut out);
         out.into_iter().for_each(|output| self.execute(output));
@@ -369,6 +403,7 @@ impl Daemon {
             Output::SendChain { to, after } => self.send_chain(to, after),
             Output::Persist { batch, writes } => self.writer.submit(Work::Persist { batch, writes }),
             Output::Peers(peers) => self.set_peers(peers),
+            Output::Shun { peer, lasts } => self.shun(peer, Duration::from_millis(lasts.0)),
             Output::Places(places) => self.set_places(places),
             Output::Scan { application, depth } => {
                 self.submit(&application, PlaceWork::Scan(depth));
@@ -466,6 +501,7 @@ impl Daemon {
             (peer.id, Peer { control, bulk })
         };
         let peers: BTreeMap<MemberId, Peer> = peers.into_iter().map(of).collect();
+        self.serving.retain(|peer| peers.contains_key(peer));
         if peers != self.peers {
             self.net.set_peers(peers.iter().map(|(id, peer)| (id.0, peer.clone())).collect());
             self.peers = peers;
@@ -524,7 +560,15 @@ impl Daemon {
         let (store, net, to) = (Arc::clone(&self.store), self.net.clone(), self.to.clone());
         tokio::spawn(async move {
             let result = match from {
-                Some(holder) => transfer::fetch(&net, store, holder.0, wants).await,
+                Some(holder) => {
+                    let given = transfer::fetch(&net, store, holder.0, wants).await;
+                    if given.abused {
+                        let input = Input::Offended { who: holder, offence: Offence::Content, times: 1 };
+                        // The loop is gone only when the daemon ends.
+                        let _ = to.send(Happening::Input(input)).await;
+                    }
+                    given.fetched
+                }
                 None => {
                     let looked = tokio::task::spawn_blocking(move || {
                         transfer::look_here(&store, tree.as_deref(), &wants)
@@ -573,6 +617,17 @@ impl Daemon {
             to.send(Happening::Input(Input::JoinAnswered(answer))).await
         });
     }
+}
+
+/// What people are told of strangers: how many, and from where.
+fn turned_away(counts: &[(Option<IpAddr>, u64)]) -> Event {
+    let all: u64 = counts.iter().map(|(_, count)| count).sum();
+    let of = |(from, count): &(Option<IpAddr>, u64)| {
+        from.map_or_else(|| format!("elsewhere ({count})"), |from| format!("{from} ({count})"))
+    };
+    let most: Vec<String> = counts.iter().take(ADDRESSES_TOLD).map(of).collect();
+    let text = format!("{all} connections of strangers came to nothing; from {}", most.join(", "));
+    Event::new(Severity::Notice, "strangers.turned-away", text)
 }
 
 fn join_problem(address: &Address, error: &NetError) -> String {

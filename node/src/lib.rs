@@ -16,6 +16,7 @@ mod purge;
 mod room;
 mod sample;
 mod scrub;
+mod serving;
 mod transfer;
 mod writer;
 

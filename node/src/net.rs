@@ -21,6 +21,7 @@
 
 mod address;
 mod backlog;
+mod budgets;
 mod bulk;
 mod codec;
 mod control;
@@ -38,10 +39,11 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use althing_protocol::conduct::Offence;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -126,6 +128,20 @@ pub enum NetEvent {
         body: Vec<u8>,
         /// Takes the answer; dropped, it tells the asker that there is none.
         reply: oneshot::Sender<Vec<u8>>,
+    },
+    /// A peer did what it may not; what it sent is gone.
+    Offended {
+        /// Who.
+        from: PeerKey,
+        /// What.
+        what: Offence,
+        /// How often since this was told last.
+        times: u64,
+    },
+    /// Connections came to nothing: strangers for whom there is no room, or handshakes that failed.
+    TurnedAway {
+        /// How many from each address, most first; none for addresses beyond those that are counted.
+        counts: Vec<(Option<IpAddr>, u64)>,
     },
     /// A peer has opened a bulk stream.
     Bulk {
@@ -214,6 +230,12 @@ impl Net {
         self.shared.policy.send_modify(|policy| policy.blocked = peers);
     }
 
+    /// Has nothing to do with these peers until they are no longer in the set: they misbehaved.
+    pub fn set_shunned(&self, peers: BTreeSet<PeerKey>) {
+        let peers = Arc::new(peers);
+        self.shared.policy.send_modify(|policy| policy.shunned = peers);
+    }
+
     /// Queues a message and returns at once. The only error is `TooLarge`. Without a connection the message is
     /// dropped, and the peer is dialed soon; on overflow the oldest one is dropped.
     pub fn send(&self, to: PeerKey, message: Vec<u8>) -> Result<(), NetError> {
@@ -227,7 +249,7 @@ impl Net {
 
     /// Asks a peer and waits for its answer, at most `timeout` (and [`limits::REQUEST_TIMEOUT`]).
     pub async fn request(&self, to: PeerKey, body: Vec<u8>, timeout: Duration) -> Result<Vec<u8>, NetError> {
-        check_size(&body, limits::API_BODY)?;
+        check_size(&body, limits::API_REQUEST)?;
         let (reply, answer) = oneshot::channel();
         ask(&self.shared.control, control::Command::Request { to, body, reply }, answer, timeout).await
     }

@@ -13,7 +13,7 @@ use althing_protocol::effect::{Fetched, Want};
 use althing_protocol::hash::Hash;
 use althing_protocol::limits;
 use althing_protocol::manifest::Directory;
-use althing_store::Store;
+use althing_store::{ContentError, Store};
 use anyhow::{Context, bail, ensure};
 use tokio_util::io::SyncIoBridge;
 
@@ -21,8 +21,6 @@ use crate::files::Files;
 use crate::net::{BulkStream, Net, PeerKey};
 use crate::writer::end;
 
-/// Largest request: 256 wants of 50 bytes, with room.
-const REQUEST_BYTES: u32 = 64 << 10;
 /// A holder that sends nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 const BUFFER: usize = 64 << 10;
@@ -73,8 +71,15 @@ fn look_in_tree(tree: &Files, fetched: &mut Fetched) {
     }
 }
 
+/// What one holder gave, and whether that was what it was asked for.
+pub(crate) struct Given {
+    pub(crate) fetched: Fetched,
+    /// It sent something else: no honest member does.
+    pub(crate) abused: bool,
+}
+
 /// Asks one holder. What came before a failure counts.
-pub(crate) async fn fetch(net: &Net, store: Arc<Store>, from: PeerKey, wants: Vec<Want>) -> Fetched {
+pub(crate) async fn fetch(net: &Net, store: Arc<Store>, from: PeerKey, wants: Vec<Want>) -> Given {
     let opened = tokio::time::timeout(PATIENCE, net.open_bulk(from)).await;
     let stream = match opened {
         Ok(Ok(stream)) => stream,
@@ -82,22 +87,35 @@ pub(crate) async fn fetch(net: &Net, store: Arc<Store>, from: PeerKey, wants: Ve
         Err(_) => return nothing(wants, "no answer".to_owned()),
     };
     let asked = wants.clone();
+    let mut stream = stream;
+    stream.limit(Some(time_for(&asked)));
     let work = tokio::task::spawn_blocking(move || receive(&store, stream, &wants));
-    let all: u64 = asked.iter().map(|want| if let Want::File(_, size) = want { *size } else { 0 }).sum();
-    // At least 64 KiB/s over the whole request; the bytes that came are kept by the next attempt's look here.
-    let limit = PATIENCE + Duration::from_secs(all >> 16);
-    match tokio::time::timeout(limit, work).await {
+    // The bytes that came are kept by the next attempt's look here.
+    match tokio::time::timeout(time_for(&asked), work).await {
         Ok(Ok(fetched)) => fetched,
         Ok(Err(error)) => nothing(asked, error.to_string()),
         Err(_) => nothing(asked, "the holder is too slow".to_owned()),
     }
 }
 
-fn nothing(missing: Vec<Want>, error: String) -> Fetched {
-    Fetched { missing, error: Some(error), ..Fetched::default() }
+/// How long a request may take in all: at least 64 KiB a second. It ends the stream as well: what blocks on it stops.
+fn time_for(wants: &[Want]) -> Duration {
+    let size =
+        |want: &Want| if let Want::File(_, size) = want { *size } else { limits::DIRECTORY_BYTES as u64 };
+    let all = wants.iter().map(size).fold(0, u64::saturating_add);
+    PATIENCE + Duration::from_secs(all >> 16)
 }
 
-fn receive(store: &Store, stream: BulkStream, wants: &[Want]) -> Fetched {
+/// What no honest member sends: content that is something else, a request that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Abuse(String);
+
+fn nothing(missing: Vec<Want>, error: String) -> Given {
+    Given { fetched: Fetched { missing, error: Some(error), ..Fetched::default() }, abused: false }
+}
+
+fn receive(store: &Store, stream: BulkStream, wants: &[Want]) -> Given {
     let mut stream = SyncIoBridge::new(stream);
     let mut fetched = Fetched::default();
     let mut directories: Vec<(Hash, Directory)> = Vec::new();
@@ -129,8 +147,15 @@ fn receive(store: &Store, stream: BulkStream, wants: &[Want]) -> Fetched {
     }
     fetched.missing = wants.iter().filter(|want| !fetched.done.contains(want)).copied().collect();
     fetched.directories = directories;
+    let abused = error.as_ref().is_some_and(is_abuse);
     fetched.error = error.map(|why| format!("{why:#}"));
-    fetched
+    Given { fetched, abused }
+}
+
+/// Whether the other side is at fault, and not the wire, the disk or the time.
+pub(crate) fn is_abuse(error: &anyhow::Error) -> bool {
+    let wrong = matches!(error.downcast_ref(), Some(ContentError::WrongHash { .. }));
+    wrong || error.downcast_ref::<Abuse>().is_some()
 }
 
 fn ask(stream: &mut impl Write, wants: &[Want]) -> anyhow::Result<()> {
@@ -154,12 +179,15 @@ fn head(stream: &mut impl Read) -> anyhow::Result<Option<u64>> {
 
 fn take_directory(stream: &mut impl Read, name: &Hash) -> anyhow::Result<Option<Directory>> {
     let Some(length) = head(stream)? else { return Ok(None) };
-    ensure!(length <= limits::DIRECTORY_BYTES as u64, "a directory of {length} bytes");
+    if length > limits::DIRECTORY_BYTES as u64 {
+        bail!(Abuse(format!("a directory of {length} bytes")));
+    }
     let mut bytes = Vec::new();
     stream.take(length).read_to_end(&mut bytes)?;
     if Hash::of(&bytes) != *name {
-        bail!("the holder sent something else than {name}");
+        bail!(Abuse(format!("the holder sent something else than {name}")));
     }
+    // Its name fits, so it is whoever made it that is at fault, not the holder.
     Ok(Some(Directory::decode(&bytes)?))
 }
 
@@ -170,7 +198,9 @@ fn take_file(
     size: u64,
 ) -> anyhow::Result<bool> {
     let Some(length) = head(stream)? else { return Ok(false) };
-    ensure!(length == size, "{length} bytes, and {size} were wanted");
+    if length != size {
+        bail!(Abuse(format!("{length} bytes, and {size} were wanted")));
+    }
     let mut rest = stream.take(length);
     batch.add(name, size, &mut rest)?;
     // What the store had already is not read by it, but it is on the wire.
@@ -187,15 +217,20 @@ pub(crate) fn serve(store: &Store, stream: BulkStream) -> anyhow::Result<()> {
             return Ok(());
         }
         let length = u32::from_be_bytes(length);
-        ensure!(length <= REQUEST_BYTES, "a request of {length} bytes");
+        if length as usize > limits::FETCH_BYTES {
+            bail!(Abuse(format!("a request of {length} bytes")));
+        }
         let mut bytes = vec![0; length as usize];
+        stream.as_mut().limit(Some(PATIENCE));
         stream.read_exact(&mut bytes)?;
-        let wants: Vec<Want> = codec::decode(&bytes, REQUEST_BYTES as usize)?;
-        ensure!(wants.len() <= limits::WANTS_PER_FETCH, "{} wants in one request", wants.len());
+        let wants = Want::decode_all(&bytes).map_err(|error| Abuse(error.to_string()))?;
+        stream.as_mut().limit(Some(time_for(&wants)));
         for want in &wants {
             answer(store, &mut stream, want)?;
         }
         stream.flush()?;
+        // The next request may take as long as a stream may be idle.
+        stream.as_mut().limit(None);
     }
 }
 

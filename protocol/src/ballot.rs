@@ -227,6 +227,17 @@ impl Ballot {
         value
     }
 
+    /// Whether a proposal is worth looking at its record and evidence: of a voter, for a round that is not past, unless
+    /// it shows a POL, and the first of its author for it (finding 43).
+    pub fn considers(&self, from: &MemberId, round: u32, shows_pol: bool) -> bool {
+        let now = self.promise.round;
+        let in_time = round >= now || shows_pol;
+        let near = round <= now.saturating_add(limits::PROPOSAL_ROUNDS_AHEAD);
+        let proposals = self.rounds.get(&round).map(|round| &round.proposals);
+        let first = proposals.is_none_or(|proposals| proposals.iter().all(|(author, ..)| author != from));
+        in_time && near && first && self.voters.contains(from)
+    }
+
     /// Takes a proposal whose record was learned. A POL that is not a quorum for the value is ignored.
     pub fn propose(&mut self, from: MemberId, round: u32, value: Hash, pol: &[Checked]) {
         let far = round > self.promise.round.saturating_add(limits::ROUNDS_AHEAD);

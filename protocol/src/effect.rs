@@ -6,14 +6,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{self, DecodeError};
+use crate::conduct::Offence;
 use crate::control::{Command, Progress, Reply};
 use crate::event::Event;
 use crate::hash::Hash;
 use crate::identity::MemberId;
+use crate::limits;
 use crate::manifest::{Directory, Extent};
 use crate::metrics::Readings;
 use crate::path::ItemPath;
 use crate::statement::Address;
+use crate::time::Millis;
 
 /// A part of the durable key space. The store keeps each apart; keys order as bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -82,6 +86,21 @@ pub enum Want {
     Directory(Hash),
     /// The bytes of a file, and how many.
     File(Hash, u64),
+}
+
+impl Want {
+    /// The request of a fetch, as a holder gets it: at most [`limits::WANTS_PER_FETCH`] wants, of sizes that can be.
+    pub fn decode_all(bytes: &[u8]) -> Result<Vec<Self>, DecodeError> {
+        let wants: Vec<Self> = codec::decode(bytes, limits::FETCH_BYTES)?;
+        let possible = |want: &Self| !matches!(want, Self::File(_, size) if *size > limits::FILE_BYTES);
+        if wants.len() > limits::WANTS_PER_FETCH || !wants.iter().all(possible) {
+            return Err(DecodeError::Malformed(format!(
+                "{} wants in one request, or too large ones",
+                wants.len()
+            )));
+        }
+        Ok(wants)
+    }
 }
 
 /// What became of an [`Output::Fetch`].
@@ -274,6 +293,15 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// The host saw a peer do what it may not.
+    Offended {
+        /// Which.
+        who: MemberId,
+        /// What.
+        offence: Offence,
+        /// How often since the host said so last.
+        times: u64,
+    },
     /// Time passed.
     Tick,
 }
@@ -304,6 +332,13 @@ pub enum Output {
     },
     /// Whom to accept and dial from now on.
     Peers(Vec<Peer>),
+    /// Have nothing to do with this peer for a while: no connection, nothing sent, nothing heard.
+    Shun {
+        /// Which.
+        peer: MemberId,
+        /// For how long from now on.
+        lasts: Millis,
+    },
     /// Which applications to watch and scan from now on. A new one is scanned at once.
     Places(Vec<Place>),
     /// Scan now; answer with [`Input::Scanned`].

@@ -7,7 +7,7 @@ use crate::effect::{Fetched, Want};
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
-use crate::manifest::Node;
+use crate::manifest::{Directory, Entry, Extent, Node};
 use crate::time::{Instant, Millis};
 
 /// A holder that failed is left alone for so long, doubling each time.
@@ -27,6 +27,8 @@ pub struct Plan {
     /// Under way, by the id of the fetch.
     asked: BTreeMap<u64, (Option<MemberId>, Vec<Want>)>,
     seen: BTreeSet<Want>,
+    /// By directory: the directories in it, and everything else.
+    shape: BTreeMap<Hash, (Vec<Hash>, Extent)>,
     holders: BTreeSet<MemberId>,
     failures: BTreeMap<MemberId, (u32, Instant)>,
     /// Bytes that came from peers.
@@ -56,6 +58,7 @@ impl Plan {
             remote: VecDeque::new(),
             asked: BTreeMap::new(),
             seen: BTreeSet::from([top]),
+            shape: BTreeMap::new(),
             holders: BTreeSet::new(),
             failures: BTreeMap::new(),
             bytes: 0,
@@ -128,6 +131,7 @@ impl Plan {
         self.bytes += result.bytes;
         for (name, directory) in &result.directories {
             if wants.contains(&Want::Directory(*name)) {
+                self.shape.insert(*name, shape_of(directory));
                 directory.entries.iter().for_each(|entry| self.discover(&entry.node));
             }
         }
@@ -153,6 +157,36 @@ impl Plan {
         }
     }
 
+    /// How much the root names, with everything that is named more than once counted as often: `None` if that is more
+    /// or deeper than an application may be, or not all is here.
+    pub fn extent(&self) -> Option<Extent> {
+        let mut known = BTreeMap::new();
+        self.extent_below(&self.root, 0, &mut known).filter(|extent| extent.items <= limits::ITEMS)
+    }
+
+    fn extent_below(
+        &self,
+        name: &Hash,
+        depth: usize,
+        known: &mut BTreeMap<(Hash, usize), Extent>,
+    ) -> Option<Extent> {
+        if depth > limits::PATH_DEPTH {
+            return None;
+        }
+        // By depth, too: what is fine near the top may be too deep further down.
+        if let Some(extent) = known.get(&(*name, depth)) {
+            return Some(*extent);
+        }
+        let (below, mut extent) = self.shape.get(name)?.clone();
+        for child in &below {
+            let more = self.extent_below(child, depth + 1, known)?;
+            extent.items = extent.items.saturating_add(more.items);
+            extent.bytes = extent.bytes.saturating_add(more.bytes);
+        }
+        known.insert((*name, depth), extent);
+        Some(extent)
+    }
+
     /// When a holder that is left alone may be asked again.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         if self.remote.is_empty() {
@@ -163,12 +197,20 @@ impl Plan {
     }
 }
 
+fn shape_of(directory: &Directory) -> (Vec<Hash>, Extent) {
+    let below = |entry: &Entry| if let Node::Directory(_, name) = entry.node { Some(name) } else { None };
+    let sizes = directory.entries.iter().map(|entry| entry.node.item().size());
+    let bytes = sizes.fold(0, |sum: u64, size| sum.saturating_add(size));
+    let extent = Extent { items: directory.entries.len() as u64, bytes };
+    (directory.entries.iter().filter_map(below).collect(), extent)
+}
+
 /// The first wants that fit one request.
 fn take(from: &VecDeque<Want>, most: usize) -> Vec<Want> {
     let mut bytes = 0;
     let fits = |want: &&Want| {
         let first = bytes == 0;
-        bytes += if let Want::File(_, size) = want { *size } else { 4096 };
+        bytes = if let Want::File(_, size) = want { size.saturating_add(bytes) } else { bytes + 4096 };
         first || bytes <= limits::BYTES_PER_FETCH
     };
     from.iter().take(most.clamp(1, limits::WANTS_PER_FETCH)).take_while(fits).copied().collect()
@@ -180,8 +222,43 @@ mod tests {
 
     use super::*;
     use crate::identity::Identity;
-    use crate::manifest::Manifest;
     use crate::manifest::tests::AnyTree;
+    use crate::manifest::{FORMAT, Manifest};
+
+    /// Two names for one directory, on so many levels: a few hundred bytes that stand for 2^levels items.
+    fn bomb(levels: usize) -> Plan {
+        let mut below = Hash::of(&Directory { format: FORMAT, entries: Vec::new() }.encode());
+        let mut directories = vec![(below, Directory { format: FORMAT, entries: Vec::new() })];
+        for _ in 0..levels {
+            let entry = |name: &str| Entry {
+                name: name.as_bytes().to_vec().into(),
+                node: Node::Directory(0o755, below),
+            };
+            let directory = Directory { format: FORMAT, entries: vec![entry("a"), entry("b")] };
+            below = Hash::of(&directory.encode());
+            directories.push((below, directory));
+        }
+        let mut plan = Plan::new(below);
+        for fetch in 0.. {
+            let Some(ask) = plan.next(Instant(0)) else { break };
+            plan.asked(fetch, &ask);
+            let wanted = |name: &Hash| ask.wants.contains(&Want::Directory(*name));
+            let found = directories.iter().filter(|(name, _)| wanted(name)).cloned().collect();
+            let result = Fetched { done: ask.wants.clone(), directories: found, ..Fetched::default() };
+            plan.fetched(fetch, &result, Instant(0));
+        }
+        assert!(plan.is_complete());
+        plan
+    }
+
+    #[test]
+    fn a_tree_that_names_its_parts_many_times_over_is_counted_as_what_it_stands_for() {
+        assert_eq!(bomb(3).extent().map(|extent| extent.items), Some(14));
+        assert_eq!(bomb(18).extent().map(|extent| extent.items), Some((1 << 19) - 2));
+        assert_eq!(bomb(20).extent(), None, "too many");
+        assert_eq!(bomb(60).extent(), None, "too many, in no time");
+        assert_eq!(bomb(70).extent(), None, "too deep");
+    }
 
     quickcheck! {
         /// Holders that answer a random part of what they are asked still give the whole tree.
@@ -215,7 +292,7 @@ mod tests {
                 _ => None,
             });
             let wanted: BTreeSet<Want> = files.chain(manifest.directories.keys().map(|name| Want::Directory(*name))).collect();
-            plan.is_complete() && got == wanted
+            plan.is_complete() && got == wanted && plan.extent() == manifest.extent().ok()
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::identity::MemberId;
 use crate::limits;
 use crate::rng::Rng;
-use crate::statement::{Checked, Id16, Position, Signed, Slot, Step};
+use crate::statement::{Checked, Id16, Position, Signed, Slot, Unverified};
 use crate::wire::{Have, Place};
 
 /// Up to so many peers everybody pushes to everybody; beyond, an overlay carries what is new.
@@ -33,10 +33,14 @@ struct Author {
     store: Id16,
     /// The highest position ever seen; survives the statements.
     highest: Position,
-    /// The highest vote ever seen.
-    vote: Option<(u64, u32, Step)>,
+    /// The newest small statement ever seen, to show it to its author.
+    newest: Option<Checked>,
+    /// The highest vote ever seen, for the same.
+    vote: Option<Checked>,
     /// Sum over the statements that count as knowledge.
     sum: u64,
+    /// Length of all of `slots`.
+    bytes: usize,
     slots: BTreeMap<Slot, Checked>,
 }
 
@@ -68,29 +72,38 @@ impl Board {
                 return Taken::Known;
             }
         }
-        if author.slots.len() >= limits::STATEMENTS_PER_AUTHOR && !author.slots.contains_key(&slot) {
-            drop_oldest(author);
+        author.remember(checked);
+        author.put(slot.clone(), checked.clone());
+        // Only the newest are kept, in whatever order they came: members that have heard the same keep the same.
+        while author.slots.len() > limits::STATEMENTS_PER_AUTHOR
+            || author.bytes > limits::STATEMENT_BYTES_PER_AUTHOR
+        {
+            author.drop_oldest();
         }
-        author.highest = author.highest.max(checked.position());
-        if let Some(vote) = checked.vote() {
-            author.vote = author.vote.max(Some((vote.epoch, vote.round, vote.step)));
-        }
-        if counts(&slot) {
-            author.sum = author.sum.wrapping_add(checked.sum());
-        }
-        let counted = counts(&slot);
-        if let Some(old) = author.slots.insert(slot, checked.clone()).filter(|_| counted) {
-            author.sum = author.sum.wrapping_sub(old.sum());
-        }
-        Taken::New
+        if author.slots.contains_key(&slot) { Taken::New } else { Taken::Known }
+    }
+
+    /// Whether this very statement, or a newer one of its slot, is here: then its signature need not be looked at.
+    pub fn has(&self, unverified: &Unverified) -> bool {
+        let of_store = |author: &&Author| author.store == unverified.envelope().store;
+        let slots = self.authors.get(&unverified.author()).filter(of_store).map(|author| &author.slots);
+        let held = slots.and_then(|slots| slots.get(&unverified.envelope().statement.slot()));
+        held.is_some_and(|held| {
+            let position = unverified.envelope().position;
+            held.position() > position
+                || (held.position() == position && held.signed() == unverified.signed())
+        })
     }
 
     /// Keeps only what `keep` says.
     pub fn retain(&mut self, mut keep: impl FnMut(&Checked) -> bool) {
         for author in self.authors.values_mut() {
-            let sum = &mut author.sum;
+            let (sum, bytes) = (&mut author.sum, &mut author.bytes);
             author.slots.retain(|slot, checked| {
                 let kept = keep(checked);
+                if !kept {
+                    *bytes -= checked.signed().bytes.len();
+                }
                 if !kept && counts(slot) {
                     *sum = sum.wrapping_sub(checked.sum());
                 }
@@ -114,20 +127,16 @@ impl Board {
         self.authors.get(author).into_iter().flat_map(|author| author.slots.values())
     }
 
-    /// The highest position and vote ever seen of an author's store.
-    pub fn highest(&self, author: &MemberId, store: Id16) -> (Position, Option<(u64, u32, Step)>) {
+    /// What to show an author that asks what this store of it has said: its newest small statement and its highest vote.
+    pub fn shown(&self, author: &MemberId, store: Id16) -> Vec<Signed> {
         let author = self.authors.get(author).filter(|author| author.store == store);
-        author.map_or_else(Default::default, |author| (author.highest, author.vote))
-    }
-
-    /// The highest position ever seen of an author, from whichever store is heard now.
-    fn newest(&self, author: &MemberId) -> Position {
-        self.authors.get(author).map_or_else(Default::default, |author| author.highest)
+        let both = author.into_iter().flat_map(|author| author.newest.iter().chain(&author.vote));
+        both.map(|checked| checked.signed().clone()).collect()
     }
 
     /// Whether a place is ahead of everything held of its author.
     pub fn lacks(&self, place: &Place) -> bool {
-        self.newest(&place.author) < place.position
+        self.authors.get(&place.author).is_none_or(|author| author.highest < place.position)
     }
 
     /// One number for all that is known: equal on members that know the same.
@@ -144,14 +153,20 @@ impl Board {
             .collect()
     }
 
-    /// What I hold of every author whose sum is not the one in `theirs`.
+    /// What I hold of every author whose sum is not the one in `theirs`, as far as one message takes it.
     pub fn differing(&self, theirs: &[(MemberId, u64)]) -> Vec<Have> {
         let theirs: BTreeMap<MemberId, u64> = theirs.iter().copied().collect();
         let authors: BTreeSet<&MemberId> = self.authors.keys().chain(theirs.keys()).collect();
         let mine = |author: &MemberId| self.authors.get(author).map_or(0, |author| author.sum);
         let differs = |author: &&&MemberId| mine(author) != theirs.get(**author).copied().unwrap_or(0);
         let have = |author: &MemberId| Have { author: *author, positions: self.positions(author) };
-        authors.iter().filter(differs).map(|author| have(author)).collect()
+        let mut room = limits::PLACES_PER_MESSAGE;
+        let fits = |have: &Have| {
+            let left = room.checked_sub(have.positions.len() + 1);
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        authors.iter().filter(differs).map(|author| have(author)).take_while(fits).collect()
     }
 
     fn positions(&self, author: &MemberId) -> Vec<Position> {
@@ -194,12 +209,39 @@ impl Board {
     }
 }
 
-fn drop_oldest(author: &mut Author) {
-    let oldest =
-        author.slots.iter().min_by_key(|(_, checked)| checked.position()).map(|(slot, _)| slot.clone());
-    let Some((slot, checked)) = oldest.and_then(|slot| author.slots.remove_entry(&slot)) else { return };
-    if counts(&slot) {
-        author.sum = author.sum.wrapping_sub(checked.sum());
+impl Author {
+    fn remember(&mut self, checked: &Checked) {
+        self.highest = self.highest.max(checked.position());
+        let small = checked.signed().bytes.len() <= limits::STATEMENT_BYTES;
+        if small && self.newest.as_ref().is_none_or(|newest| newest.position() < checked.position()) {
+            self.newest = Some(checked.clone());
+        }
+        let place = |checked: &Checked| checked.vote().map(|vote| (vote.epoch, vote.round, vote.step));
+        if place(checked) > self.vote.as_ref().and_then(place) {
+            self.vote = Some(checked.clone());
+        }
+    }
+
+    fn put(&mut self, slot: Slot, checked: Checked) {
+        let (counted, bytes) = (counts(&slot), checked.signed().bytes.len());
+        let sum = if counted { checked.sum() } else { 0 };
+        let old = self.slots.insert(slot, checked);
+        let old_sum = old.as_ref().filter(|_| counted).map_or(0, Checked::sum);
+        self.sum = self.sum.wrapping_add(sum).wrapping_sub(old_sum);
+        self.bytes = self.bytes + bytes - old.map_or(0, |old| old.signed().bytes.len());
+    }
+
+    fn drop_oldest(&mut self) {
+        let oldest = self.slots.iter().min_by_key(|(_, checked)| checked.position());
+        let Some((slot, checked)) =
+            oldest.map(|(slot, _)| slot.clone()).and_then(|slot| self.slots.remove_entry(&slot))
+        else {
+            return;
+        };
+        self.bytes -= checked.signed().bytes.len();
+        if counts(&slot) {
+            self.sum = self.sum.wrapping_sub(checked.sum());
+        }
     }
 }
 
@@ -309,7 +351,7 @@ mod tests {
     use super::*;
     use crate::hash::Hash;
     use crate::identity::Identity;
-    use crate::statement::{Envelope, Holds, Id16, Statement, Vote};
+    use crate::statement::{Envelope, Holds, Id16, Statement, Step, Vote};
 
     fn statement(author: u8, sequence: u8, epoch: u8) -> Checked {
         let position = Position { incarnation: 1, sequence: u64::from(sequence) };
@@ -353,6 +395,64 @@ mod tests {
             back.reverse();
             board(&said).knowledge() == board(&back).knowledge()
         }
+    }
+
+    /// A vote of its own epoch, so that none replaces another.
+    fn own_slot(sequence: u64) -> Checked {
+        let position = Position { incarnation: 1, sequence };
+        let (parent, step) = (Hash::of(b"p"), Step::Prevote);
+        let vote = Vote { epoch: sequence, round: 0, parent, step, value: None, relied: None };
+        let (entity, store) = (Hash::of(b"e"), Id16([0; 16]));
+        let envelope = Envelope { entity, store, position, statement: Statement::Vote(vote) };
+        Checked::sign(&Identity::from_seed([1; 32]).simulated(), envelope)
+    }
+
+    #[test]
+    fn who_says_too_much_is_kept_the_same_in_any_order() {
+        let count = limits::STATEMENTS_PER_AUTHOR as u64 + 100;
+        let all: Vec<Checked> = (1..=count).map(own_slot).collect();
+        let (mut one, mut other) = (Board::default(), Board::default());
+        all.iter().for_each(|checked| drop(one.insert(checked)));
+        // The oldest last: they find no place any more.
+        let taken: Vec<Taken> = all.iter().rev().map(|checked| other.insert(checked)).collect();
+        assert_eq!(taken.iter().filter(|taken| **taken == Taken::Known).count(), 100);
+        assert_eq!((one.summary(), one.iter().count()), (other.summary(), limits::STATEMENTS_PER_AUTHOR));
+        one.retain(|_| false);
+        assert_eq!((one.knowledge(), one.authors.values().map(|author| author.bytes).sum::<usize>()), (0, 0));
+    }
+
+    #[test]
+    fn large_statements_are_bounded_by_their_bytes() {
+        let large = |sequence: u64| {
+            let position = Position { incarnation: 1, sequence };
+            let proposal = crate::statement::Proposal {
+                epoch: 1,
+                round: sequence as u32,
+                parent: Hash::of(b"p"),
+                record: vec![0; limits::RECORD_BYTES].into(),
+                pol: Vec::new(),
+            };
+            let (entity, store, statement) = (Hash::of(b"e"), Id16([0; 16]), Statement::Proposal(proposal));
+            let envelope = Envelope { entity, store, position, statement };
+            Checked::sign(&Identity::from_seed([1; 32]).simulated(), envelope)
+        };
+        let mut board = Board::default();
+        (1..=20).for_each(|sequence| drop(board.insert(&large(sequence))));
+        let kept: Vec<u64> = board.iter().map(|checked| checked.position().sequence).collect();
+        assert_eq!(kept, (18..=20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_here_needs_no_look_at_its_signature_and_what_contradicts_it_does() {
+        let mut board = Board::default();
+        let held = own_slot(7);
+        board.insert(&held);
+        let read = |signed: Signed| Unverified::read(signed, &Hash::of(b"e")).expect("in form");
+        assert!(board.has(&read(held.signed().clone())));
+        assert!(!board.has(&read(own_slot(8).signed().clone())));
+        let mut forged = held.signed().clone();
+        forged.signature.0[0] ^= 1;
+        assert!(!board.has(&read(forged)), "the same place, and not the same");
     }
 
     #[test]

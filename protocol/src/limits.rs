@@ -12,8 +12,11 @@ pub const PATH_DEPTH: usize = 64;
 pub const LINK_BYTES: usize = 4095;
 /// One encoded directory of a manifest: about 50,000 entries.
 pub const DIRECTORY_BYTES: usize = 8 << 20;
-/// Items of one manifest, expanded: a few small directories that name one another twice are more than any memory.
-pub const MANIFEST_ITEMS: usize = 1_000_000;
+/// One file: a terabyte, so that sizes can be added up.
+pub const FILE_BYTES: u64 = 1 << 40;
+/// Items of one application. A few small directories that name each other many times over could stand for more than
+/// any machine holds.
+pub const ITEMS: u64 = 1 << 20;
 /// Name of an entity, member or application.
 pub const LABEL_BYTES: usize = 63;
 /// Free text of an administrator: reasons, notes.
@@ -27,6 +30,13 @@ pub const RECORD_BYTES: usize = 1 << 20;
 pub const MESSAGE_BYTES: usize = 4 << 20;
 /// What a stranger may send to be let in.
 pub const JOIN_BYTES: usize = 16 << 10;
+/// Places, positions or sums in one message: in 4 MiB would fit so many that looking for them would cost far more
+/// than sending them.
+pub const PLACES_PER_MESSAGE: usize = 1 << 16;
+/// Text of a report: a program's version.
+pub const VERSION_BYTES: usize = 63;
+/// Buckets of a sketch in a report: 64 doublings of 32.
+pub const SKETCH_BUCKETS: usize = 2048;
 /// Records in one answer of a catch-up, if they fit [`MESSAGE_BYTES`].
 pub const CHAIN_RECORDS: usize = 64;
 
@@ -58,14 +68,22 @@ pub const ADDRESSES: usize = 8;
 pub const REVISIONS_KEPT: usize = 5;
 /// Intents in one record.
 pub const INTENTS_PER_RECORD: usize = 16;
-/// Intents that wait; the newest is dropped beyond.
+/// Intents that wait and are looked at for one record: the oldest of each author first, so that nobody's many keep
+/// another's few waiting (finding 12).
 pub const INTENTS: usize = 256;
+/// Intents of one author that are looked at.
+pub const INTENTS_PER_AUTHOR: usize = 32;
 /// Epochs after which an intent that was not settled is dead, and its id may be forgotten.
 pub const INTENT_EPOCHS: u64 = 64;
-/// Live statements kept of one author; the oldest is dropped beyond.
+/// Live statements kept of one author; only the newest are kept beyond.
 pub const STATEMENTS_PER_AUTHOR: usize = 4096;
+/// And so many bytes of them: a proposal with its evidence for a few rounds, and everything small.
+pub const STATEMENT_BYTES_PER_AUTHOR: usize = 4 << 20;
 /// Rounds ahead of mine whose votes are kept while I catch up; further ones are dropped and re-sent.
 pub const ROUNDS_AHEAD: u32 = 64;
+
+/// Rounds ahead of mine whose proposals are kept: each may be a megabyte.
+pub const PROPOSAL_ROUNDS_AHEAD: u32 = 4;
 
 /// Patterns of one application for what it does not manage.
 pub const UNMANAGED: usize = 32;
@@ -76,6 +94,8 @@ pub const REPAIRED_PATHS: usize = 1_000;
 
 /// Things to fetch in one request to one holder.
 pub const WANTS_PER_FETCH: usize = 256;
+/// One request to a holder: its wants, with room.
+pub const FETCH_BYTES: usize = 64 << 10;
 /// Bytes to fetch in one request to one holder, unless a single item is larger.
 pub const BYTES_PER_FETCH: u64 = 8 << 20;
 /// Requests under way at once, over all holders, for one root.

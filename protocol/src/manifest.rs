@@ -98,8 +98,8 @@ pub enum ManifestError {
     /// An item lies below something that is not a directory.
     #[error("{0:?} lies below something that is not a directory")]
     NoParent(ItemPath),
-    /// More items than [`limits::MANIFEST_ITEMS`].
-    #[error("the manifest has more than {} items", limits::MANIFEST_ITEMS)]
+    /// More items than [`limits::ITEMS`].
+    #[error("the manifest has more than {} items", limits::ITEMS as usize)]
     TooMany,
     /// A directory is not in the set.
     #[error("the manifest lacks directory {0}")]
@@ -116,7 +116,8 @@ impl Directory {
         for entry in &directory.entries {
             check_name(&entry.name)?;
             let within = match &entry.node {
-                Node::File(mode, ..) | Node::Directory(mode, _) => mode & !MODE_MASK == 0,
+                Node::File(mode, size, _) => mode & !MODE_MASK == 0 && *size <= limits::FILE_BYTES,
+                Node::Directory(mode, _) => mode & !MODE_MASK == 0,
                 Node::Symlink(target) => {
                     !target.is_empty() && target.len() <= limits::LINK_BYTES && !target.contains(&0)
                 }
@@ -187,7 +188,7 @@ impl Manifest {
                     open.push((path.clone(), below));
                 }
                 items.insert(path, entry.node.item());
-                if items.len() > limits::MANIFEST_ITEMS {
+                if items.len() > limits::ITEMS as usize {
                     return Err(ManifestError::TooMany);
                 }
             }

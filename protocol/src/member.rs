@@ -10,6 +10,7 @@ mod content;
 mod contested;
 mod contradiction;
 mod health;
+mod hearing;
 mod joining;
 mod keeping;
 mod leaving;
@@ -29,6 +30,7 @@ mod voting;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ballot::Ballot;
+use crate::conduct::Conduct;
 use crate::effect::{Input, Output, Peer, Place, Room, Write};
 use crate::event::{Event, Severity};
 use crate::evidence::Evidence;
@@ -180,6 +182,7 @@ struct Entity {
     told: BTreeSet<String>,
     /// Members that are not heard, as it was logged.
     away: BTreeSet<MemberId>,
+    conduct: Conduct,
 }
 
 /// After a start a voter says nothing that counts until enough others have told it the highest they hold of it
@@ -279,6 +282,7 @@ impl Member {
             | Input::Captured { .. }
             | Input::Fetched { .. }
             | Input::Applied { .. }
+            | Input::Offended { .. }
             | Input::Cleared { .. }
             | Input::Damaged { .. }
             | Input::Tick => {
@@ -459,6 +463,7 @@ impl Entity {
             health_since: (crate::view::Health::Ok, core.now.mono),
             told: BTreeSet::new(),
             away: BTreeSet::new(),
+            conduct: Conduct::default(),
         }
     }
 
@@ -507,6 +512,7 @@ impl Entity {
             Input::Captured { capture, result } => self.captured(core, capture, result),
             Input::Fetched { fetch, result } => self.fetched(core, fetch, &result),
             Input::Applied { apply, result } => self.applied(core, apply, result),
+            Input::Offended { who, offence, times } => self.offended(core, who, offence, times),
             Input::Cleared { clear, result } => self.cleared(core, clear, result),
             Input::Damaged { content, aside } => self.damaged(core, &content, &aside),
             Input::Tick

@@ -112,6 +112,11 @@ impl Sketch {
         }
     }
 
+    /// How many different ones are told apart.
+    pub fn buckets(&self) -> usize {
+        self.0.len()
+    }
+
     /// How many values.
     pub fn count(&self) -> u64 {
         self.0.values().fold(0, |sum, count| sum.saturating_add(*count))

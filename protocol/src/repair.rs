@@ -128,7 +128,7 @@ fn walk(
         if items[0] != items[1] {
             let [have, want] = items;
             out.push(Difference { path: path.clone(), have, want });
-            if out.len() > 2 * limits::MANIFEST_ITEMS {
+            if out.len() > 2 * limits::ITEMS as usize {
                 return Err(ManifestError::TooMany);
             }
         }

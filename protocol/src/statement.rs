@@ -246,17 +246,43 @@ impl Statement {
             Self::Report(_) => Slot::Report,
         }
     }
+
+    /// Whether what is not bounded by its size alone is within its bounds: what people read of others has no control
+    /// characters, and lists are no longer than anybody honest makes them.
+    fn is_within_bounds(&self) -> bool {
+        let plain = |text: &str, limit| text.len() <= limit && !text.chars().any(char::is_control);
+        match self {
+            Self::Report(report) => {
+                plain(&report.version, limits::VERSION_BYTES)
+                    && report.addresses.len() <= limits::ADDRESSES
+                    && report.unheard.len() <= limits::MEMBERS
+                    && report.cpu.buckets() <= limits::SKETCH_BUCKETS
+            }
+            Self::List(list) => plain(&list.application, limits::LABEL_BYTES),
+            Self::Holding(holding) => plain(&holding.application, limits::LABEL_BYTES),
+            Self::Intent(intent) => plain(&intent.by, limits::TEXT_BYTES),
+            Self::Proposal(proposal) => {
+                proposal.record.len() <= limits::RECORD_BYTES && proposal.pol.len() <= limits::MEMBERS
+            }
+            Self::Vote(_) | Self::Withdrawn(..) | Self::Holds(_) => true,
+        }
+    }
 }
 
 /// A statement whose signature, form and size were checked. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Checked(Arc<Inner>);
 
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Inner {
     signed: Signed,
     envelope: Envelope,
 }
+
+/// A statement whose form and size were checked, but not its signature: good for deciding whether that is worth the
+/// cost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unverified(Inner);
 
 /// Why a signed statement was not accepted. The author or the carrier is at fault; nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -270,6 +296,52 @@ pub enum StatementFault {
     /// Of another entity.
     #[error("a statement of entity {0}")]
     Foreign(Hash),
+    /// A part of it is longer than it may be, or has letters that it may not have.
+    #[error("a statement of {0} is out of its bounds")]
+    Form(MemberId),
+}
+
+impl Unverified {
+    /// Checks everything but the signature.
+    pub fn read(signed: Signed, entity: &Hash) -> Result<Self, StatementFault> {
+        let envelope: Envelope = codec::decode(&signed.bytes, limits::RECORD_BYTES * 2)?;
+        let small = !matches!(envelope.statement, Statement::Proposal(_) | Statement::Intent(_));
+        if small && signed.bytes.len() > limits::STATEMENT_BYTES {
+            let length = signed.bytes.len();
+            return Err(DecodeError::TooLarge { length, limit: limits::STATEMENT_BYTES }.into());
+        }
+        if envelope.entity != *entity {
+            return Err(StatementFault::Foreign(envelope.entity));
+        }
+        if !envelope.statement.is_within_bounds() {
+            return Err(StatementFault::Form(signed.author));
+        }
+        Ok(Self(Inner { signed, envelope }))
+    }
+
+    /// Checks the signature.
+    pub fn verify(self, scheme: Scheme) -> Result<Checked, StatementFault> {
+        let signed = &self.0.signed;
+        if !verify(scheme, signed.author, DOMAIN, &signed.bytes, &signed.signature) {
+            return Err(StatementFault::Signature(signed.author));
+        }
+        Ok(Checked(Arc::new(self.0)))
+    }
+
+    /// Who is said to have said it.
+    pub fn author(&self) -> MemberId {
+        self.0.signed.author
+    }
+
+    /// What is said to have been said.
+    pub fn envelope(&self) -> &Envelope {
+        &self.0.envelope
+    }
+
+    /// As it travels.
+    pub fn signed(&self) -> &Signed {
+        &self.0.signed
+    }
 }
 
 impl Checked {
@@ -283,19 +355,7 @@ impl Checked {
 
     /// Checks what somebody sent.
     pub fn check(signed: Signed, entity: &Hash, scheme: Scheme) -> Result<Self, StatementFault> {
-        let envelope: Envelope = codec::decode(&signed.bytes, limits::RECORD_BYTES * 2)?;
-        let small = !matches!(envelope.statement, Statement::Proposal(_) | Statement::Intent(_));
-        if small && signed.bytes.len() > limits::STATEMENT_BYTES {
-            let length = signed.bytes.len();
-            return Err(DecodeError::TooLarge { length, limit: limits::STATEMENT_BYTES }.into());
-        }
-        if envelope.entity != *entity {
-            return Err(StatementFault::Foreign(envelope.entity));
-        }
-        if !verify(scheme, signed.author, DOMAIN, &signed.bytes, &signed.signature) {
-            return Err(StatementFault::Signature(signed.author));
-        }
-        Ok(Self(Arc::new(Inner { signed, envelope })))
+        Unverified::read(signed, entity)?.verify(scheme)
     }
 
     /// Who said it.
@@ -306,6 +366,11 @@ impl Checked {
     /// What was said.
     pub fn statement(&self) -> &Statement {
         &self.0.envelope.statement
+    }
+
+    /// All that was signed.
+    pub fn envelope(&self) -> &Envelope {
+        &self.0.envelope
     }
 
     /// From which store.

@@ -13,7 +13,7 @@ use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmissio
 use crate::state::{
     ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window, quorum_of,
 };
-use crate::statement::{Checked, Intent, Signed, Statement, StatementFault, Step};
+use crate::statement::{Checked, Id16, Intent, Signed, Statement, StatementFault, Step, Unverified};
 use crate::time::WallTime;
 use crate::trail::{Voter, voters_of};
 
@@ -111,13 +111,26 @@ impl State {
         if changes.is_empty() || changes.len() > limits::INTENTS_PER_RECORD {
             return Err(Invalid::Count(changes.len()));
         }
-        let mut next = self.clone();
-        next.epoch += 1;
-        next.forget_old_intents();
+        let mut next = self.child();
         for signed in changes {
             let checked = Checked::check(signed.clone(), &self.entity, scheme)?;
             next.apply(self, &checked, scheme)?;
         }
+        Ok(next)
+    }
+
+    /// The state of the next epoch before any change.
+    pub fn child(&self) -> Self {
+        let mut next = self.clone();
+        next.epoch += 1;
+        next.forget_old_intents();
+        next
+    }
+
+    /// The state that one more intent leads to, this one being a [`Self::child`] of `before` with the intents so far.
+    pub fn with_change(&self, before: &Self, checked: &Checked, scheme: Scheme) -> Result<Self, Invalid> {
+        let mut next = self.clone();
+        next.apply(before, checked, scheme)?;
         Ok(next)
     }
 
@@ -136,8 +149,12 @@ impl State {
     /// The member that a statement counts for: in the roster, from the store it was admitted with.
     pub fn author(&self, checked: &Checked) -> Result<MemberId, Invalid> {
         let author = checked.author();
-        let admitted = self.member(&author).is_some_and(|member| member.store == checked.store());
-        if admitted { Ok(author) } else { Err(Invalid::NotAMember(author)) }
+        if self.has(&author, &checked.store()) { Ok(author) } else { Err(Invalid::NotAMember(author)) }
+    }
+
+    /// Whether this key is in the roster, with this store.
+    pub fn has(&self, author: &MemberId, store: &Id16) -> bool {
+        self.member(author).is_some_and(|member| member.store == *store)
     }
 
     /// Counts the Holdings of distinct placed voters for this application's present basis and `root`.
@@ -152,11 +169,14 @@ impl State {
         let basis = self.application(application)?.basis;
         let mut holders = BTreeSet::new();
         for signed in evidence.iter().take(self.members.len()) {
-            let checked = Checked::check(signed.clone(), &self.entity, scheme)?;
-            let Statement::Holding(holding) = checked.statement() else { return Err(Invalid::Kind) };
-            let about = holding.application == application && holding.basis == basis && holding.root == *root;
-            if about && self.author(&checked).is_ok_and(|author| self.is_voter(&author)) {
-                holders.insert(checked.author());
+            let holding = Unverified::read(signed.clone(), &self.entity)?;
+            let Statement::Holding(said) = &holding.envelope().statement else { return Err(Invalid::Kind) };
+            let about = said.application == application && said.basis == basis && said.root == *root;
+            let author = holding.author();
+            let counts = self.is_voter(&author) && self.has(&author, &holding.envelope().store);
+            // What does not count is not worth looking at its signature: junk must not cost more than it counts.
+            if about && counts && !holders.contains(&author) {
+                holders.insert(holding.verify(scheme)?.author());
             }
         }
         let have = holders.len();
@@ -192,15 +212,16 @@ pub fn check_certificate(
     let need = quorum_of(voters.len());
     let mut signed_by = BTreeSet::new();
     for signed in certificate.votes.iter().take(voters.len()) {
-        let checked = Checked::check(signed.clone(), entity, scheme)?;
-        let vote = checked.vote().ok_or(Invalid::Kind)?;
+        let cast = Unverified::read(signed.clone(), entity)?;
+        let Statement::Vote(vote) = &cast.envelope().statement else { return Err(Invalid::Kind) };
         let same = vote.epoch == certificate.epoch
             && vote.round == certificate.round
             && vote.parent == *parent
             && vote.step == Step::Precommit
             && vote.value == Some(certificate.value);
-        if same && voters.contains(&(checked.author(), checked.store())) {
-            signed_by.insert(checked.author());
+        let author = cast.author();
+        if same && voters.contains(&(author, cast.envelope().store)) && !signed_by.contains(&author) {
+            signed_by.insert(cast.verify(scheme)?.author());
         }
     }
     let have = signed_by.len();
@@ -496,16 +517,15 @@ impl Draft<'_> {
     }
 
     fn commit(self, name: &str, root: Hash, extent: Extent, evidence: &[Signed]) -> Result<(), Invalid> {
-        self.before.check_evidence(name, &root, evidence, self.scheme)?;
         let author = self.author;
         let window = self.next.application(name)?.window.clone();
         let window = window.filter(|window| window.author == author).ok_or(Invalid::NoWindow)?;
+        self.before.check_evidence(name, &root, evidence, self.scheme)?;
         concerned(self.next, name)?.window = None;
         self.settle(name, root, extent, window.reason)
     }
 
     fn adopt(self, name: &str, root: Hash, extent: Extent, evidence: &[Signed]) -> Result<(), Invalid> {
-        self.before.check_evidence(name, &root, evidence, self.scheme)?;
         let placed = self.before.voters().count();
         let application = self.next.application(name)?;
         let first = application.revisions.is_empty() && !application.adopts;
@@ -518,6 +538,7 @@ impl Draft<'_> {
         if application.knows(&root) {
             return Err(Invalid::KnownRoot);
         }
+        self.before.check_evidence(name, &root, evidence, self.scheme)?;
         self.settle(name, root, extent, "the majority had it".to_owned())
     }
 

@@ -10,7 +10,7 @@ use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
 use crate::record::{Link, Readmission};
-use crate::statement::{Id16, Position, Signed, Step};
+use crate::statement::{Id16, Position, Signed};
 use crate::succession::Succession;
 
 /// "I live, and this is what I know": sent regularly, and all that is sent while nothing changes.
@@ -44,15 +44,14 @@ pub struct Have {
     pub positions: Vec<Position>,
 }
 
-/// The answer to "what is the highest you hold from me?" (finding 3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+/// The answer to "what is the highest you hold from me?" (finding 3). It shows what the asker itself has signed: a
+/// mere word could make any member that starts believe that its disk was put back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct Highest {
     /// Echo of the question.
     pub incarnation: u64,
-    /// The highest position seen in any statement of the asker.
-    pub position: Position,
-    /// The highest vote seen of it: epoch, round, step.
-    pub vote: Option<(u64, u32, Step)>,
+    /// The newest small statement and the newest vote that the answerer has of the asker; neither if it knows none.
+    pub said: Vec<Signed>,
 }
 
 /// One message.
@@ -106,6 +105,37 @@ impl Message {
 
     /// Decodes what a peer sent.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        codec::decode(bytes, limits::MESSAGE_BYTES)
+        let message: Self = codec::decode(bytes, limits::MESSAGE_BYTES)?;
+        let (count, limit) = message.count();
+        if count > limit {
+            return Err(DecodeError::Malformed(format!("{count} entries, and at most {limit} are allowed")));
+        }
+        Ok(message)
+    }
+
+    /// How many entries it has, and how many it may have.
+    fn count(&self) -> (usize, usize) {
+        match self {
+            Self::Announce(places) | Self::Graft(places) | Self::Want(places) => {
+                (places.len(), limits::PLACES_PER_MESSAGE)
+            }
+            Self::Summary(sums) => (sums.len(), limits::MEMBERS + limits::PAST_MEMBERS),
+            Self::Have(haves) => {
+                // An author without positions is an entry, too.
+                let positions = haves.iter().map(|have| have.positions.len() + 1);
+                (positions.sum(), limits::PLACES_PER_MESSAGE)
+            }
+            Self::Chain(links) => (links.len(), limits::CHAIN_RECORDS),
+            Self::Highest(highest) => (highest.said.len(), 2),
+            Self::Beat(_)
+            | Self::Push(_)
+            | Self::Prune
+            | Self::GetChain(_)
+            | Self::GetRecord(_)
+            | Self::Record(_)
+            | Self::AskHighest(..)
+            | Self::Readmission(_)
+            | Self::Succession(_) => (0, 0),
+        }
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Host {
     pub(crate) restored: bool,
     /// Until when its disk is full, in microseconds of the world.
     pub(crate) full_until: u64,
+    /// Its key is in the hands of somebody who lies: others may name it.
+    pub(crate) liar: bool,
     /// Roots that the protocol wants kept.
     pub(crate) keep: BTreeSet<Hash>,
 }
@@ -88,6 +90,7 @@ impl Host {
             doomed: None,
             restored: false,
             full_until: 0,
+            liar: false,
             keep: BTreeSet::new(),
         }
     }

@@ -17,6 +17,7 @@ use althing_protocol::control::Command;
 use althing_protocol::effect::{Family, Write};
 use althing_protocol::event::{Event, Severity};
 use althing_protocol::hash::Hash;
+use althing_protocol::identity::MemberId;
 use althing_protocol::member::saved::read_link;
 use althing_protocol::repair::Action;
 use althing_protocol::statement::{Envelope, Statement};
@@ -151,6 +152,19 @@ pub(crate) fn meddled(world: &mut World, at: usize, application: &str) {
     }
 }
 
+fn is_liar(world: &World, who: &MemberId) -> bool {
+    world.by_id.get(who).is_some_and(|at| world.hosts[*at].liar)
+}
+
+/// A member wants to be left alone by another.
+pub(crate) fn shunned(world: &mut World, peer: &MemberId) {
+    if is_liar(world, peer) {
+        world.count("a liar was left alone");
+    } else {
+        world.violate("§10", format!("an honest member is left alone: {peer}"));
+    }
+}
+
 /// A member logs something.
 pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
     let about = event.application.as_ref().map(|name| format!(" {name}:")).unwrap_or_default();
@@ -169,6 +183,13 @@ pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
         "window.aborted" => world.count("a window was aborted"),
         "apply.failed" => world.count("an apply failed"),
         "vote.equivocation" | "chain.fork" | "evidence.forged" if !world.invariants.keys_stolen => {
+            world.violate("§5.5.9", format!("an honest member is accused: {}", event.text));
+        }
+        "peer.misbehaves" if event.subject.is_some_and(|who| is_liar(world, &who)) => {
+            world.count("a liar was named");
+        }
+        "peer.misbehaves" => world.violate("§10", format!("an honest member is accused: {}", event.text)),
+        "member.doubled" if !world.hosts[at].restored => {
             world.violate("§5.5.9", format!("an honest member is accused: {}", event.text));
         }
         "record.unknown" => world.violate("§5.5.2", event.text.clone()),

@@ -120,6 +120,23 @@ impl Cluster {
         Ok(())
     }
 
+    /// Waits until these members vote, as each of them sees it, whatever the others do.
+    pub fn settled_roster_of(&self, numbers: &[usize]) -> Result<()> {
+        let names: Vec<&str> = numbers.iter().map(|number| self.members[number - 1].name.as_str()).collect();
+        for number in numbers {
+            let member = &self.members[number - 1];
+            wait_until(PATIENCE, &format!("{} sees that {names:?} vote", member.name), || {
+                let seen = member.json(&["member", "list"]).map_err(|error| error.to_string())?;
+                let votes = |name: &&str| {
+                    let found = seen.find("/members", "name", name);
+                    found.is_ok_and(|entry| entry["state"] == "alive" && entry["votes"] == true)
+                };
+                if names.iter().all(votes) { Ok(()) } else { Err(seen.to_string()) }
+            })?;
+        }
+        Ok(())
+    }
+
     /// Members whose daemon runs.
     pub fn running(&self) -> impl Iterator<Item = &Member> {
         self.members.iter().filter(|member| member.is_running())

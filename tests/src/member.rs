@@ -280,6 +280,21 @@ impl Member {
         Ok((shown.number("/revision")?, shown["root"].as_str().unwrap_or_default().to_owned()))
     }
 
+    /// Most memory that the daemon has had at once, in bytes.
+    pub fn most_memory(&self) -> Result<u64> {
+        let process = self.process.as_ref().context("not running")?;
+        // The daemon is what `setpriv` became: it has its process id.
+        let status = fs::read_to_string(format!("/proc/{}/status", process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).context("no VmHWM")?;
+        Ok(kib.trim().parse::<u64>()? << 10)
+    }
+
+    /// Where its content is asked for.
+    pub fn bulk_address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.first + 1)
+    }
+
     /// The end of its log.
     pub fn log(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();

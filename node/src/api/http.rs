@@ -4,23 +4,29 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{Query, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Api, Call, wall};
 
 /// A body of a call: far above any command.
 const BODY_BYTES: usize = 1 << 20;
+/// A call's head and body must be here by then: who may open the socket must still not hold its connections for ever.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Calls under way at once; more wait to be accepted.
+const CALLS: usize = 256;
 
 /// Removes the socket's file when the daemon ends.
 pub(crate) struct Socket(std::path::PathBuf);
@@ -92,14 +98,20 @@ fn group_id(groups: &str, name: &str) -> Option<u32> {
 }
 
 async fn accept(listener: UnixListener, api: Api, stop: CancellationToken) {
+    let calls = Arc::new(Semaphore::new(CALLS));
     loop {
+        let Ok(call) = Arc::clone(&calls).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => return,
         };
         match accepted {
             Ok((stream, _)) => {
-                tokio::spawn(serve(stream, api.clone()));
+                let api = api.clone();
+                tokio::spawn(async move {
+                    serve(stream, api).await;
+                    drop(call);
+                });
             }
             Err(error) => {
                 // Too many open files: the calls under way will end.
@@ -116,6 +128,8 @@ async fn serve(stream: UnixStream, api: Api) {
     let router = Router::new().fallback(handle).with_state((api, by));
     let service = hyper_util::service::TowerToHyperService::new(router);
     let connection = hyper::server::conn::http1::Builder::new()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
         .serve_connection(hyper_util::rt::TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a call ended early");
@@ -137,12 +151,14 @@ async fn handle(
     method: Method,
     uri: Uri,
     Query(query): Query<BTreeMap<String, String>>,
-    body: Bytes,
+    body: Body,
 ) -> Response {
     let path = uri.path().trim_start_matches("/v1/").to_owned();
-    if body.len() > BODY_BYTES {
-        return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").into_response();
-    }
+    let body = match tokio::time::timeout(HEAD_WITHIN, to_bytes(body, BODY_BYTES)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").into_response(),
+        Err(_) => return (StatusCode::REQUEST_TIMEOUT, "the body did not come").into_response(),
+    };
     let body = (method != Method::GET).then(|| String::from_utf8_lossy(&body).into_owned());
     let changes = body.is_some();
     let call = Call { path, query, body, by };

@@ -65,7 +65,11 @@ fn size(event: &NetEvent) -> usize {
     match event {
         NetEvent::Message { bytes, .. } => bytes.len(),
         NetEvent::Request { body, .. } | NetEvent::Join { body, .. } => body.len(),
-        NetEvent::Connected(_) | NetEvent::Disconnected(_) | NetEvent::Bulk { .. } => 0,
+        NetEvent::Connected(_)
+        | NetEvent::Disconnected(_)
+        | NetEvent::Offended { .. }
+        | NetEvent::TurnedAway { .. }
+        | NetEvent::Bulk { .. } => 0,
     }
 }
 

@@ -7,6 +7,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
+use althing_protocol::budget::Bucket;
+use althing_protocol::conduct::Offence;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -20,7 +22,11 @@ use tokio_util::sync::CancellationToken;
 pub use self::stream::BulkStream;
 
 use super::address::{multiaddr, peer_id, peer_key};
-use super::limits::{BULK_ACCEPTING, BULK_OPEN_TIMEOUT, BULK_OPENING, BULK_SILENCE, STALL, TICK};
+use super::budgets::Clock;
+use super::limits::{
+    BULK_ACCEPTING, BULK_ACCEPTING_PER_PEER, BULK_OPEN_TIMEOUT, BULK_OPENING, BULK_SILENCE, BULK_STREAMS,
+    STALL, TICK,
+};
 use super::policy::Policy;
 use super::swarms::{BULK_PROTOCOL, BulkBehaviour, BulkBehaviourEvent};
 use super::{NetError, NetEvent, PeerKey};
@@ -28,6 +34,8 @@ use super::{NetError, NetEvent, PeerKey};
 /// The caller who wants a stream.
 type Opener = oneshot::Sender<Result<BulkStream, NetError>>;
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Whose stream was accepted, or lost.
+type Accepting = Pin<Box<dyn Future<Output = PeerKey> + Send>>;
 
 /// What the bulk task is asked.
 #[derive(Debug)]
@@ -65,7 +73,10 @@ pub(super) struct Bulk {
     /// Callers who wait for a connection.
     waiting: BTreeMap<PeerKey, Vec<Opener>>,
     opening: FuturesUnordered<Work>,
-    accepting: FuturesUnordered<Work>,
+    accepting: FuturesUnordered<Accepting>,
+    /// By peer: what it may still open, and its streams that are being accepted.
+    opened: BTreeMap<PeerKey, (Bucket, usize)>,
+    clock: Clock,
     streams: libp2p_stream::Control,
     incoming: IncomingStreams,
     events: mpsc::Sender<NetEvent>,
@@ -89,6 +100,8 @@ impl Bulk {
             waiting: BTreeMap::new(),
             opening: FuturesUnordered::new(),
             accepting: FuturesUnordered::new(),
+            opened: BTreeMap::new(),
+            clock: Clock::new(Instant::now()),
             streams,
             incoming,
             events,
@@ -120,7 +133,11 @@ impl Bulk {
                 },
                 Some((peer, stream)) = self.incoming.next() => self.accept(peer, stream),
                 Some(()) = self.opening.next() => {}
-                Some(()) = self.accepting.next() => {}
+                Some(from) = self.accepting.next() => {
+                    if let Some((_, accepting)) = self.opened.get_mut(&from) {
+                        *accepting = accepting.saturating_sub(1);
+                    }
+                }
                 _ = tick.tick() => self.on_tick(Instant::now()),
             }
         }
@@ -141,10 +158,12 @@ impl Bulk {
 
     fn apply(&mut self, policy: Policy) {
         let old = std::mem::replace(&mut self.policy, policy);
-        let (members, blocked) = (self.policy.peer_ids(), self.policy.blocked_ids());
+        let (members, refused) = (self.policy.peer_ids(), self.policy.refused_ids());
         let behaviour = self.swarm.behaviour_mut();
         behaviour.streams.set_members(members.clone());
-        behaviour.gate.set(members, blocked);
+        behaviour.gate.set(members, refused, self.policy.addresses());
+        let peers = &self.policy.peers;
+        self.opened.retain(|key, _| peers.contains_key(key));
         self.close_where(|policy, connection| !policy.allows(&connection.peer));
         let gone: Vec<_> = self.waiting.keys().filter(|peer| !self.policy.allows(peer)).copied().collect();
         for peer in gone {
@@ -312,10 +331,18 @@ impl Bulk {
 
     fn accept(&mut self, peer: PeerId, stream: Stream) {
         let Some(from) = peer_key(&peer).filter(|key| self.policy.allows(key)) else { return };
-        if self.accepting.len() >= BULK_ACCEPTING {
-            tracing::debug!("bulk stream dropped: too many wait");
+        let now = self.clock.at(Instant::now());
+        let opened = self.opened.entry(from).or_insert_with(|| (Bucket::full(BULK_STREAMS, now), 0));
+        let in_budget = opened.0.take(BULK_STREAMS, now, 1);
+        if !in_budget || opened.1 >= BULK_ACCEPTING_PER_PEER || self.accepting.len() >= BULK_ACCEPTING {
+            tracing::debug!(in_budget, "bulk stream dropped: too many wait, or too many were opened");
+            if !in_budget {
+                // What does not fit is told with the next one.
+                let _ = self.events.try_send(NetEvent::Offended { from, what: Offence::Flood, times: 1 });
+            }
             return;
         }
+        opened.1 += 1;
         let (events, cut) = (self.events.clone(), self.cuts.entry(from).or_default().clone());
         self.accepting.push(Box::pin(async move {
             let accepted = async {
@@ -327,6 +354,7 @@ impl Bulk {
             if !matches!(timeout(BULK_OPEN_TIMEOUT, accepted).await, Ok(Some(()))) {
                 tracing::debug!("bulk stream lost while it was accepted");
             }
+            from
         }));
     }
 }

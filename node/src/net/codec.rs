@@ -1,48 +1,53 @@
 //! One frame per direction of a stream: a 4-byte big-endian length, then one CBOR value.
 //!
-//! The length is compared with the limit before anything is reserved, and a frame that ends early is an
-//! error: nothing is ever silently cut.
+//! The length is compared with the limit before anything is reserved, a frame that ends early is an error, and all
+//! requests that are being read share one room: nothing is ever silently cut, and nothing that is begun costs much.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::limits::FIRST_RESERVE;
+use althing_protocol::frame::{Frame, OVERHEAD};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
-use serde::{Deserialize, Serialize};
-
-use super::limits::{FIRST_RESERVE, FRAME_OVERHEAD};
-
-/// What one side says on a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Frame {
-    /// The first thing on a connection between members: are we peers on your side, too?
-    Hello,
-    /// Bytes whose meaning is not ours.
-    Body(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// Yes, we are peers; or: the control message has reached the daemon's queue.
-    Taken,
-    /// The request was not answered.
-    Refused(Refusal),
-}
-
-/// Why a request was not answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Refusal {
-    /// Too many wait already.
-    Busy,
-    /// The daemon gave no answer.
-    Unanswered,
-    /// The answer would be larger than the limit.
-    TooLarge(u64),
-}
 
 /// Reads and writes the frames of one protocol.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct FrameCodec {
     /// The largest body of a request.
     pub(super) request: usize,
     /// The largest body of a response.
     pub(super) response: usize,
+    /// For requests that are being read, of all peers together.
+    pub(super) room: Room,
+}
+
+/// Memory for frames that have not come to their end: without it, everybody who begins large ones and does not end them
+/// would take as much as its streams may carry.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<AtomicUsize>);
+
+/// A part of the room, until the frame is read or given up.
+struct Taken<'a>(&'a Room, usize);
+
+impl Room {
+    /// So many bytes.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+
+    fn take(&self, bytes: usize) -> Option<usize> {
+        let less = |left: usize| left.checked_sub(bytes);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok().map(|_| bytes)
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(self.1, Ordering::Relaxed);
+    }
 }
 
 impl Codec for FrameCodec {
@@ -54,14 +59,15 @@ impl Codec for FrameCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        read_frame(io, self.request).await
+        read_frame(io, self.request, Some(&self.room)).await
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Frame>
     where
         T: AsyncRead + Unpin + Send,
     {
-        read_frame(io, self.response).await
+        // An answer was asked for: how many there may be is bounded where they are asked.
+        read_frame(io, self.response, None).await
     }
 
     async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, frame: Frame) -> io::Result<()>
@@ -79,24 +85,32 @@ impl Codec for FrameCodec {
     }
 }
 
-async fn read_frame<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize) -> io::Result<Frame> {
+async fn read_frame<T: AsyncRead + Unpin + Send>(
+    io: &mut T,
+    limit: usize,
+    room: Option<&Room>,
+) -> io::Result<Frame> {
     let mut length = [0; 4];
     io.read_exact(&mut length).await?;
     let length = u32::from_be_bytes(length) as usize;
-    if length > limit + FRAME_OVERHEAD {
+    if length > limit + OVERHEAD {
         return Err(too_large(length, limit));
     }
     let mut bytes = Vec::with_capacity(length.min(FIRST_RESERVE));
-    io.take(length as u64).read_to_end(&mut bytes).await?;
-    if bytes.len() < length {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    let mut taken = room.map(|room| Taken(room, 0));
+    while bytes.len() < length {
+        // What is claimed is nothing; what has come takes room, a step ahead.
+        let step = (length - bytes.len()).min(FIRST_RESERVE);
+        if let Some(taken) = &mut taken {
+            taken.1 += taken.0.take(step).ok_or_else(|| io::Error::from(io::ErrorKind::QuotaExceeded))?;
+        }
+        let come = bytes.len();
+        io.take(step as u64).read_to_end(&mut bytes).await?;
+        if bytes.len() < come + step {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
-    decode(&bytes)
-}
-
-fn decode(mut bytes: &[u8]) -> io::Result<Frame> {
-    let frame = ciborium::from_reader(&mut bytes).map_err(invalid)?;
-    if bytes.is_empty() { Ok(frame) } else { Err(invalid("bytes after the frame")) }
+    Frame::decode(&bytes, limit).map_err(invalid)
 }
 
 async fn write_frame<T: AsyncWrite + Unpin + Send>(
@@ -104,15 +118,13 @@ async fn write_frame<T: AsyncWrite + Unpin + Send>(
     frame: &Frame,
     limit: usize,
 ) -> io::Result<()> {
-    let mut bytes = vec![0; 4];
-    ciborium::into_writer(frame, &mut bytes).map_err(invalid)?;
-    let length = bytes.len() - 4;
-    if length > limit + FRAME_OVERHEAD {
-        return Err(too_large(length, limit));
+    let bytes = frame.encode();
+    if bytes.len() > limit + OVERHEAD {
+        return Err(too_large(bytes.len(), limit));
     }
-    let prefix = u32::try_from(length).map_err(invalid)?;
-    bytes[..4].copy_from_slice(&prefix.to_be_bytes());
-    io.write_all(&bytes).await?;
+    let prefix = u32::try_from(bytes.len()).map_err(invalid)?;
+    // In one piece: a stream is not worth two packets.
+    io.write_all(&[&prefix.to_be_bytes()[..], &bytes].concat()).await?;
     io.flush().await
 }
 
@@ -126,6 +138,7 @@ fn invalid(reason: impl ToString) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use althing_protocol::frame::Declined;
     use futures::executor::block_on;
     use futures::io::Cursor;
 
@@ -138,15 +151,15 @@ mod tests {
     }
 
     fn read(bytes: Vec<u8>, limit: usize) -> io::Result<Frame> {
-        block_on(read_frame(&mut Cursor::new(bytes), limit))
+        block_on(read_frame(&mut Cursor::new(bytes), limit, Some(&Room::new(8 << 20))))
     }
 
     #[test]
     fn every_frame_comes_back() {
-        let refusals = [Refusal::Busy, Refusal::Unanswered, Refusal::TooLarge(u64::MAX)];
+        let reasons = [Declined::Busy, Declined::Unanswered, Declined::TooLarge(u64::MAX)];
         let mut frames =
             vec![Frame::Hello, Frame::Taken, Frame::Body(Vec::new()), Frame::Body(vec![7; 4 << 20])];
-        frames.extend(refusals.map(Frame::Refused));
+        frames.extend(reasons.map(Frame::Declined));
         for frame in frames {
             assert_eq!(read(written(&frame, 4 << 20).unwrap(), 4 << 20).unwrap(), frame);
         }
@@ -173,5 +186,24 @@ mod tests {
         bytes.push(0);
         bytes[3] += 1;
         assert_eq!(read(bytes, 10).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn frames_that_do_not_end_give_their_room_back() {
+        let room = Room::new(FIRST_RESERVE * 2);
+        let mut begun = written(&Frame::Body(vec![1; FIRST_RESERVE * 3]), FIRST_RESERVE * 3).unwrap();
+        let read = |bytes: Vec<u8>| block_on(read_frame(&mut Cursor::new(bytes), 4 << 20, Some(&room)));
+        assert_eq!(read(begun.clone()).unwrap_err().kind(), io::ErrorKind::QuotaExceeded);
+        begun.truncate(FIRST_RESERVE);
+        assert_eq!(read(begun).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(room.0.load(Ordering::Relaxed), FIRST_RESERVE * 2);
+    }
+
+    #[test]
+    fn a_claimed_length_is_not_reserved() {
+        let mut bytes = u32::MAX.to_be_bytes().to_vec();
+        assert_eq!(read(bytes.clone(), 4 << 20).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        bytes[..4].copy_from_slice(&(4u32 << 20).to_be_bytes());
+        assert_eq!(read(bytes, 4 << 20).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::exchanges::Answering;
 use super::backlog::Backlog;
-use super::limits::{STALL, TICK};
+use super::budgets::{Budgets, Knocking};
+use super::limits::{OFFENCES_TOLD, STALL, TICK};
 use super::link::{Link, Smaller};
 use super::outbox::Outbox;
 use super::policy::Policy;
@@ -88,6 +89,9 @@ pub(super) struct Control {
     outbox: Arc<Outbox>,
     backlog: Backlog,
     bulk: mpsc::Sender<bulk::Command>,
+    budgets: Budgets,
+    knocking: Knocking,
+    told: Instant,
     ticked: Instant,
 }
 
@@ -112,6 +116,9 @@ impl Control {
             outbox,
             backlog: Backlog::default(),
             bulk,
+            budgets: Budgets::new(Instant::now()),
+            knocking: Knocking::new(Instant::now()),
+            told: Instant::now(),
             ticked: Instant::now(),
         }
     }
@@ -158,10 +165,10 @@ impl Control {
 
     fn apply(&mut self, policy: Policy, now: Instant) {
         let old = std::mem::replace(&mut self.policy, policy);
-        let (members, blocked) = (self.policy.peer_ids(), self.policy.blocked_ids());
+        let (members, refused) = (self.policy.peer_ids(), self.policy.refused_ids());
         let behaviour = self.swarm.behaviour_mut();
         behaviour.members.set_members(members.clone());
-        behaviour.gate.set(members, blocked);
+        behaviour.gate.set(members, refused, self.policy.addresses());
 
         let unwanted: Vec<_> = self.links.keys().filter(|key| !self.policy.allows(key)).copied().collect();
         for key in unwanted {
@@ -170,8 +177,9 @@ impl Control {
                 self.links.remove(&key);
             }
         }
-        for key in self.policy.blocked.clone().iter() {
-            for connection in self.strangers.all_of(key) {
+        self.budgets.retain(|key| self.policy.peers.contains_key(key));
+        for key in self.policy.refused() {
+            for connection in self.strangers.all_of(&key) {
                 self.close(connection, now);
             }
         }
@@ -179,7 +187,7 @@ impl Control {
             let smaller = if self.us < *key { Smaller::We } else { Smaller::They };
             let known = self.links.contains_key(key);
             let link = self.links.entry(*key).or_insert_with(|| Link::new(smaller, now));
-            if known && (old.blocked.contains(key) || old.peers.get(key) != self.policy.peers.get(key)) {
+            if known && (old.refuses(key) || old.peers.get(key) != self.policy.peers.get(key)) {
                 link.reset(now);
             }
             if !known {
@@ -211,6 +219,24 @@ impl Control {
         self.asked.retain(|_, asked| !asked.reply.is_closed());
         self.drop_abandoned_joins(now);
         self.dial_due(now);
+        if now.duration_since(self.told) >= OFFENCES_TOLD {
+            self.told = now;
+            self.tell_offences(now);
+        }
+    }
+
+    /// What does not fit is told the next time.
+    fn tell_offences(&mut self, now: Instant) {
+        while self.backlog.has_room(0)
+            && let Some((from, what, times)) = self.budgets.next_noted()
+        {
+            self.backlog.push(NetEvent::Offended { from, what, times });
+        }
+        if self.backlog.has_room(0)
+            && let Some(counts) = self.knocking.worth_telling(now)
+        {
+            self.backlog.push(NetEvent::TurnedAway { counts });
+        }
     }
 
     fn on_swarm(&mut self, event: SwarmEvent<ControlBehaviourEvent>, now: Instant) {
@@ -225,6 +251,10 @@ impl Control {
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 self.on_dial_failed(connection_id, &error, now);
+            }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                tracing::debug!(%send_back_addr, %error, "a connection came to nothing");
+                self.knocking.refused(super::address::socket_addr(&send_back_addr).map(|from| from.ip()));
             }
             SwarmEvent::ListenerClosed { reason, .. } => {
                 tracing::error!(?reason, "the control port no longer listens");

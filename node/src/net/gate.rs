@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::task::{Context, Poll};
 
 use libp2p::core::Endpoint;
@@ -15,7 +16,8 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
-use super::limits::{HANDSHAKES, STRANGERS_PER_KEY};
+use super::address::socket_addr;
+use super::limits::{HANDSHAKES, HANDSHAKES_PER_IP, STRANGERS_PER_IP, STRANGERS_PER_KEY};
 
 /// Refuses connections; does nothing else.
 pub(super) struct Gate {
@@ -23,12 +25,14 @@ pub(super) struct Gate {
     blocked: BTreeSet<PeerId>,
     /// How many strangers may be connected to us.
     stranger_limit: usize,
-    /// The connections of strangers to us.
-    strangers: BTreeMap<ConnectionId, PeerId>,
+    /// Addresses where members are known.
+    known: BTreeSet<IpAddr>,
+    /// The connections of strangers to us, and where they come from.
+    strangers: BTreeMap<ConnectionId, (PeerId, Option<IpAddr>)>,
     /// Dials of ours whose peer may be anybody.
     invited: BTreeSet<ConnectionId>,
     /// Connections to us that are still in the handshake.
-    handshakes: BTreeSet<ConnectionId>,
+    handshakes: BTreeMap<ConnectionId, Option<IpAddr>>,
 }
 
 impl Gate {
@@ -37,17 +41,22 @@ impl Gate {
         Self {
             members: BTreeSet::new(),
             blocked: BTreeSet::new(),
+            known: BTreeSet::new(),
             stranger_limit,
             strangers: BTreeMap::new(),
             invited: BTreeSet::new(),
-            handshakes: BTreeSet::new(),
+            handshakes: BTreeMap::new(),
         }
     }
 
     /// Replaces what the gate knows. It does not close connections: that is the driver's duty.
-    pub(super) fn set(&mut self, members: BTreeSet<PeerId>, blocked: BTreeSet<PeerId>) {
-        self.members = members;
-        self.blocked = blocked;
+    pub(super) fn set(
+        &mut self,
+        members: BTreeSet<PeerId>,
+        blocked: BTreeSet<PeerId>,
+        known: BTreeSet<IpAddr>,
+    ) {
+        (self.members, self.blocked, self.known) = (members, blocked, known);
     }
 
     /// The dial `connection` of ours may end at anybody.
@@ -58,6 +67,22 @@ impl Gate {
     /// Whether `connection` was let in as a stranger's.
     pub(super) fn is_stranger(&self, connection: ConnectionId) -> bool {
         self.strangers.contains_key(&connection)
+    }
+
+    /// Whether one more handshake is begun with this address. Strangers take nothing away from addresses of members.
+    fn has_room(&self, from: Option<IpAddr>) -> bool {
+        let same = self.handshakes.values().filter(|other| **other == from).count();
+        let is_known = |ip: &Option<IpAddr>| ip.is_some_and(|ip| self.known.contains(&ip));
+        let strange = self.handshakes.values().filter(|other| !is_known(other)).count();
+        same < HANDSHAKES_PER_IP && (is_known(&from) || strange < HANDSHAKES)
+    }
+
+    fn welcomes(&self, peer: PeerId, from: Option<IpAddr>) -> bool {
+        let same_key = self.strangers.values().filter(|(other, _)| *other == peer).count();
+        let same_ip = self.strangers.values().filter(|(_, other)| *other == from).count();
+        self.strangers.len() < self.stranger_limit
+            && same_key < STRANGERS_PER_KEY
+            && same_ip < STRANGERS_PER_IP
     }
 
     fn refuse_blocked(&self, peer: PeerId) -> Result<(), ConnectionDenied> {
@@ -73,12 +98,13 @@ impl NetworkBehaviour for Gate {
         &mut self,
         connection: ConnectionId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        if self.handshakes.len() >= HANDSHAKES {
+        let from = ip(remote);
+        if !self.has_room(from) {
             return Err(ConnectionDenied::new("too many handshakes"));
         }
-        self.handshakes.insert(connection);
+        self.handshakes.insert(connection, from);
         Ok(())
     }
 
@@ -87,16 +113,16 @@ impl NetworkBehaviour for Gate {
         connection: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.handshakes.remove(&connection);
         self.refuse_blocked(peer)?;
         if !self.members.contains(&peer) {
-            let same = self.strangers.values().filter(|stranger| **stranger == peer).count();
-            if self.strangers.len() >= self.stranger_limit || same >= STRANGERS_PER_KEY {
+            let from = ip(remote);
+            if !self.welcomes(peer, from) {
                 return Err(ConnectionDenied::new("no room for strangers"));
             }
-            self.strangers.insert(connection, peer);
+            self.strangers.insert(connection, (peer, from));
         }
         Ok(dummy::ConnectionHandler)
     }
@@ -142,9 +168,35 @@ impl NetworkBehaviour for Gate {
     }
 }
 
+fn ip(address: &Multiaddr) -> Option<IpAddr> {
+    socket_addr(address).map(|address| address.ip())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::address::multiaddr;
     use super::*;
+
+    fn begin(gate: &mut Gate, n: usize, from: [u8; 4]) -> bool {
+        let address = multiaddr((from, 1000).into());
+        gate.handle_pending_inbound_connection(ConnectionId::new_unchecked(n), &address, &address).is_ok()
+    }
+
+    #[test]
+    fn a_thousand_connections_leave_room_for_members_and_other_addresses() {
+        let mut gate = Gate::new(2);
+        gate.set(BTreeSet::new(), BTreeSet::new(), [IpAddr::from([10, 0, 0, 1])].into());
+        assert_eq!((0..1000).filter(|n| begin(&mut gate, *n, [192, 0, 2, 1])).count(), HANDSHAKES_PER_IP);
+        let of_many = |n: &usize| begin(&mut gate, *n, [192, 0, 3, *n as u8]);
+        assert_eq!((1000..2000).filter(of_many).count(), HANDSHAKES - HANDSHAKES_PER_IP);
+        assert!(begin(&mut gate, 3000, [10, 0, 0, 1]), "where a member is known");
+    }
+
+    #[test]
+    fn one_address_does_not_take_the_places_of_all_strangers() {
+        let mut gate = Gate::new(100);
+        assert_eq!((0..100).filter(|n| come(&mut gate, *n, PeerId::random())).count(), STRANGERS_PER_IP);
+    }
 
     fn come(gate: &mut Gate, n: usize, peer: PeerId) -> bool {
         let (id, address) = (ConnectionId::new_unchecked(n), Multiaddr::empty());
@@ -156,7 +208,7 @@ mod tests {
     fn strangers_come_in_small_numbers_members_always_and_the_blocked_never() {
         let (member, blocked) = (PeerId::random(), PeerId::random());
         let mut gate = Gate::new(2);
-        gate.set([member, blocked].into(), [blocked].into());
+        gate.set([member, blocked].into(), [blocked].into(), BTreeSet::new());
         let strangers: Vec<_> = (0..4).map(|n| come(&mut gate, n, PeerId::random())).collect();
         assert_eq!(strangers, [true, true, false, false]);
         assert!(come(&mut gate, 10, member));

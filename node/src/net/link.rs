@@ -9,7 +9,8 @@ use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::ConnectionId;
 
 use super::limits::{
-    BACKOFF_CAP, BACKOFF_START, HURRIED_DIALS, SILENCE, SIMULTANEOUS, STABLE, STAGGER, WINDOW,
+    BACKOFF_CAP, BACKOFF_START, HURRIED_DIALS, REPLACEMENT_FORGIVEN, REPLACEMENTS, SILENCE, SIMULTANEOUS,
+    STABLE, STAGGER, WINDOW,
 };
 
 /// Who of the two has the smaller key, and so dials first and whose dial wins.
@@ -68,6 +69,19 @@ pub(super) struct Link {
     not_before: Instant,
     /// Messages sent and not acknowledged.
     in_flight: BTreeSet<OutboundRequestId>,
+    /// Connections that replaced one that was up, lately, and when the last of them was forgiven.
+    replaced: (u32, Instant),
+}
+
+/// What a new connection leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Surplus {
+    /// It is the only one.
+    None,
+    /// This one has to go: the new one, or the one it replaces.
+    Close(ConnectionId),
+    /// The new one has to go, because the peer connects again and again.
+    Flapping(ConnectionId),
 }
 
 impl Link {
@@ -84,34 +98,49 @@ impl Link {
             next_dial: now + stagger(smaller),
             not_before: now,
             in_flight: BTreeSet::new(),
+            replaced: (0, now),
         }
     }
 
-    /// A connection is up. Returns the one that has to go, if there are two now.
+    /// A connection is up. Says which one has to go, if there are two now.
     ///
     /// The newest wins: the peer would not have dialed, had it not lost the older one. Only when both sides
-    /// dialed at the same time both would lose one that way, so then the dial of the smaller key wins.
-    pub(super) fn established(
-        &mut self,
-        id: ConnectionId,
-        dialer: Dialer,
-        now: Instant,
-    ) -> Option<ConnectionId> {
+    /// dialed at the same time both would lose one that way, so then the dial of the smaller key wins. And
+    /// who replaces its connections again and again keeps the one it has, as long as that is not silent: of
+    /// two processes with one key one is connected, instead of neither.
+    pub(super) fn established(&mut self, id: ConnectionId, dialer: Dialer, now: Instant) -> Surplus {
         if self.dialing == Some(id) {
             self.dialing = None;
         }
         let new = Connection { id, dialer, since: now, heard: now };
         let Some(old) = self.connection else {
             self.connection = Some(new);
-            return None;
+            return Surplus::None;
         };
         let both_dialed = old.dialer != dialer && now.duration_since(old.since) < SIMULTANEOUS;
         let winner = if self.smaller == Smaller::We { Dialer::We } else { Dialer::They };
         if both_dialed && dialer != winner {
-            return Some(id);
+            return Surplus::Close(id);
+        }
+        if !self.may_replace(now) {
+            return Surplus::Flapping(id);
         }
         self.connection = Some(new);
-        Some(old.id)
+        Surplus::Close(old.id)
+    }
+
+    fn may_replace(&mut self, now: Instant) -> bool {
+        let (count, since) = &mut self.replaced;
+        while *count > 0 && now.duration_since(*since) >= REPLACEMENT_FORGIVEN {
+            *count -= 1;
+            *since += REPLACEMENT_FORGIVEN;
+        }
+        if *count == 0 {
+            *since = now;
+        }
+        let may = *count < REPLACEMENTS;
+        *count += u32::from(may);
+        may
     }
 
     /// A connection is closed or given up. If it was the one in use: dial again, after a back-off.
@@ -263,7 +292,7 @@ mod tests {
     fn connected(smaller: Smaller, dialer: Dialer) -> (Link, Instant) {
         let now = Instant::now();
         let mut link = Link::new(smaller, now);
-        assert_eq!(link.established(id(1), dialer, now), None);
+        assert_eq!(link.established(id(1), dialer, now), Surplus::None);
         (link, now)
     }
 
@@ -271,7 +300,7 @@ mod tests {
     fn after_a_restart_the_newest_connection_wins() {
         for smaller in [Smaller::We, Smaller::They] {
             let (mut link, now) = connected(smaller, Dialer::We);
-            assert_eq!(link.established(id(2), Dialer::They, now + SIMULTANEOUS), Some(id(1)));
+            assert_eq!(link.established(id(2), Dialer::They, now + SIMULTANEOUS), Surplus::Close(id(1)));
             assert_eq!(link.connection(), Some(id(2)));
         }
     }
@@ -279,7 +308,7 @@ mod tests {
     #[test]
     fn a_second_dial_of_the_same_side_wins_at_once() {
         let (mut link, now) = connected(Smaller::We, Dialer::They);
-        assert_eq!(link.established(id(2), Dialer::They, now), Some(id(1)));
+        assert_eq!(link.established(id(2), Dialer::They, now), Surplus::Close(id(1)));
     }
 
     #[test]
@@ -288,10 +317,10 @@ mod tests {
             let second = if first == Dialer::We { Dialer::They } else { Dialer::We };
             let (mut link, now) = connected(Smaller::We, first);
             let gone = if first == Dialer::We { id(2) } else { id(1) };
-            assert_eq!(link.established(id(2), second, now), Some(gone));
+            assert_eq!(link.established(id(2), second, now), Surplus::Close(gone));
             let (mut link, now) = connected(Smaller::They, first);
             let gone = if first == Dialer::They { id(2) } else { id(1) };
-            assert_eq!(link.established(id(2), second, now), Some(gone));
+            assert_eq!(link.established(id(2), second, now), Surplus::Close(gone));
         }
     }
 
@@ -318,7 +347,7 @@ mod tests {
     #[test]
     fn losing_the_connection_that_is_not_in_use_changes_nothing() {
         let (mut link, now) = connected(Smaller::We, Dialer::They);
-        assert_eq!(link.established(id(2), Dialer::They, now), Some(id(1)));
+        assert_eq!(link.established(id(2), Dialer::They, now), Surplus::Close(id(1)));
         assert_eq!(link.lost(id(1), now), Lost::Unused);
         assert_eq!(link.connection(), Some(id(2)));
     }
@@ -349,5 +378,19 @@ mod tests {
         assert_eq!(link.silent(now + SILENCE), Some(id(1)));
         link.heard(id(1), now + SILENCE / 2);
         assert_eq!(link.silent(now + SILENCE), None);
+    }
+
+    #[test]
+    fn who_connects_again_and_again_keeps_the_connection_it_has() {
+        let (mut link, now) = connected(Smaller::We, Dialer::They);
+        let came: Vec<Surplus> = (2..9).map(|n| link.established(id(n), Dialer::They, now)).collect();
+        let kept = 1 + REPLACEMENTS as usize;
+        assert_eq!(link.connection(), Some(id(kept)));
+        assert!(came[..kept - 1].iter().all(|surplus| matches!(surplus, Surplus::Close(_))), "{came:?}");
+        assert_eq!(came[kept - 1..].len(), 7 - REPLACEMENTS as usize);
+        assert!(came[kept - 1..].iter().all(|surplus| matches!(surplus, Surplus::Flapping(_))), "{came:?}");
+        let later = now + REPLACEMENT_FORGIVEN;
+        assert_eq!(link.established(id(20), Dialer::They, later), Surplus::Close(id(kept)));
+        assert_eq!(link.established(id(21), Dialer::They, later), Surplus::Flapping(id(21)));
     }
 }

@@ -10,13 +10,13 @@ use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{StreamProtocol, Swarm, SwarmBuilder, noise, ping, tcp, yamux};
 
 use super::address::{multiaddr, socket_addr};
-use super::codec::FrameCodec;
+use super::codec::{FrameCodec, Room};
 use super::gate::Gate;
 use super::guarded::{Admits, Guarded};
 use super::limits::{
-    API_BODY, API_STREAMS, BULK_IDLE, CONNECT_TIMEOUT, CONTROL_IDLE, CONTROL_MESSAGE, CONTROL_STREAMS,
-    JOIN_REPLY, JOIN_REQUEST, JOIN_STREAMS, MESSAGE_TIMEOUT, PING_EVERY, REQUEST_TIMEOUT, STRANGERS,
-    YAMUX_STREAMS,
+    API_BODY, API_REQUEST, API_STREAMS, BULK_IDLE, CONNECT_TIMEOUT, CONTROL_IDLE, CONTROL_MESSAGE,
+    CONTROL_STREAMS, JOIN_REPLY, JOIN_REQUEST, JOIN_STREAMS, MESSAGE_TIMEOUT, PING_EVERY, READING,
+    REQUEST_TIMEOUT, STRANGERS, YAMUX_STREAMS,
 };
 use super::{NetError, PeerKey};
 
@@ -67,11 +67,12 @@ pub(super) fn identity(mut seed: [u8; 32]) -> Result<(PeerKey, Keypair), NetErro
 
 /// The control swarm, not listening yet.
 pub(super) fn control(pair: &Keypair) -> Result<Swarm<ControlBehaviour>, NetError> {
+    let room = Room::new(READING);
     let exchange = |protocol, request, response, timeout, streams| {
         let config = request_response::Config::default()
             .with_request_timeout(timeout)
             .with_max_concurrent_streams(streams);
-        let codec = FrameCodec { request, response };
+        let codec = FrameCodec { request, response, room: room.clone() };
         Exchange::with_codec(codec, [(protocol, ProtocolSupport::Full)], config)
     };
     let members = Members {
@@ -82,7 +83,7 @@ pub(super) fn control(pair: &Keypair) -> Result<Swarm<ControlBehaviour>, NetErro
             MESSAGE_TIMEOUT,
             CONTROL_STREAMS,
         ),
-        api: exchange(API_PROTOCOL, API_BODY, API_BODY, REQUEST_TIMEOUT, API_STREAMS),
+        api: exchange(API_PROTOCOL, API_REQUEST, API_BODY, REQUEST_TIMEOUT, API_STREAMS),
     };
     let join = exchange(JOIN_PROTOCOL, JOIN_REQUEST, JOIN_REPLY, REQUEST_TIMEOUT, JOIN_STREAMS);
     let behaviour = ControlBehaviour {

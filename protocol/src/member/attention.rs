@@ -61,6 +61,10 @@ impl Entity {
             let back = format!("althing member in {name}");
             list.push(note(Condition::OutOfService, subject(), text, &back, (Some(name), None)));
         }
+        if let Some(what) = self.conduct.of(id, core.now.mono) {
+            let text = format!("misbehaves: {what}");
+            list.push(note(Condition::Misbehaves, subject(), text, &why, (Some(name), None)));
+        }
         if !self.is_heard(core, id) {
             let text = if self.is_down(core, id) { "is down" } else { "is not heard by this member" };
             list.push(note(Condition::Unreachable, subject(), text.to_owned(), &why, (Some(name), None)));
@@ -159,6 +163,10 @@ impl Entity {
         if let Some(text) = self.why_burnt(core, id) {
             because = Some("store-burnt");
             causes.push(cause("store-burnt", format!("{name}: {text}")));
+        }
+        if let Some(what) = self.conduct.of(id, core.now.mono) {
+            because = because.or(Some("misbehaves"));
+            causes.push(cause("misbehaves", format!("{name} sent {what}")));
         }
         if let Some(age) = self.liveness.age(id, core.now.mono).filter(|_| !self.is_heard(core, id)) {
             because = because.or(Some("unreachable"));
@@ -324,6 +332,7 @@ fn next(because: Option<&str>) -> &'static str {
             "What is changed again and again is left alone for an hour after its last repair; the rest is repaired."
         }
         Some("unreachable") => "It is heard again by itself when it and the network are up.",
+        Some("misbehaves") => "What it sends is dropped, and it is left alone for a while when it goes on.",
         Some("no-majority") => "Settling goes on when enough members are heard again.",
         Some("store-burnt") => "An administrator has it re-admitted; what it serves is not affected.",
         Some("contradiction" | "chain-fork" | "superseded") => {

@@ -193,9 +193,9 @@ impl Entity {
         let Some(plan) = &mut local.plan else { return };
         plan.fetched(fetch, result, core.now.mono);
         if plan.is_complete() {
-            let (root, bytes, done) = (plan.root, plan.bytes, plan.done);
+            let (root, bytes, done, extent) = (plan.root, plan.bytes, plan.done, plan.extent());
             local.plan = None;
-            let extent = self.extent_of(&name, &root);
+            let Some(extent) = extent else { return self.refuse_root(core, &name, root) };
             if bytes > 0 {
                 let text = format!("{} complete: {done} pieces, {bytes} bytes from peers", root.short());
                 core.event(Event::new(Severity::Info, "content.fetched", text).about(&name));
@@ -205,6 +205,16 @@ impl Entity {
             }
             self.hold(core, &name, root, extent);
         }
+    }
+
+    /// A root that stands for more than an application may be: it is neither promised nor applied.
+    fn refuse_root(&mut self, core: &mut Core, name: &str, root: Hash) {
+        let text = format!("{} names more items than an application may have: it is not taken", root.short());
+        if let Some(local) = self.locals.get_mut(name) {
+            local.refused.insert(root);
+            local.error = Some(Troubled::new(Trouble::ApplyFails, text.clone()));
+        }
+        core.event(Event::new(Severity::Warning, "content.refused", text).about(name));
     }
 
     pub(super) fn extent_of(&self, name: &str, root: &Hash) -> Extent {
@@ -351,8 +361,11 @@ impl Entity {
         if local.writing {
             return;
         }
-        let lacking: Vec<Hash> =
-            wanted.iter().filter(|root| !local.held.contains_key(root)).copied().collect();
+        let lacking: Vec<Hash> = wanted
+            .iter()
+            .filter(|root| !local.held.contains_key(root) && !local.refused.contains(root))
+            .copied()
+            .collect();
         // A revision that is only kept for rollback waits until somebody can give it.
         let urgent = wanted.len().min(2);
         let possible =

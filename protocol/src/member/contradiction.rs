@@ -124,8 +124,9 @@ impl Entity {
         });
         if is_first && next && elsewhere && !known {
             self.ask_chain(core, from, self.trail.first());
-        } else if next && is_first {
+        } else if next && is_first && !elsewhere {
             tracing::debug!(?from, "a link of the chain does not hold");
+            self.offended(core, from, crate::conduct::Offence::Chain, 1);
         }
     }
 

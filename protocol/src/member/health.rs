@@ -47,7 +47,8 @@ impl Entity {
                 && application.window.is_none()
                 && self.content_state(id, name, application) == "drift"
         });
-        let content = if differs { Health::Warning } else { Health::Ok };
+        let misbehaves = self.conduct.of(id, core.now.mono).is_some();
+        let content = if differs || misbehaves { Health::Warning } else { Health::Ok };
         let troubled = if self.troubles_of(id).next().is_some() { Health::Critical } else { Health::Ok };
         self.load_health(id).max(content).max(troubled)
     }

@@ -201,6 +201,10 @@ impl Entity {
             let text = "this invitation was used as often as it may, was revoked, or is not of this entity";
             Refusal::new(Code::InvitationUsed, text).try_("ask any member for another", "althing invite")
         };
+        // Whoever does not have the invitation's secret learns nothing and makes nobody vote (finding 37).
+        if request.entity != self.state.entity || !request.holds(core.scheme()) {
+            return Err(used());
+        }
         let invitation = self.state.invitations.get(&request.invitation).ok_or_else(used)?;
         if core.now.wall >= invitation.expires {
             let text = "the invitation's time is over, by the clock of the member that was asked";

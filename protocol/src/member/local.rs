@@ -23,6 +23,8 @@ pub(super) struct Local {
     pub(super) seen: bool,
     /// Roots that are complete in the store; durable.
     pub(super) held: BTreeMap<Hash, Extent>,
+    /// Roots that are not taken, whoever offers them.
+    pub(super) refused: BTreeSet<Hash>,
     /// Roots that are complete and are on their way into `held`.
     pub(super) saving: BTreeSet<Hash>,
     /// A root that is being fetched.

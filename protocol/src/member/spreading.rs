@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Core, Entity};
+use crate::conduct::Offence;
 use crate::effect::{Output, Room};
 use crate::event::{Event, Severity};
 use crate::gossip::Taken;
@@ -10,16 +11,18 @@ use crate::identity::MemberId;
 use crate::limits;
 use crate::liveness::{BEAT, BUSY_BEAT};
 use crate::metrics::Report;
-use crate::statement::{Checked, Id16, Signed, Slot, Statement, Step};
-use crate::time::{Instant, Millis};
+use crate::statement::{Checked, Envelope, Id16, Signed, Slot, Statement, Step};
+use crate::time::{Instant, Millis, WallTime};
 use crate::wire::{Beat, Highest, Message, Place};
 
 /// A report is refreshed at least this often.
 const REPORT: Millis = Millis(5_000);
 /// A peer is not asked again for what it was asked for, before this long.
 const ASK_AGAIN: Millis = Millis(400);
-/// Intents older than this by this member's clock are dropped.
+/// Intents older than this by this member's clock, or as far in its future, are dropped.
 const INTENT_LIFE: Millis = Millis(10 * 60 * 1000);
+/// What an answer with records costs its asker: how many bytes it has, the host will see.
+const CHAIN_COST: usize = 256 << 10;
 /// Bytes of statements in one message.
 const PUSH_BYTES: usize = 1 << 20;
 
@@ -74,10 +77,14 @@ impl Entity {
     }
 
     pub(super) fn received(&mut self, core: &mut Core, from: MemberId, bytes: &[u8]) {
+        if self.conduct.is_shunned(&from, core.now.mono) {
+            return;
+        }
         let message = match Message::decode(bytes) {
             Ok(message) => message,
             Err(fault) => {
                 tracing::debug!(?from, %fault, "a message was not understood");
+                self.offended(core, from, Offence::Malformed, 1);
                 return;
             }
         };
@@ -96,41 +103,66 @@ impl Entity {
             Message::Beat(beat) => self.on_beat(core, from, beat, known),
             Message::Push(statements) => self.on_push(core, from, statements),
             Message::Announce(places) => self.on_announce(core, from, &places),
+            Message::Prune => self.overlay.prune(&from),
+            Message::Chain(links) => self.on_chain(core, from, &links),
+            Message::Record(bytes) => self.on_record(core, bytes.into_vec()),
+            Message::Highest(highest) => self.on_highest(core, from, &highest),
+            Message::Readmission(request) => self.on_readmission(core, from, request),
+            Message::Succession(succession) => self.on_succession(core, from, succession),
+            Message::Graft(_)
+            | Message::Summary(_)
+            | Message::Have(_)
+            | Message::Want(_)
+            | Message::GetChain(_)
+            | Message::GetRecord(_)
+            | Message::AskHighest(..) => {
+                if self.may_ask(core, from) {
+                    self.on_question(core, from, message);
+                }
+            }
+        }
+    }
+
+    /// What is answered with more bytes than it has: within the asker's budget.
+    fn on_question(&mut self, core: &mut Core, from: MemberId, question: Message) {
+        match question {
             Message::Graft(places) => {
                 self.overlay.graft(&from);
-                self.push(core, from, self.board.at(&places));
+                self.answer(core, from, self.board.at(&places));
             }
-            Message::Prune => self.overlay.prune(&from),
             Message::Summary(theirs) => {
                 let have = self.board.differing(&theirs);
                 self.send(core, from, &Message::Have(have));
             }
             Message::Have(theirs) => {
                 let (push, want) = self.board.compare(&theirs);
-                self.push(core, from, push);
+                self.answer(core, from, push);
                 if !want.is_empty() {
                     self.send(core, from, &Message::Want(want));
                 }
             }
-            Message::Want(places) => self.push(core, from, self.board.at(&places)),
-            Message::GetChain(after) => {
-                if after < self.state.epoch {
-                    core.out.push(Output::SendChain { to: from, after });
-                }
+            Message::Want(places) => self.answer(core, from, self.board.at(&places)),
+            Message::GetChain(after) if after < self.state.epoch => {
+                self.conduct.answered(from, CHAIN_COST, core.now.mono);
+                core.out.push(Output::SendChain { to: from, after });
             }
-            Message::Chain(links) => self.on_chain(core, from, &links),
             Message::GetRecord(name) => {
                 if let Some(bytes) = self.ballot.record(&name) {
+                    self.conduct.answered(from, bytes.len(), core.now.mono);
                     let message = Message::Record(serde_bytes::ByteBuf::from(bytes));
                     self.send(core, from, &message);
                 }
             }
-            Message::Record(bytes) => self.on_record(core, bytes.into_vec()),
             Message::AskHighest(store, incarnation) => self.on_ask_highest(core, from, store, incarnation),
-            Message::Highest(highest) => self.on_highest(core, from, highest),
-            Message::Readmission(request) => self.on_readmission(core, from, request),
-            Message::Succession(succession) => self.on_succession(core, from, succession),
+            _ => {}
         }
+    }
+
+    /// Statements that were asked for, and who pays for them.
+    fn answer(&mut self, core: &mut Core, to: MemberId, statements: Vec<Signed>) {
+        let bytes = statements.iter().map(|signed| signed.bytes.len()).sum();
+        self.conduct.answered(to, bytes, core.now.mono);
+        self.push(core, to, statements);
     }
 
     fn on_beat(&mut self, core: &mut Core, from: MemberId, beat: Beat, known: bool) {
@@ -194,25 +226,6 @@ impl Entity {
         }
     }
 
-    fn on_push(&mut self, core: &mut Core, from: MemberId, statements: Vec<Signed>) {
-        let mut duplicates = 0;
-        for signed in statements {
-            let author = signed.author;
-            match Checked::check(signed, &self.state.entity, core.scheme()) {
-                Ok(checked) => {
-                    if self.absorb(core, &checked, Some(&from)) == Taken::Known {
-                        duplicates += 1;
-                    }
-                }
-                Err(fault) => tracing::debug!(?from, ?author, %fault, "a statement was refused"),
-            }
-        }
-        if duplicates > 0 && !self.overlay.is_full_mesh() {
-            self.overlay.prune(&from);
-            self.send(core, from, &Message::Prune);
-        }
-    }
-
     fn on_announce(&mut self, core: &mut Core, from: MemberId, places: &[Place]) {
         let lacking = |place: &&Place| self.board.lacks(place);
         let want: Vec<Place> = places.iter().filter(lacking).copied().collect();
@@ -227,7 +240,7 @@ impl Entity {
         if from.is_some() {
             self.find_twin(core, checked);
         }
-        if !self.is_wanted(core, checked) {
+        if !self.is_wanted(core, checked.author(), checked.envelope()) {
             return Taken::Known;
         }
         let taken = self.board.insert(checked);
@@ -275,25 +288,25 @@ impl Entity {
 
     /// Whether a statement is of use now. What is not is neither kept nor passed on; all members at one epoch say
     /// the same of it, but for intents, which are also dropped by age.
-    fn is_wanted(&self, core: &Core, checked: &Checked) -> bool {
-        if self.state.author(checked).is_err() {
+    pub(super) fn is_wanted(&self, core: &Core, author: MemberId, envelope: &Envelope) -> bool {
+        if !self.state.has(&author, &envelope.store) {
             return false;
         }
         let deciding = self.state.epoch + 1;
-        match checked.statement() {
+        match &envelope.statement {
             Statement::Vote(vote) => {
                 vote.epoch == deciding
                     && vote.round <= self.ballot.round().saturating_add(limits::ROUNDS_AHEAD)
             }
             Statement::Proposal(proposal) => {
                 proposal.epoch == deciding
-                    && proposal.round <= self.ballot.round().saturating_add(limits::ROUNDS_AHEAD)
+                    && proposal.round <= self.ballot.round().saturating_add(limits::PROPOSAL_ROUNDS_AHEAD)
             }
             Statement::Intent(intent) => {
                 let settled = self.state.recent.contains_key(&intent.id);
-                let old =
-                    intent.seen + limits::INTENT_EPOCHS < deciding || core.now.wall - intent.at > INTENT_LIFE;
-                !settled && !old
+                let old = intent.seen.saturating_add(limits::INTENT_EPOCHS) < deciding
+                    || core.now.wall - intent.at > INTENT_LIFE;
+                !settled && !old && !is_of_the_future(core, intent.at)
             }
             Statement::Withdrawn(id, at) => {
                 !self.state.recent.contains_key(id) && core.now.wall - *at <= INTENT_LIFE
@@ -303,7 +316,7 @@ impl Entity {
                 let application = self.state.applications.get(&holding.application);
                 application.is_some_and(|application| application.basis == holding.basis)
             }
-            Statement::Holds(_) => !self.state.is_voter(&checked.author()),
+            Statement::Holds(_) => !self.state.is_voter(&author),
             Statement::Report(_) => true,
         }
     }
@@ -311,7 +324,7 @@ impl Entity {
     /// Drops what the new head made useless.
     pub(super) fn prune_board(&mut self, core: &Core) {
         let mut board = std::mem::take(&mut self.board);
-        board.retain(|checked| self.is_wanted(core, checked));
+        board.retain(|checked| self.is_wanted(core, checked.author(), checked.envelope()));
         self.board = board;
     }
 
@@ -354,8 +367,8 @@ impl Entity {
 
     fn flush_announcements(&mut self, core: &mut Core) {
         let places = std::mem::take(&mut self.spread.to_announce);
-        if !places.is_empty() {
-            let message = Message::Announce(places);
+        for some in places.chunks(limits::PLACES_PER_MESSAGE) {
+            let message = Message::Announce(some.to_vec());
             for peer in self.overlay.announce_to(None) {
                 self.send(core, peer, &message);
             }
@@ -437,41 +450,54 @@ impl Entity {
     /// Of a store that the roster does not name there is nothing to say: either side has to catch up first.
     fn on_ask_highest(&mut self, core: &mut Core, from: MemberId, store: Id16, incarnation: u64) {
         if self.state.member(&from).is_some_and(|member| member.store == store) {
-            let (position, vote) = self.board.highest(&from, store);
-            self.send(core, from, &Message::Highest(Highest { incarnation, position, vote }));
+            let said = self.board.shown(&from, store);
+            self.send(core, from, &Message::Highest(Highest { incarnation, said }));
         }
     }
 
-    fn on_highest(&mut self, core: &mut Core, from: MemberId, highest: Highest) {
+    fn on_highest(&mut self, core: &mut Core, from: MemberId, highest: &Highest) {
         if highest.incarnation != core.life.incarnation || self.silence.over || !self.state.is_voter(&from) {
             return;
         }
-        if self.knows_more_than_i(core, &highest) {
-            self.burn_by(core, from, &highest);
-            return;
+        for signed in &highest.said {
+            let said = Checked::check(signed.clone(), &self.state.entity, core.scheme());
+            let Some(said) = said.ok().filter(|said| said.author() == core.me()) else {
+                self.offended(core, from, Offence::Signature, 1);
+                return;
+            };
+            if said.store() == core.life.store && self.is_unknown_to_me(core, &said) {
+                self.burn_by(core, from, &said);
+                return;
+            }
         }
         self.silence.answers.insert(from);
     }
 
-    /// Whether a peer holds something of this store that this store does not know it said.
-    fn knows_more_than_i(&self, core: &Core, highest: &Highest) -> bool {
-        let (theirs, earlier) = (highest.position, core.earlier);
+    /// Whether this store said something that it does not know of.
+    fn is_unknown_to_me(&self, core: &Core, said: &Checked) -> bool {
+        let (theirs, earlier) = (said.position(), core.earlier);
         let of_a_later_life = theirs.incarnation > core.life.incarnation;
         let of_this_life = theirs.incarnation == core.life.incarnation && theirs.sequence > core.sequence;
         let beyond_the_reserve =
             theirs.incarnation == earlier.incarnation && theirs.sequence >= earlier.reserved.max(1);
         let ahead = of_a_later_life || of_this_life || beyond_the_reserve;
         let promise = self.ballot.promise();
-        let unknown_vote = highest.vote.is_some_and(|(epoch, round, step)| {
-            let mine = if step == Step::Prevote {
-                promise.prevotes.contains_key(&round)
+        let unknown_vote = said.vote().is_some_and(|vote| {
+            let mine = if vote.step == Step::Prevote {
+                promise.prevotes.contains_key(&vote.round)
             } else {
-                promise.precommits.contains_key(&round)
+                promise.precommits.contains_key(&vote.round)
             };
-            epoch > promise.epoch || (epoch == promise.epoch && !mine)
+            vote.epoch > promise.epoch || (vote.epoch == promise.epoch && !mine)
         });
         ahead || unknown_vote
     }
+}
+
+/// Whether a time that somebody else's clock told lies further ahead than honest clocks differ. Expiries are bounded by
+/// the time of the intent that sets them: one that is made in a thousand years would never end.
+pub(super) fn is_of_the_future(core: &Core, at: WallTime) -> bool {
+    at - core.now.wall > INTENT_LIFE
 }
 
 /// Whether two reports say the same but for small movements.

@@ -15,7 +15,7 @@ use crate::record::{Change, Link, Readmission};
 use crate::state::State;
 use crate::statement::{Checked, Id16, Position};
 use crate::time::{Instant, Millis};
-use crate::wire::{Highest, Message};
+use crate::wire::Message;
 
 /// A member whose store does not count says so this often.
 const REPEAT: Millis = Millis(3_000);
@@ -115,11 +115,12 @@ impl Entity {
     // --- finding out -------------------------------------------------------------------------------------------
 
     /// A peer's answer to what it holds of this member shows more than its disk does.
-    pub(super) fn burn_by(&mut self, core: &mut Core, from: MemberId, highest: &Highest) {
+    pub(super) fn burn_by(&mut self, core: &mut Core, from: MemberId, said: &Checked) {
         let name = self.state.name_of(&from);
         let why = format!(
-            "{name} holds more of this member than its own disk does (life {}, vote {:?}): the disk was restored or copied",
-            highest.position.incarnation, highest.vote
+            "{name} shows what this member has signed and its own disk does not know (life {}, statement {}): the disk was restored or copied",
+            said.position().incarnation,
+            said.position().sequence
         );
         self.burn(core, &why);
     }

@@ -144,8 +144,7 @@ impl Lone {
         self.pass(1_100);
         let incarnation = self.member.core.life.incarnation;
         for seed in [2, 3] {
-            let (position, vote) = Default::default();
-            self.hear(seed, Message::Highest(crate::wire::Highest { incarnation, position, vote }));
+            self.hear(seed, Message::Highest(crate::wire::Highest { incarnation, said: Vec::new() }));
         }
     }
 

@@ -1,14 +1,16 @@
 //! The ballot's acts carried out, and the chain: promises made durable before votes leave, proposals, settled
 //! records, catch-up, and what happens when signatures contradict each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_bytes::ByteBuf;
 
 use super::leaving::removal;
 use super::saved::{self, Head, Life};
+use super::spreading::is_of_the_future;
 use super::{Core, Durable, Entity, Installed};
 use crate::ballot::{Act, Ballot, Outlook, Pol, Turn};
+use crate::conduct::Offence;
 use crate::event::{Event, Severity};
 use crate::hash::Hash;
 use crate::identity::{MemberId, Scheme};
@@ -29,6 +31,8 @@ pub(super) struct Candidate {
     recheck: Option<Instant>,
 }
 
+/// What a record adds to the bytes of an intent, and to all of them, with room: author, signature, its own fields.
+const SIGNED_OVERHEAD: usize = 256;
 /// Not sooner than this is an intent that was not agreeable looked at again.
 const RECHECK: Millis = Millis(1000);
 
@@ -78,13 +82,21 @@ impl Entity {
 
     // --- proposals ---------------------------------------------------------------------------------------------
 
-    /// Pending intents, oldest first, in an order that all members share.
+    /// Pending intents in an order that all members share: the oldest of each author, then the second of each, so
+    /// that who floods keeps only itself waiting (finding 12).
     pub(super) fn intents(&self) -> Vec<Checked> {
-        let mut intents: Vec<Checked> =
-            self.board.iter().filter(|checked| checked.intent().is_some()).cloned().collect();
-        intents.sort_by_key(|checked| checked.intent().map(|intent| (intent.at, intent.id)));
-        intents.truncate(limits::INTENTS);
-        intents
+        let mut by_author: BTreeMap<MemberId, Vec<Checked>> = BTreeMap::new();
+        for checked in self.board.iter().filter(|checked| checked.intent().is_some()) {
+            by_author.entry(checked.author()).or_default().push(checked.clone());
+        }
+        let age = |checked: &Checked| checked.intent().map(|intent| (intent.at, intent.id));
+        let ranked = by_author.into_values().flat_map(|mut own| {
+            own.sort_by_key(age);
+            own.into_iter().take(limits::INTENTS_PER_AUTHOR).enumerate()
+        });
+        let mut intents: Vec<(usize, Checked)> = ranked.collect();
+        intents.sort_by_key(|(rank, checked)| (*rank, age(checked)));
+        intents.into_iter().map(|(_, checked)| checked).take(limits::INTENTS).collect()
     }
 
     fn refresh_candidate(&mut self, core: &Core) {
@@ -96,28 +108,30 @@ impl Entity {
         }
         self.candidate = Candidate { of: Some(of), ..Candidate::default() };
         let (mut changes, mut own): (Vec<Signed>, bool) = (Vec::new(), false);
-        let mut next = None;
+        let (mut next, mut size) = (self.state.child(), 0);
         for checked in self.intents() {
             let Some(intent) = checked.intent() else { continue };
             if !self.is_agreeable(core, checked.author(), intent) {
                 self.candidate.recheck = Some(core.now.mono + RECHECK);
                 continue;
             }
-            changes.push(checked.signed().clone());
-            match self.state.with_changes(&changes, core.scheme()) {
-                Ok(state) => {
-                    own |= checked.author() == core.me();
-                    next = Some(state);
-                }
-                Err(_) => {
-                    changes.pop();
-                }
+            // One that is too large to go with the others waits; one that is too large alone keeps nobody waiting.
+            let larger = size + checked.signed().bytes.len() + SIGNED_OVERHEAD;
+            if larger > limits::RECORD_BYTES - SIGNED_OVERHEAD {
+                continue;
+            }
+            if let Ok(state) = next.with_change(&self.state, &checked, core.scheme()) {
+                own |= checked.author() == core.me();
+                (next, size) = (state, larger);
+                changes.push(checked.signed().clone());
             }
             if changes.len() == limits::INTENTS_PER_RECORD {
                 break;
             }
         }
-        let Some(next) = next else { return };
+        if changes.is_empty() {
+            return;
+        }
         let (entity, epoch) = (self.state.entity, next.epoch);
         let record = Record { format: FORMAT, entity, epoch, parent: self.head, changes, state: next.hash() };
         let bytes = record.encode();
@@ -131,6 +145,9 @@ impl Entity {
     /// Whether this member's clock, lists and disk agree with a fresh change (finding 9).
     pub(super) fn is_agreeable(&self, core: &Core, author: MemberId, intent: &Intent) -> bool {
         let wall = core.now.wall;
+        if is_of_the_future(core, intent.at) {
+            return false;
+        }
         match &intent.change {
             Change::Expire { application } => {
                 let window = self.state.applications.get(application).and_then(|app| app.window.as_ref());
@@ -190,16 +207,32 @@ impl Entity {
     }
 
     pub(super) fn on_proposal(&mut self, core: &mut Core, checked: &Checked, proposal: &Proposal) {
-        if proposal.parent != self.head {
+        let (author, round) = (checked.author(), proposal.round);
+        if proposal.parent != self.head || !self.ballot.considers(&author, round, !proposal.pol.is_empty()) {
             return;
         }
         let value = self.learn_record(core, proposal.record.to_vec());
-        let (entity, scheme) = (self.state.entity, core.scheme());
-        let votes = proposal.pol.iter().take(self.state.members.len());
-        let pol: Vec<Checked> =
-            votes.filter_map(|vote| Checked::check(vote.clone(), &entity, scheme).ok()).collect();
-        let pol: Vec<Checked> = pol.into_iter().filter(|vote| self.state.author(vote).is_ok()).collect();
-        self.ballot.propose(checked.author(), proposal.round, value, &pol);
+        if self.ballot.next_state(&value).is_none() {
+            // Validity is a function of its bytes: nobody honest at this head proposes it.
+            self.offended(core, author, Offence::Record, 1);
+        }
+        let pol = self.read_pol(core, &proposal.pol);
+        self.ballot.propose(author, round, value, &pol);
+    }
+
+    /// The votes of a POL that somebody shows: one of each voter is looked at.
+    fn read_pol(&self, core: &Core, votes: &[Signed]) -> Vec<Checked> {
+        let mut pol: BTreeMap<MemberId, Checked> = BTreeMap::new();
+        for vote in votes.iter().take(self.state.members.len()) {
+            if !self.state.is_voter(&vote.author) || pol.contains_key(&vote.author) {
+                continue;
+            }
+            let Ok(checked) = Checked::check(vote.clone(), &self.state.entity, core.scheme()) else { break };
+            if self.state.author(&checked).is_ok() {
+                pol.insert(checked.author(), checked);
+            }
+        }
+        pol.into_values().collect()
     }
 
     fn learn_record(&mut self, core: &Core, bytes: Vec<u8>) -> Hash {
@@ -345,6 +378,7 @@ impl Entity {
         let present: BTreeSet<MemberId> = self.state.members.iter().map(|member| member.id).collect();
         self.liveness.forget(&present);
         self.prune_board(core);
+        self.attend_conduct();
         let gone: Vec<MemberId> = self.overlay.peers().difference(&present).copied().collect();
         gone.iter().for_each(|peer| self.overlay.disconnected(peer));
         if let Some(life) = life {

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use althing_protocol::effect::Room;
 use althing_protocol::effect::{Depth, Input, Output, Write};
 use althing_protocol::identity::MemberId;
-use althing_protocol::limits;
+use althing_protocol::statement::{Envelope, Signed, Statement};
 use althing_protocol::wire::Message;
+use althing_protocol::{codec, limits};
 
 use super::{Event, MS, World};
 use crate::invariants;
@@ -19,6 +20,7 @@ impl World {
             Output::SendChain { to, after } => self.send_chain(at, to, after),
             Output::Persist { batch, writes } => self.persist(at, batch, writes),
             Output::Peers(peers) => self.set_peers(at, &peers),
+            Output::Shun { peer, .. } => invariants::shunned(self, &peer),
             Output::Places(places) => self.set_places(at, places),
             Output::Scan { application, depth } => {
                 let _: Depth = depth;
@@ -71,7 +73,11 @@ impl World {
         if self.options.mutation == Some(Mutation::ForgottenPromise)
             && let Ok(Message::Highest(mut highest)) = Message::decode(&bytes)
         {
-            highest.vote = None;
+            let is_vote = |signed: &Signed| {
+                codec::decode::<Envelope>(&signed.bytes, limits::MESSAGE_BYTES)
+                    .is_ok_and(|envelope| matches!(envelope.statement, Statement::Vote(_)))
+            };
+            highest.said.retain(|signed| !is_vote(signed));
             bytes = Message::Highest(highest).encode();
         }
         let from = self.hosts[from].id;

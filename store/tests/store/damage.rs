@@ -106,7 +106,7 @@ fn an_acknowledged_end_that_is_gone_is_noticed() {
     fs::write(log, before).unwrap();
     let error = Store::open(dir.path()).unwrap_err();
     assert!(error.to_string().contains("the last 1 are lost"), "{error}");
-    assert!(error.to_string().contains("admitted again"), "{error}");
+    assert!(error.to_string().contains("re-admitted"), "{error}");
 }
 
 /// A change of some bytes of a log.

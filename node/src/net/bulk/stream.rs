@@ -41,6 +41,8 @@ pub struct BulkStream {
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Nothing moves.
     idle: Pin<Box<Sleep>>,
+    /// It takes too long, however little moves.
+    limit: Option<Pin<Box<Sleep>>>,
 }
 
 impl fmt::Debug for BulkStream {
@@ -52,11 +54,19 @@ impl fmt::Debug for BulkStream {
 impl BulkStream {
     fn new(stream: Stream, cut: CancellationToken) -> Self {
         let (cut, idle) = (Box::pin(cut.cancelled_owned()), Box::pin(sleep(BULK_STREAM_IDLE)));
-        Self { stream: stream.compat(), cut, idle }
+        Self { stream: stream.compat(), cut, idle, limit: None }
+    }
+
+    /// Gives what comes next so much time in all, or no limit: a peer that takes a byte a minute is never idle.
+    pub fn limit(&mut self, within: Option<Duration>) {
+        self.limit = within.map(|within| Box::pin(sleep(within)));
     }
 
     /// What the stream came to; waiting has two more ends.
     fn or_end<T>(&mut self, cx: &mut Context<'_>, found: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if self.limit.as_mut().is_some_and(|limit| limit.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer is too slow")));
+        }
         if found.is_ready() {
             self.idle.as_mut().reset(Instant::now() + BULK_STREAM_IDLE);
         } else if self.cut.as_mut().poll(cx).is_ready() {

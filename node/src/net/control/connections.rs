@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
+use althing_protocol::conduct::Offence;
 use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
 
 use super::super::address::{multiaddr, peer_id, peer_key};
-use super::super::link::{Dialer, Lost};
+use super::super::link::{Dialer, Lost, Surplus};
 use super::super::{NetError, PeerKey};
 use super::{Control, Joining, short};
 
@@ -102,14 +103,20 @@ impl Control {
 
     fn on_peer_connected(&mut self, key: PeerKey, connection: ConnectionId, dialer: Dialer, now: Instant) {
         let Some(link) = self.links.get_mut(&key) else { return };
-        let surplus = link.established(connection, dialer, now);
-        if let Some(surplus) = surplus {
-            self.close(surplus, now);
-            if surplus == connection {
-                return;
+        match link.established(connection, dialer, now) {
+            Surplus::None => {}
+            Surplus::Flapping(surplus) => {
+                self.budgets.note(key, Offence::Flapping);
+                return self.close(surplus, now);
             }
-            tracing::debug!(peer = %short(&key), "connected anew");
-            self.suspect_bulk(key);
+            Surplus::Close(surplus) => {
+                self.close(surplus, now);
+                if surplus == connection {
+                    return;
+                }
+                tracing::debug!(peer = %short(&key), "connected anew");
+                self.suspect_bulk(key);
+            }
         }
         self.greet(&key);
         self.pump(&key);

@@ -1,18 +1,22 @@
 //! Messages, API requests and joins: what goes out, what comes in, what waits for an answer.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Instant;
 
+use althing_protocol::conduct::Offence;
+use althing_protocol::frame::{Declined, Frame};
 use libp2p::PeerId;
 use libp2p::core::ConnectedPoint;
-use libp2p::request_response::{Event, Message, OutboundFailure, OutboundRequestId, ResponseChannel};
+use libp2p::request_response::{
+    Event, InboundFailure, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
+};
 use libp2p::swarm::ConnectionId;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::super::address::{peer_id, peer_key, socket_addr};
-use super::super::codec::{Frame, Refusal};
 use super::super::limits::{API_BODY, API_IN_FLIGHT, JOIN_REPLY, REQUEST_TIMEOUT, UNANSWERED};
 use super::super::swarms::Exchange;
 use super::super::{NetError, NetEvent, PeerKey};
@@ -30,6 +34,7 @@ pub(super) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asking {
+    Control,
     Api,
     Join,
 }
@@ -115,7 +120,7 @@ impl Control {
                 self.heard(&key, connection_id, now);
                 match message {
                     Message::Request { request, channel, .. } => {
-                        self.on_message(key, connection_id, request, channel);
+                        self.on_message(key, connection_id, request, channel, now);
                     }
                     Message::Response { request_id, response } => {
                         self.on_acknowledged(key, connection_id, request_id, &response);
@@ -132,8 +137,21 @@ impl Control {
                 self.on_refused_protocol(key, connection_id, &error, now);
                 self.settle(&key, request_id);
             }
-            Event::InboundFailure { error, .. } => tracing::debug!(%error, "acknowledgement lost"),
+            Event::InboundFailure { error, .. } => self.on_unread(key, Asking::Control, &error),
             Event::ResponseSent { .. } => {}
+        }
+    }
+
+    /// A peer's request that did not come to its end, or whose answer did not leave.
+    fn on_unread(&mut self, from: PeerKey, what: Asking, error: &InboundFailure) {
+        tracing::debug!(%error, "a request was not read, or its answer is lost");
+        match error {
+            InboundFailure::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.budgets.note(from, Offence::Malformed);
+            }
+            // Messages are acknowledged at once, so it is the peer that did not end; calls may take us long.
+            InboundFailure::Timeout if what == Asking::Control => self.budgets.note(from, Offence::Slow),
+            _ => {}
         }
     }
 
@@ -176,20 +194,26 @@ impl Control {
         connection: ConnectionId,
         request: Frame,
         channel: ResponseChannel<Frame>,
+        now: Instant,
     ) {
         let answer = match request {
             Frame::Hello if self.policy.allows(&from) => Frame::Taken,
-            Frame::Hello => Frame::Refused(Refusal::Unanswered),
-            Frame::Body(bytes) if self.policy.allows(&from) && self.backlog.has_room(bytes.len()) => {
+            Frame::Hello => Frame::Declined(Declined::Unanswered),
+            Frame::Body(bytes) if self.takes(&from, bytes.len(), now) => {
                 self.confirm(from, connection);
                 self.backlog.push(NetEvent::Message { from, bytes });
                 Frame::Taken
             }
-            Frame::Body(_) => Frame::Refused(Refusal::Busy),
-            Frame::Taken | Frame::Refused(_) => Frame::Refused(Refusal::Unanswered),
+            Frame::Body(_) => Frame::Declined(Declined::Busy),
+            Frame::Taken | Frame::Declined(_) => Frame::Declined(Declined::Unanswered),
         };
         // An error means that the sender is gone; it will find out.
         let _ = self.swarm.behaviour_mut().members.inner().control.send_response(channel, answer);
+    }
+
+    /// Whether there is room for a message, in the queue and in its sender's budget.
+    fn takes(&mut self, from: &PeerKey, bytes: usize, now: Instant) -> bool {
+        self.policy.allows(from) && self.backlog.has_room(bytes) && self.budgets.message(*from, bytes, now)
     }
 
     /// A peer's request, or the answer to one of ours.
@@ -199,6 +223,9 @@ impl Control {
             Event::Message { connection_id, message, .. } => {
                 self.heard(&key, connection_id, now);
                 match message {
+                    Message::Request { channel, .. } if !self.budgets.request(key, now) => {
+                        self.respond(Asking::Api, channel, Frame::Declined(Declined::Busy));
+                    }
                     Message::Request { request, channel, .. } => {
                         let ask = |body, reply| NetEvent::Request { from: key, body, reply };
                         self.pass_on(Asking::Api, request, channel, ask);
@@ -216,7 +243,7 @@ impl Control {
                     let _ = asked.reply.send(Err(failure(&error)));
                 }
             }
-            Event::InboundFailure { error, .. } => tracing::debug!(%error, "answer lost"),
+            Event::InboundFailure { error, .. } => self.on_unread(key, Asking::Api, &error),
             Event::ResponseSent { .. } => {}
         }
     }
@@ -240,7 +267,12 @@ impl Control {
             Event::Message { peer, connection_id, message: Message::Request { request, channel, .. } } => {
                 let remote = self.swarm.behaviour_mut().join.endpoint(connection_id).and_then(remote_of);
                 let (Some(from), Some(remote)) = (peer_key(&peer), remote) else { return };
-                if self.policy.blocked.contains(&from) {
+                if self.policy.refuses(&from) {
+                    return;
+                }
+                if !self.knocking.may_join(remote.ip(), now) {
+                    self.knocking.refused(Some(remote.ip()));
+                    self.respond(Asking::Join, channel, Frame::Declined(Declined::Busy));
                     return;
                 }
                 if !self.strangers.asks(connection_id, now) {
@@ -283,10 +315,10 @@ impl Control {
                 body
             }
             Frame::Body(_) => {
-                return self.respond(what, channel, Frame::Refused(Refusal::Busy));
+                return self.respond(what, channel, Frame::Declined(Declined::Busy));
             }
-            Frame::Hello | Frame::Taken | Frame::Refused(_) => {
-                return self.respond(what, channel, Frame::Refused(Refusal::Unanswered));
+            Frame::Hello | Frame::Taken | Frame::Declined(_) => {
+                return self.respond(what, channel, Frame::Declined(Declined::Unanswered));
             }
         };
         let (reply, answer) = oneshot::channel();
@@ -303,8 +335,8 @@ impl Control {
         let limit = if answer.what == Asking::Api { API_BODY } else { JOIN_REPLY };
         let frame = match answer.body {
             Some(body) if body.len() <= limit => Frame::Body(body),
-            Some(body) => Frame::Refused(Refusal::TooLarge(body.len() as u64)),
-            None => Frame::Refused(Refusal::Unanswered),
+            Some(body) => Frame::Declined(Declined::TooLarge(body.len() as u64)),
+            None => Frame::Declined(Declined::Unanswered),
         };
         self.respond(answer.what, answer.channel, frame);
     }
@@ -312,6 +344,7 @@ impl Control {
     fn respond(&mut self, what: Asking, channel: ResponseChannel<Frame>, frame: Frame) {
         let behaviour = self.swarm.behaviour_mut();
         let exchange = match what {
+            Asking::Control => &mut behaviour.members.inner().control,
             Asking::Api => &mut behaviour.members.inner().api,
             Asking::Join => behaviour.join.inner(),
         };
@@ -337,11 +370,11 @@ fn remote_of(endpoint: &ConnectedPoint) -> Option<SocketAddr> {
 fn body_of(answer: Frame, limit: usize) -> Result<Vec<u8>, NetError> {
     match answer {
         Frame::Body(body) => Ok(body),
-        Frame::Refused(Refusal::Busy) => Err(NetError::Busy),
-        Frame::Refused(Refusal::TooLarge(size)) => {
+        Frame::Declined(Declined::Busy) => Err(NetError::Busy),
+        Frame::Declined(Declined::TooLarge(size)) => {
             Err(NetError::TooLarge { size: usize::try_from(size).unwrap_or(usize::MAX), limit })
         }
-        Frame::Refused(Refusal::Unanswered) | Frame::Hello | Frame::Taken => Err(NetError::Unanswered),
+        Frame::Declined(Declined::Unanswered) | Frame::Hello | Frame::Taken => Err(NetError::Unanswered),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use althing_protocol::conduct::Offence;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::super::limits::{API_BODY, CONTROL_MESSAGE, LANE_MESSAGES};
+use super::super::limits::{API_BODY, API_REQUEST, CONTROL_MESSAGE, LANE_MESSAGES};
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,7 +64,7 @@ async fn requests_are_answered_both_ways() {
     let (a_key, b_key) = (a.key(), b.key());
     let (answer, from) = tokio::join!(a.net.request(b_key, b"abc".to_vec(), LONG), b.answer());
     assert_eq!((answer, from), (Ok(b"cba".to_vec()), a_key));
-    let large: Vec<u8> = (0..API_BODY).map(|n| n.to_le_bytes()[0]).collect();
+    let large: Vec<u8> = (0..API_REQUEST).map(|n| n.to_le_bytes()[0]).collect();
     let (answer, _) = tokio::join!(b.net.request(a_key, large.clone(), LONG), a.answer());
     assert!(answer.unwrap().into_iter().eq(large.into_iter().rev()));
 }
@@ -95,12 +96,49 @@ async fn an_oversized_message_is_refused_here_and_harms_nothing() {
     let size = CONTROL_MESSAGE + 1;
     let refused = Err(NetError::TooLarge { size, limit: CONTROL_MESSAGE });
     assert_eq!(a.net.send(b.key(), vec![0; size]), refused);
-    let (size, limit) = (API_BODY + 1, API_BODY);
+    let (size, limit) = (API_REQUEST + 1, API_REQUEST);
     assert_eq!(a.net.request(b.key(), vec![0; size], LONG).await, Err(NetError::TooLarge { size, limit }));
     a.net.send(b.key(), vec![7; CONTROL_MESSAGE]).unwrap();
     assert_eq!(b.message().await.1.len(), CONTROL_MESSAGE);
     let events = std::iter::from_fn(|| b.events.try_recv().ok());
     assert_eq!(events.filter(|event| matches!(event, NetEvent::Disconnected(_))).count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_is_refused_and_told_and_another_peer_is_heard() {
+    let (mut a, b, c) = (start(1).await, start(2).await, start(3).await);
+    introduce(&[&a, &b, &c]);
+    let (flooder, a_key) = (b.key(), a.key());
+    let flood = async {
+        loop {
+            (0..200).for_each(|_| b.net.send(a_key, vec![1; 10]).unwrap());
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let told = a.wait(|event| match event {
+        NetEvent::Offended { from, what, times } => Some((from, what, times)),
+        _ => None,
+    });
+    let (from, what, times) = tokio::select! {
+        told = told => told,
+        () = flood => unreachable!("it floods forever"),
+    };
+    assert_eq!((from, what), (flooder, Offence::Flood));
+    assert!(times > 0);
+    c.say_until_heard(&mut a, b"and I am heard").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_shunned_is_disconnected_and_comes_back() {
+    let (mut a, mut b) = pair([1, 2]).await;
+    let (a_key, b_key) = (a.key(), b.key());
+    a.net.set_shunned([b_key].into());
+    a.disconnected(b_key).await;
+    b.disconnected(a_key).await;
+    assert_eq!(a.net.request(b_key, vec![1], LONG).await, Err(NetError::NotConnected));
+    a.net.set_shunned([].into());
+    b.say_until_heard(&mut a, b"again").await;
+    a.say_until_heard(&mut b, b"again").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

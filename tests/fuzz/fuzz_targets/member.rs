@@ -1,0 +1,4 @@
+//! `decoders::named("member")` on the bytes that libFuzzer makes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| althing_fuzz::run("member", bytes));
