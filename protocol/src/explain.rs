@@ -510,7 +510,7 @@ conditions! {
          warning; above 90 % and 95 %: critical. A critical member takes no share of the traffic while others can.",
         ["see how full" => "althing member show MEMBER", "compare all" => "althing health",
          "take it out of service" => "althing member out MEMBER"];
-    Misbehaves = "A206", "misbehaves", Warning, ByItself, "A member sends what no honest member sends.",
+    Misbehaves = "A210", "misbehaves", Warning, ByItself, "A member sends what no honest member sends.",
         "What it sends is dropped, and it is left alone for a while when it goes on. Look at that machine: its program or its \
          key may be somebody else's. The condition ends when nothing wrong has come from it for an hour.",
         ["see what it did" => "althing events --kind peer.misbehaves", "see how it is" => "althing why MEMBER",

@@ -152,6 +152,10 @@ struct Installed {
 
 /// What a member is within an entity.
 struct Entity {
+    /// Since when this process is in the entity.
+    since: Instant,
+    /// Requests that came before this member could hear anybody.
+    early: Vec<requests::Early>,
     state: State,
     head: Hash,
     trail: Trail,
@@ -438,6 +442,8 @@ impl Entity {
         }
         locals.retain(|application, _| head.state.applications.contains_key(application));
         Self {
+            since: core.now.mono,
+            early: Vec::new(),
             beginning: saved.beginning,
             waiting: BTreeMap::new(),
             entering: None,
@@ -547,6 +553,7 @@ impl Entity {
         self.attend_departures(core);
         self.attend_joining(core);
         self.attend_service(core);
+        self.attend_early(core);
         self.attend_operations(core);
         // What was staged just now is promised at once: whoever asks next sees it.
         let names: Vec<String> = self.state.applications.keys().cloned().collect();
@@ -603,14 +610,16 @@ impl Entity {
     fn attend_conditions(&mut self, core: &mut Core) {
         let (able, quorum) = (self.able_voters(core), self.state.quorum());
         let total = self.state.voters().count();
-        let lost = able < quorum && self.me(core).is_some();
+        // Whoever has just started, or joined, has not had the time to hear anybody.
+        let settled_in = core.now.mono > self.since + crate::liveness::SILENCE;
+        let lost = able < quorum && self.me(core).is_some() && settled_in;
         self.tell(core, "no-majority", lost, || {
             let text = format!(
                 "{able} of {total} voters can be reached and {quorum} must agree: nothing is settled"
             );
             Event::new(Severity::Critical, "majority.lost", text)
         });
-        if core.now.mono - core.since > crate::liveness::SILENCE {
+        if settled_in {
             self.tell_who_is_away(core);
         }
         let health = self.own_health_state(core);

@@ -64,7 +64,13 @@ impl Play {
             1 => {
                 let other = 1 + victim % MEMBERS;
                 let next = self.site.next(&cluster.path(&format!("site-{point}")), point)?;
-                cluster.web(other).json(&["deploy", "shop", "--from", &next.root.to_string_lossy()])?;
+                let from = next.root.to_string_lossy().into_owned();
+                // It may have been the last victim, and not have seen yet that there is room again.
+                wait_until(LIMIT, "another member deploys", || {
+                    let words = ["deploy", "shop", "--from", &from, "--json"];
+                    let ran = cluster.members[other - 1].run(&words).map_err(|error| error.to_string())?;
+                    if ran.code == 0 { Ok(()) } else { Err(format!("{ran:?}")) }
+                })?;
                 self.site = next;
             }
             2 => self.edit(cluster, victim, point)?,

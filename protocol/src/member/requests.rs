@@ -6,9 +6,17 @@ use crate::control::{Code, Command, Outcome, Refusal};
 use crate::effect::{Depth, Output, Source};
 use crate::invitation::Invitation;
 use crate::limits;
+use crate::liveness::SILENCE;
 use crate::record::Change;
 use crate::statement::Address;
 use crate::time::Millis;
+
+/// A request that waits for others to be heard.
+pub(super) struct Early {
+    request: u64,
+    by: String,
+    command: Command,
+}
 
 impl Member {
     pub(super) fn requested(&mut self, request: u64, by: String, command: Command) {
@@ -28,6 +36,10 @@ impl Member {
             (None, _) => Err(Refusal::new(Code::NotInEntity, "this machine is not in an entity yet")
                 .try_("begin a new one", "althing init --name ENTITY")
                 .try_("join one, with an invitation from any of its members", "althing join")),
+            (Some(entity), command) if entity.is_settling_in(&self.core) => {
+                entity.early.push(Early { request, by, command });
+                Ok(())
+            }
             (Some(entity), command) => entity.command(&mut self.core, request, by, command),
         };
         if let Err(refusal) = result {
@@ -50,6 +62,25 @@ impl Member {
 }
 
 impl Entity {
+    /// Just started, and without the others that a decision needs: they are given the time to be heard, so that nobody
+    /// is told "no majority" for asking a moment too soon.
+    fn is_settling_in(&self, core: &Core) -> bool {
+        let alone = self.able_voters(core) < self.state.quorum();
+        core.now.mono <= self.since + SILENCE && (alone || (self.is_silent(core) && !self.is_outcast(core)))
+    }
+
+    /// What was asked too soon, as soon as it can be answered.
+    pub(super) fn attend_early(&mut self, core: &mut Core) {
+        if self.early.is_empty() || self.is_settling_in(core) {
+            return;
+        }
+        for Early { request, by, command } in std::mem::take(&mut self.early) {
+            if let Err(refusal) = self.command(core, request, by, command) {
+                core.out.push(Output::Reply { request, reply: Err(refusal) });
+            }
+        }
+    }
+
     fn command(
         &mut self,
         core: &mut Core,
