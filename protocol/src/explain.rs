@@ -43,10 +43,9 @@ impl Code {
             | Self::Busy
             | Self::WouldReplace
             | Self::Differs
-            | Self::Unreadable
-            | Self::NoSpace
             | Self::Undecided
             | Self::NoHolders => self.update_page(),
+            Self::Unreadable | Self::NoSpace => self.disk_page(),
             Self::ManifestInvalid | Self::WouldMove | Self::ConfigInvalid | Self::BackupInvalid => {
                 self.file_page()
             }
@@ -59,6 +58,27 @@ impl Code {
             Self::NoMajority | Self::WouldEmptyService | Self::LastVoter | Self::ChainBroken => {
                 self.roster_page()
             }
+        }
+    }
+
+    fn disk_page(self) -> Page {
+        match self {
+            Self::Unreadable => page(
+                "The application's tree on this member cannot be read as a whole, or the file system that it lies on is not \
+                 mounted. Nothing was changed; it goes on by itself when the tree can be read.",
+                &[
+                    ("see why", "althing why APP"),
+                    ("make the tree anew where its file system is gone for good", "althing app repair APP"),
+                ],
+            ),
+            _ => page(
+                "The disk of this member, or of the application's tree, has no room for what was asked. Nothing was changed, and \
+                 everything goes on by itself when there is room.",
+                &[
+                    ("see what the trash holds", "althing trash list"),
+                    ("see how full it is", "althing member show MEMBER"),
+                ],
+            ),
         }
     }
 
@@ -231,22 +251,6 @@ impl Code {
                 "The first content of an application would replace files that members have at its root and that no \
                  revision holds. With --replace they go to the trash, where they are kept for 7 days.",
                 &[("let them go to the trash", "althing deploy APP --from DIR --replace")],
-            ),
-            Self::Unreadable => page(
-                "The application's tree on this member cannot be read as a whole, or the file system that it lies on is not \
-                 mounted. Nothing was changed; it goes on by itself when the tree can be read.",
-                &[
-                    ("see why", "althing why APP"),
-                    ("make the tree anew where its file system is gone for good", "althing app repair APP"),
-                ],
-            ),
-            Self::NoSpace => page(
-                "The disk of this member, or of the application's tree, has no room for what was asked. Nothing was changed, and \
-                 everything goes on by itself when there is room.",
-                &[
-                    ("see what the trash holds", "althing trash list"),
-                    ("see how full it is", "althing member show MEMBER"),
-                ],
             ),
             Self::Differs => page(
                 "A window on this member would take what differs from the settled revision for an edit of the update. Nothing \
