@@ -165,6 +165,8 @@ struct Entity {
     waiting: BTreeMap<u64, (Id16, MemberId)>,
     /// Whoever asked this member to enter the entity waits for it to count.
     entering: Option<joining::Entering>,
+    /// The entity that this member asked to join in place of this one.
+    following: Option<Hash>,
     ballot: Ballot,
     /// A settled record is on its way to the disk: nothing is decided meanwhile.
     installing: bool,
@@ -447,6 +449,7 @@ impl Entity {
             beginning: saved.beginning,
             waiting: BTreeMap::new(),
             entering: None,
+            following: None,
             state: head.state,
             head: head.record,
             trail: head.trail,

@@ -169,6 +169,16 @@ impl Entity {
         }
     }
 
+    /// Whether this entity was begun anew as that one, or that one as this. Whoever comes over is let in by the new one
+    /// before it has left the old one: for a moment honest members say to each other what is of no use.
+    pub(super) fn is_kin(&self, entity: &Hash) -> bool {
+        let learned = self.evidence.values().any(|evidence| {
+            matches!(&evidence.what, Contradiction::Succession(succession) if succession.successor == *entity)
+        });
+        let before = self.state.origin.as_ref().is_some_and(|origin| origin.entity == *entity);
+        learned || before || self.following.as_ref() == Some(entity)
+    }
+
     /// Whose chain is not this one: it was told what it should know.
     pub(super) fn is_of_the_entity_before(&self, peer: &MemberId) -> bool {
         let Some(origin) = &self.state.origin else { return false };

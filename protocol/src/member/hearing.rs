@@ -62,6 +62,9 @@ impl Entity {
 
     fn refuse(&mut self, core: &mut Core, from: MemberId, fault: &StatementFault) -> Rest {
         tracing::debug!(?from, %fault, "a statement was refused");
+        if matches!(fault, StatementFault::Foreign(entity) if self.is_kin(entity)) {
+            return Rest::IsDropped;
+        }
         let offence = match fault {
             StatementFault::Decode(_) => Offence::Malformed,
             StatementFault::Signature(_) => Offence::Signature,

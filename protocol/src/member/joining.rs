@@ -129,6 +129,9 @@ impl Member {
         }
         let bytes = codec::encode(&JoinRequest::sign(invitation.entity, newcomer, &key, &core.identity));
         self.joining = Some(Joining { request, entity: invitation.entity, name: member.to_owned() });
+        if let Some(entity) = &mut self.entity {
+            entity.following = Some(invitation.entity);
+        }
         // The bulk port of a member is learned from the roster.
         let addresses =
             invitation.addresses.iter().map(|control| Address { control: *control, bulk: *control });
