@@ -189,3 +189,27 @@ fn links_between_documents_lead_somewhere() -> Result<()> {
     }
     Ok(())
 }
+
+/// Each of the review's findings has its row, and each test that a row names is somewhere.
+#[test]
+fn every_finding_is_answered_by_tests_that_exist() -> Result<()> {
+    let page = std::fs::read_to_string(workspace()?.join("docs/findings.md"))?;
+    let sources = files(".rs")?;
+    let mut rows = Vec::new();
+    for line in page.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, number, _, _, _, tests, _] = cells[..] else { continue };
+        let Ok(number) = number.parse::<u32>() else { continue };
+        rows.push(number);
+        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).filter(|name| name.len() > 20).collect();
+        let excused = tests.starts_with("open: ") || tests.starts_with("waits for ");
+        ensure!(excused || !named.is_empty(), "finding {number} names no test and does not say why");
+        for name in named {
+            let function = format!("fn {name}(");
+            let there = sources.iter().any(|(_, text)| text.contains(&function));
+            ensure!(there, "finding {number} names {name}, which is not there");
+        }
+    }
+    ensure!(rows == (1..=45).collect::<Vec<u32>>(), "rows for {rows:?}");
+    Ok(())
+}
