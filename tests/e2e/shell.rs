@@ -268,6 +268,9 @@ fn each_refusal_has_its_exit_code() {
         cluster.web(1).refused(78, "E601", &["run", "-c", &name])?;
         cluster.web(1).refused(107, "E703", &["leave", "-y"])?;
         cluster.web(1).refused(107, "E703", &["member", "spare", "web1", "-y"])?;
+        // What was mistyped defines nothing.
+        cluster.web(1).refused(65, "E103", &["app", "new", "typo", "--from", "/nowhere/at/all"])?;
+        ensure!(!cluster.web(1).json(&["app", "list"])?.to_string().contains("typo"));
         let replaced = cluster.web(1).root("shop");
         fs::create_dir_all(&replaced)?;
         fs::write(replaced.join("mine.txt"), b"kept")?;

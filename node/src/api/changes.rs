@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use althing_protocol::control::{Code, Command, Refusal};
+use althing_protocol::effect::Source;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -98,6 +99,9 @@ impl Api {
             && let Err(error) = Patterns::new(unmanaged)
         {
             return Err(Refusal::new(Code::Input, format!("--unmanaged: {error}")));
+        }
+        if let Command::Create { source: Some(source), .. } = &command {
+            check_source(source)?;
         }
         let (to, mut answers) = mpsc::unbounded_channel();
         let by = call.by.clone();
@@ -212,5 +216,15 @@ impl Api {
         let files =
             self.ask(move |_, live| live.places.get(&wanted).map(|place| place.files.clone())).await?;
         files.ok_or_else(|| no_application(name))
+    }
+}
+
+/// A mistyped directory is found before an application is defined for it.
+fn check_source(source: &Source) -> Result<(), Refusal> {
+    let Source::Directory(path) = source else { return Ok(()) };
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(Refusal::new(Code::Input, format!("{path} is not a directory"))),
+        Err(error) => Err(Refusal::new(Code::Input, format!("{path} cannot be read: {error}"))),
     }
 }
