@@ -104,6 +104,7 @@ fn subject(change: &Change) -> Option<MemberId> {
 fn words(change: &Change) -> (&'static str, String) {
     match change {
         Change::Create { .. }
+        | Change::Arrange { .. }
         | Change::Define { .. }
         | Change::Discard { .. }
         | Change::Open { .. }
@@ -122,6 +123,7 @@ fn words_of_application(change: &Change) -> (&'static str, String) {
         Change::Create { root, policy, .. } => {
             ("create", format!("at {root}, policy {policy:?}").to_lowercase())
         }
+        Change::Arrange { .. } => ("arrange", "new terms".to_owned()),
         Change::Define { policy, .. } => ("define", format!("policy {policy:?}").to_lowercase()),
         Change::Discard { keep_files: true, .. } => ("discard", "its files stay where they are".to_owned()),
         Change::Discard { keep_files: false, .. } => ("discard", "its files go to the trash".to_owned()),

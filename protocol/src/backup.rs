@@ -277,7 +277,7 @@ mod tests {
 
     use super::*;
     use crate::identity::Identity;
-    use crate::record::{FORMAT, Newcomer};
+    use crate::record::Newcomer;
     use crate::statement::{Address, Id16};
 
     fn genesis() -> Genesis {
@@ -286,7 +286,7 @@ mod tests {
         let member = Identity::from_seed([1; 32]).id();
         let founder = Newcomer { member, store: Id16([1; 16]), name: "web1".into(), address };
         Genesis {
-            format: FORMAT,
+            format: Genesis::NEWEST,
             name: "farm".into(),
             founder,
             at: WallTime(0),

@@ -45,14 +45,51 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Re
     Ok(value)
 }
 
+/// For a field that a newer protocol version adds at the end of a tuple: left out while it has its default, so that
+/// what an older version can say is still the bytes it had (PROTOCOL.md W6). One such field a tuple, a struct with
+/// named fields that are left out the same way ([`is_default`]): of two, nobody could tell which one is there.
+pub(crate) fn is_left_out<T: Default + PartialEq>(value: &&T) -> bool {
+    is_default(*value)
+}
+
+/// For a named field that a newer protocol version adds: see [`is_left_out`].
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Deeper nesting than any of our types has.
 const RECURSION: usize = 32;
 
 #[cfg(test)]
 mod tests {
     use quickcheck::quickcheck;
+    use serde::Deserialize;
+    use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
     use super::*;
+
+    #[derive(Clone, PartialEq, Debug, Serialize_tuple, Deserialize_tuple)]
+    struct Before {
+        name: String,
+        count: u64,
+    }
+
+    #[derive(Clone, PartialEq, Debug, Serialize_tuple, Deserialize_tuple)]
+    struct Since {
+        name: String,
+        count: u64,
+        #[serde(default, skip_serializing_if = "is_left_out")]
+        later: Later,
+    }
+
+    #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Later {
+        #[serde(default, skip_serializing_if = "is_default")]
+        share: u32,
+        #[serde(default, skip_serializing_if = "is_default")]
+        group: Option<String>,
+    }
 
     #[test]
     fn longer_integers_and_trailing_bytes_are_refused() {
@@ -63,7 +100,28 @@ mod tests {
         assert!(matches!(decode::<u64>(&[0; 10], 9), Err(DecodeError::TooLarge { .. })));
     }
 
+    #[test]
+    fn what_is_left_out_must_not_be_there() {
+        let plain = Since { name: "a".into(), count: 1, later: Later::default() };
+        let spelt_out = encode(&("a", 1, Later::default()));
+        assert_eq!(decode::<Since>(&encode(&plain), 99), Ok(plain));
+        assert_eq!(decode::<Since>(&spelt_out, 99), Err(DecodeError::NotCanonical));
+    }
+
     quickcheck! {
+        fn a_default_at_the_end_is_the_bytes_of_the_version_before(name: String, count: u64) -> bool {
+            let before = encode(&Before { name: name.clone(), count });
+            let since = Since { name, count, later: Later::default() };
+            encode(&since) == before && decode(&before, usize::MAX) == Ok(since)
+        }
+
+        fn what_is_added_comes_back(name: String, share: u32, group: Option<String>) -> bool {
+            let since = Since { name, count: 7, later: Later { share, group } };
+            let new = since.later != Later::default();
+            let bytes = encode(&since);
+            decode::<Before>(&bytes, usize::MAX).is_err() == new && decode(&bytes, usize::MAX) == Ok(since)
+        }
+
         fn round_trip(value: (u64, String, Vec<Option<i32>>)) -> bool {
             decode(&encode(&value), usize::MAX) == Ok(value)
         }

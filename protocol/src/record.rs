@@ -11,17 +11,18 @@ use crate::hash::Hash;
 use crate::identity::{Identity, MemberId, Scheme, SignatureBytes, verify};
 use crate::limits;
 use crate::manifest::Extent;
+use crate::state::{PROTOCOL, Terms};
 use crate::statement::{Address, Id16, Signed};
 use crate::succession::Inheritance;
 use crate::time::WallTime;
 
-/// Format of a record and of the genesis; their first field.
+/// Format of a record; its first field.
 pub const FORMAT: u8 = 1;
 
 /// How an entity begins: epoch 0 (or the last of the entity that it succeeds), decided by its founder alone. Its hash is the entity's id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct Genesis {
-    /// [`FORMAT`].
+    /// The protocol version that the entity begins with.
     pub format: u8,
     /// The entity's name.
     pub name: String,
@@ -36,6 +37,9 @@ pub struct Genesis {
 }
 
 impl Genesis {
+    /// `format` of a new entity.
+    pub const NEWEST: u8 = PROTOCOL as u8;
+
     /// The entity's id, and the hash that the first record names as its parent.
     pub fn id(&self) -> Hash {
         Hash::in_domain("althing genesis 1", &codec::encode(self))
@@ -241,6 +245,16 @@ pub enum Change {
         unmanaged: Vec<String>,
         /// Whether what a majority has there already becomes the first revision (policy `majority`).
         adopts: bool,
+        /// Since protocol version 2.
+        #[serde(default, skip_serializing_if = "codec::is_default")]
+        terms: Terms,
+    },
+    /// Sets the terms of an application. Needs protocol version 2.
+    Arrange {
+        /// Its name.
+        application: String,
+        /// All of its terms from now on.
+        terms: Terms,
     },
     /// An application is not the entity's any more.
     Discard {
@@ -316,10 +330,43 @@ pub enum Change {
 }
 
 impl Change {
+    /// The protocol version that must be in force: members that speak less cannot read it, or would make another
+    /// state of it (finding 19).
+    pub fn needs(&self) -> u32 {
+        match self {
+            Self::Create { terms, .. } if *terms == Terms::default() => 1,
+            Self::Create { .. } | Self::Arrange { .. } => 2,
+            Self::Invite { .. }
+            | Self::Revoke { .. }
+            | Self::Admit(_)
+            | Self::Promote { .. }
+            | Self::Remove { .. }
+            | Self::TakeOut { .. }
+            | Self::BringIn { .. }
+            | Self::Return { .. }
+            | Self::Spare { .. }
+            | Self::Enlist { .. }
+            | Self::Rename { .. }
+            | Self::Label { .. }
+            | Self::Readmit(_)
+            | Self::Move { .. }
+            | Self::Discard { .. }
+            | Self::Define { .. }
+            | Self::Open { .. }
+            | Self::Extend { .. }
+            | Self::Commit { .. }
+            | Self::Abort { .. }
+            | Self::Expire { .. }
+            | Self::Adopt { .. }
+            | Self::Pause { .. } => 1,
+        }
+    }
+
     /// The application it concerns, if one.
     pub fn application(&self) -> Option<&str> {
         match self {
             Self::Create { application, .. }
+            | Self::Arrange { application, .. }
             | Self::Discard { application, .. }
             | Self::Extend { application, .. }
             | Self::Define { application, .. }

@@ -18,8 +18,9 @@ use crate::time::WallTime;
 /// Format of the encoded state; its first field.
 pub const FORMAT: u8 = 1;
 
-/// The protocol version this program speaks.
-pub const PROTOCOL: u32 = 1;
+/// The newest protocol version that this program speaks; a new entity begins with it. Version 2 adds what
+/// [`crate::record::Change::needs`] says.
+pub const PROTOCOL: u32 = 2;
 
 /// What a member is to the roster. In or out of service is another matter and never changes a quorum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -154,6 +155,11 @@ pub struct Revision {
     pub reason: String,
 }
 
+/// What an administrator says of an application beyond its place and policy. All of it needs protocol version 2.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Terms {}
+
 /// An application.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct Application {
@@ -173,6 +179,9 @@ pub struct Application {
     pub unmanaged: Vec<String>,
     /// Whether what a majority of members has there already becomes the first revision (finding 24).
     pub adopts: bool,
+    /// Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub terms: Terms,
 }
 
 impl Application {
@@ -250,7 +259,7 @@ impl State {
             invitations: BTreeMap::new(),
             applications,
             recent: BTreeMap::new(),
-            protocol: PROTOCOL,
+            protocol: u32::from(genesis.format),
             roster_epoch: epoch,
             origin,
         }

@@ -84,7 +84,7 @@ pub fn voters_of(state: &State) -> Vec<Voter> {
 mod tests {
     use super::*;
     use crate::identity::Identity;
-    use crate::record::{FORMAT, Genesis, Newcomer};
+    use crate::record::{Genesis, Newcomer};
     use crate::statement::Address;
     use crate::time::WallTime;
 
@@ -98,7 +98,7 @@ mod tests {
         };
         let nonce = Id16::default();
         State::genesis(&Genesis {
-            format: FORMAT,
+            format: Genesis::NEWEST,
             name: "e".into(),
             founder,
             at: WallTime(0),

@@ -76,6 +76,14 @@ pub enum Invalid {
     /// The policy, or too few placed voters, forbids adoption.
     #[error("the policy of the application does not adopt drift")]
     NotAdoptable,
+    /// The entity's protocol version does not have it yet.
+    #[error("this needs protocol version {needs}, and the entity uses {has}")]
+    Version {
+        /// What the change needs.
+        needs: u32,
+        /// What is in force.
+        has: u32,
+    },
     /// The last voter cannot go.
     #[error("the last voter cannot be removed")]
     LastVoter,
@@ -239,6 +247,10 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn change(self) -> Result<(), Invalid> {
+        let (needs, has) = (self.intent.change.needs(), self.before.protocol);
+        if needs > has {
+            return Err(Invalid::Version { needs, has });
+        }
         match &self.intent.change {
             Change::Invite { key, uses, expires, note, spare } => {
                 self.invite(*key, *uses, *expires, note, *spare)
@@ -261,7 +273,7 @@ impl Draft<'_> {
             Change::Label { member, labels } => self.label(member, labels),
             Change::Readmit(request) => self.readmit(request),
             Change::Move { addresses } => self.relocate(addresses),
-            Change::Create { application, root, policy, unmanaged, adopts } => {
+            Change::Create { application, root, policy, unmanaged, adopts, terms } => {
                 let new = Application {
                     root: root.clone(),
                     policy: *policy,
@@ -271,8 +283,12 @@ impl Draft<'_> {
                     paused: None,
                     unmanaged: unmanaged.clone(),
                     adopts: *adopts,
+                    terms: terms.clone(),
                 };
                 self.create(application, new)
+            }
+            Change::Arrange { application, terms } => {
+                concerned(self.next, application).map(|application| application.terms = terms.clone())
             }
             Change::Discard { application, .. } => self.discard(application),
             Change::Extend { application, expires } => self.extend(application, *expires),

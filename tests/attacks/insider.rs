@@ -9,6 +9,7 @@ use althing_protocol::limits;
 use althing_protocol::manifest::{Directory, Entry, Extent, Node};
 use althing_protocol::metrics::Report;
 use althing_protocol::record::{Certificate, Change, Link, Policy, Record};
+use althing_protocol::state::Terms;
 use althing_protocol::statement::{Holding, Holds, Id16, Position, Proposal, Signed, Statement, Step, Vote};
 use althing_protocol::time::WallTime;
 use althing_protocol::wire::{Beat, Have, Message, Place};
@@ -344,7 +345,14 @@ fn calls(hostile: &mut Hostile, _: &mut Cluster) -> Result<()> {
 
 fn create(application: String, root: &str) -> Change {
     let (root, unmanaged) = (root.to_owned(), Vec::new());
-    Change::Create { application, root, policy: Policy::Certified, unmanaged, adopts: false }
+    Change::Create {
+        application,
+        root,
+        policy: Policy::Certified,
+        unmanaged,
+        adopts: false,
+        terms: Terms::default(),
+    }
 }
 
 /// Applications whose root is elsewhere than it says.

@@ -27,7 +27,7 @@ fn entity(voters: usize) -> (State, Hash) {
         name: format!("web{number}"),
         address,
     };
-    let (format, nonce) = (crate::record::FORMAT, Id16::default());
+    let (format, nonce) = (Genesis::NEWEST, Id16::default());
     let genesis = Genesis {
         format,
         name: "farm".into(),

@@ -151,7 +151,7 @@ mod tests {
             let address = Address { control, bulk: control };
             let founder = Newcomer { member: key(1).id(), store: STORE, name: "web1".into(), address };
             let genesis = Genesis {
-                format: 1,
+                format: Genesis::NEWEST,
                 name: "demo".into(),
                 founder,
                 at: WallTime(0),

@@ -12,7 +12,7 @@ use crate::hash::Hash;
 use crate::identity::Identity;
 use crate::invitation::{Answer, Invitation, InvitationError, Sponsor, Welcome};
 use crate::limits;
-use crate::record::{Change, FORMAT, Genesis, JoinRequest, Newcomer};
+use crate::record::{Change, Genesis, JoinRequest, Newcomer};
 use crate::state::Role;
 use crate::statement::{Address, Holds, Id16, Slot, Statement};
 use crate::validity::check_label;
@@ -58,7 +58,7 @@ impl Member {
             Newcomer { member: core.me(), store: core.life.store, name: member.to_owned(), address };
         let nonce = Id16(core.rng.bytes());
         let genesis = Genesis {
-            format: FORMAT,
+            format: Genesis::NEWEST,
             name: name.to_owned(),
             founder,
             at: core.now.wall,

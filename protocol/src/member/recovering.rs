@@ -9,7 +9,7 @@ use crate::control::{Code, Refusal};
 use crate::identity::MemberId;
 use crate::invitation::{Invitation, Welcome};
 use crate::limits;
-use crate::record::{FORMAT, Genesis, Newcomer};
+use crate::record::{Genesis, Newcomer};
 use crate::state::{Application, PastMember, State};
 use crate::statement::Id16;
 use crate::succession::{Inheritance, Origin, Succession};
@@ -137,7 +137,7 @@ impl Entity {
         let inherited = Inheritance { origin, past, applications };
         let Now { wall, .. } = core.now;
         let mut genesis = Genesis {
-            format: FORMAT,
+            format: u8::try_from(self.state.protocol).unwrap_or(Genesis::NEWEST),
             name: self.state.name.clone(),
             founder,
             at: wall,

@@ -8,6 +8,7 @@ use crate::invitation::Invitation;
 use crate::limits;
 use crate::liveness::SILENCE;
 use crate::record::Change;
+use crate::state::Terms;
 use crate::statement::Address;
 use crate::time::Millis;
 
@@ -110,7 +111,8 @@ impl Entity {
                 // Whoever brings the first content does not ask for what lies there.
                 let adopts = source.is_none();
                 let (name, root_path) = (application.clone(), root.clone());
-                let create = Change::Create { application, root, policy, unmanaged, adopts };
+                let terms = Terms::default();
+                let create = Change::Create { application, root, policy, unmanaged, adopts, terms };
                 match source {
                     None => {
                         let outcome = Outcome::Created { application: name, root: root_path };

@@ -32,7 +32,7 @@ fn address(port: u16) -> Address {
 fn genesis() -> Genesis {
     let founder = Newcomer { member: id(1), store: Id16([1; 16]), name: "m1".into(), address: address(1) };
     Genesis {
-        format: FORMAT,
+        format: Genesis::NEWEST,
         name: "demo".into(),
         founder,
         at: WallTime(0),

@@ -186,6 +186,7 @@ impl Entity {
             | Change::Readmit(_)
             | Change::Move { .. }
             | Change::Create { .. }
+            | Change::Arrange { .. }
             | Change::Discard { .. }
             | Change::Extend { .. }
             | Change::Open { .. }
@@ -489,6 +490,9 @@ impl Entity {
                     if *policy == crate::record::Policy::Majority { "majority" } else { "certified" };
                 info("application.defined", format!("policy {policy}, by {by} on {origin}"))
                     .about(application)
+            }
+            Change::Arrange { application, .. } => {
+                info("application.defined", format!("new terms, by {by} on {origin}")).about(application)
             }
             Change::TakeOut { .. }
             | Change::BringIn { .. }

@@ -25,7 +25,7 @@ fn three() -> State {
         address: here(u16::from(seed)),
     };
     let mut state = State::genesis(&Genesis {
-        format: FORMAT,
+        format: Genesis::NEWEST,
         name: "e".into(),
         founder: newcomer(1),
         at: WallTime(0),
@@ -90,6 +90,7 @@ fn a_readmitted_member_is_a_learner_in_its_old_place() {
         paused: None,
         unmanaged: Vec::new(),
         adopts: true,
+        terms: crate::state::Terms::default(),
     };
     state.applications.insert("a".into(), application);
     let next = after(&state, Change::Readmit(request(&state, 2, 2, 22))).expect("valid");

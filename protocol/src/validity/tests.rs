@@ -9,6 +9,7 @@ use crate::identity::{Identity, Scheme};
 use crate::manifest::Extent;
 use crate::record::{Genesis, Newcomer};
 use crate::rng::Rng;
+use crate::state::Terms;
 use crate::statement::{Address, ContentList, Envelope, Holding, Holds, Id16, Position, Vote};
 use crate::time::Millis;
 
@@ -38,8 +39,14 @@ fn newcomer(number: usize) -> Newcomer {
 /// An entity of so many voters, web0 to web(n-1), at epoch 10, with the application `shop`.
 fn entity(voters: usize) -> State {
     let (at, nonce) = (WallTime(1), Id16::default());
-    let genesis =
-        Genesis { format: FORMAT, name: "farm".into(), founder: newcomer(0), at, nonce, inherited: None };
+    let genesis = Genesis {
+        format: Genesis::NEWEST,
+        name: "farm".into(),
+        founder: newcomer(0),
+        at,
+        nonce,
+        inherited: None,
+    };
     let mut state = State::genesis(&genesis);
     for number in 1..voters {
         let Newcomer { member: id, store, name, address } = newcomer(number);
@@ -61,7 +68,7 @@ fn entity(voters: usize) -> State {
 
 fn create(name: &str, root: &str, policy: Policy) -> Change {
     let (application, root, unmanaged) = (name.into(), root.into(), Vec::new());
-    Change::Create { application, root, policy, unmanaged, adopts: true }
+    Change::Create { application, root, policy, unmanaged, adopts: true, terms: Terms::default() }
 }
 
 fn open(name: &str) -> Change {
@@ -131,6 +138,16 @@ fn settle(state: &mut State, root: Hash) {
 }
 
 /// (finding 2)
+#[test]
+fn what_a_newer_version_brings_waits_for_that_version() {
+    let mut state = entity(3);
+    let arrange = Change::Arrange { application: "shop".into(), terms: Terms::default() };
+    assert!(tries(&state, 0, arrange.clone()).is_ok());
+    state.protocol = 1;
+    assert_eq!(tries(&state, 0, arrange), Err(Invalid::Version { needs: 2, has: 1 }));
+    assert!(tries(&state, 0, create("other", "/srv/other", Policy::Majority)).is_ok());
+}
+
 #[test]
 fn drift_never_settles_what_was_settled_before() {
     let mut state = entity(3);
@@ -302,7 +319,12 @@ fn patterns_of_unmanaged_paths_stay_below_the_root_and_are_few() {
     let with = |unmanaged: Vec<String>| {
         let (application, root) = ("other".into(), "/srv/other".into());
         let policy = Policy::Majority;
-        tries(&state, 0, Change::Create { application, root, policy, unmanaged, adopts: false }).err()
+        tries(
+            &state,
+            0,
+            Change::Create { application, root, policy, unmanaged, adopts: false, terms: Terms::default() },
+        )
+        .err()
     };
     for pattern in ["cache/**", "*.log", "var/[a-z]*/tmp", "..."] {
         assert_eq!(with(vec![pattern.into()]), None, "{pattern}");

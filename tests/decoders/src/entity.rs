@@ -10,7 +10,7 @@ use althing_protocol::limits;
 use althing_protocol::member::saved::{Beginning, Head, Saved};
 use althing_protocol::member::{Config, Member};
 use althing_protocol::record::{Change, Genesis, Newcomer, Policy};
-use althing_protocol::state::{Application, Role, Service, State};
+use althing_protocol::state::{Application, Role, Service, State, Terms};
 use althing_protocol::statement::{Address, Checked, Envelope, Id16, Intent, Position, Signed, Statement};
 use althing_protocol::time::{Instant, Now, WallTime};
 use althing_protocol::trail::Trail;
@@ -44,7 +44,14 @@ pub(crate) fn address() -> Address {
 pub(crate) fn genesis() -> Genesis {
     let founder =
         Newcomer { member: honest().id(), store: store(&honest()), name: "web1".into(), address: address() };
-    Genesis { format: 1, name: "demo".into(), founder, at: WALL, nonce: Id16([9; 16]), inherited: None }
+    Genesis {
+        format: Genesis::NEWEST,
+        name: "demo".into(),
+        founder,
+        at: WALL,
+        nonce: Id16([9; 16]),
+        inherited: None,
+    }
 }
 
 /// The entity's id.
@@ -74,6 +81,7 @@ pub(crate) fn state() -> State {
         paused: None,
         unmanaged: vec!["log/**".into()],
         adopts: false,
+        terms: Terms::default(),
     };
     state.applications.insert("web".into(), application);
     state

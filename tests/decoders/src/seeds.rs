@@ -15,6 +15,7 @@ use althing_protocol::manifest::{Directory, Entry, Extent, Node};
 use althing_protocol::member::saved::{Head, Life};
 use althing_protocol::metrics::Report;
 use althing_protocol::record::{Certificate, Change, JoinRequest, Link, Newcomer, Policy, Record};
+use althing_protocol::state::Terms;
 use althing_protocol::statement::{
     ContentList, Envelope, Holding, Holds, Id16, Intent, Position, Proposal, Statement, Step, Vote,
 };
@@ -285,7 +286,9 @@ pub(crate) fn changes() -> Vec<Vec<u8>> {
             policy: Policy::Certified,
             unmanaged: vec!["log/**".into(), "*.tmp".into()],
             adopts: true,
+            terms: Terms::default(),
         },
+        Change::Arrange { application: application.clone(), terms: Terms::default() },
         Change::Define { application: application.clone(), policy: Policy::Certified },
         Change::Extend { application: application.clone(), expires },
         Change::Open { application: application.clone(), expires, reason: "by hand".into(), implicit: false },

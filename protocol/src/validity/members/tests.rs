@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::hash::Hash;
 use crate::identity::{Identity, MemberId, Scheme};
-use crate::record::{Change, FORMAT, Genesis, JoinRequest, Newcomer};
+use crate::record::{Change, Genesis, JoinRequest, Newcomer};
 use crate::state::{Role, Service, State};
 use crate::statement::{Address, Checked, Envelope, Holds, Id16, Intent, Position, Signed, Statement};
 use crate::time::{Millis, WallTime};
@@ -38,7 +38,7 @@ impl Chain {
     fn of(count: u8) -> Self {
         let nonce = Id16([7; 16]);
         let genesis = Genesis {
-            format: FORMAT,
+            format: Genesis::NEWEST,
             name: "farm".into(),
             founder: newcomer(1),
             at: NOW,
@@ -153,6 +153,7 @@ fn a_spare_holds_content_and_does_not_count() {
             policy: crate::record::Policy::Majority,
             unmanaged: Vec::new(),
             adopts: false,
+            terms: crate::state::Terms::default(),
         })
         .expect("defined");
     let before = basis(&chain);
