@@ -485,14 +485,9 @@ impl Entity {
                 let kind = if until.is_some() { "repair.paused" } else { "repair.resumed" };
                 info(kind, format!("by {by} on {origin}")).about(application)
             }
-            Change::Define { application, policy } => {
-                let policy =
-                    if *policy == crate::record::Policy::Majority { "majority" } else { "certified" };
-                info("application.defined", format!("policy {policy}, by {by} on {origin}"))
-                    .about(application)
-            }
-            Change::Arrange { application, .. } => {
-                info("application.defined", format!("new terms, by {by} on {origin}")).about(application)
+            Change::Define { application, .. } | Change::Arrange { application, .. } => {
+                let what = definition(&intent.change);
+                info("application.defined", format!("{what}, by {by} on {origin}")).about(application)
             }
             Change::TakeOut { .. }
             | Change::BringIn { .. }
@@ -527,6 +522,15 @@ impl Entity {
         if let Some(at) = held.and_then(Checked::intent).map(|intent| intent.at) {
             self.publish(core, Statement::Withdrawn(id, at));
         }
+    }
+}
+
+/// What an application is defined as from now on.
+fn definition(change: &Change) -> &'static str {
+    match change {
+        Change::Define { policy: crate::record::Policy::Majority, .. } => "policy majority",
+        Change::Define { policy: crate::record::Policy::Certified, .. } => "policy certified",
+        _ => "new terms",
     }
 }
 
