@@ -167,6 +167,7 @@ fn words_of_roster(change: &Change) -> (&'static str, String) {
         Change::Enlist { .. } => ("enlist", "not a spare any more".to_owned()),
         Change::Rename { name, .. } => ("rename", format!("called {name} from then on")),
         Change::Label { labels, .. } => ("label", labels_of(labels)),
+        Change::SetQuorum { rule } => ("quorum", format!("{rule} of the voters settles")),
         Change::Move { addresses } => {
             let to = addresses.iter().map(|address| address.control.to_string()).collect::<Vec<_>>();
             ("move", format!("listens on {}", to.join(" ")))

@@ -292,6 +292,7 @@ mod tests {
             at: WallTime(0),
             nonce: Id16([7; 16]),
             inherited: None,
+            governance: Default::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
+use crate::governance::QuorumRule;
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
@@ -26,6 +27,9 @@ const GROWTH: Millis = Millis(200);
 const GROWING_ROUNDS: u32 = 40;
 /// Distance of two proposers' turns in a round.
 const SLOT: Millis = Millis(120);
+/// By how much it grows with each round where receivers wait for turns (finding 12): as much as the waits do, so that
+/// a round always has room for the same number of them.
+const SLOT_GROWTH: Millis = Millis(40);
 
 /// A quorum of prevotes for one value in one round ("POL"): it may be proposed, and releases older locks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
@@ -132,6 +136,7 @@ pub struct Ballot {
     epoch: u64,
     parent: Hash,
     voters: Vec<MemberId>,
+    rule: QuorumRule,
     quorum: usize,
     promise: Promise,
     rounds: BTreeMap<u32, Round>,
@@ -143,6 +148,8 @@ pub struct Ballot {
     proposed: BTreeSet<u32>,
     contending: BTreeSet<MemberId>,
     asked: BTreeSet<Hash>,
+    /// When the rules were applied last.
+    looked: Instant,
     settled: bool,
 }
 
@@ -158,6 +165,7 @@ impl Ballot {
             epoch,
             parent: head,
             voters: state.voters().map(|voter| voter.id).collect(),
+            rule: state.governance.quorum,
             quorum: state.quorum(),
             promise,
             rounds: BTreeMap::new(),
@@ -168,6 +176,7 @@ impl Ballot {
             proposed: BTreeSet::new(),
             contending: BTreeSet::new(),
             asked: BTreeSet::new(),
+            looked: Instant::default(),
             settled: false,
         }
     }
@@ -317,6 +326,7 @@ impl Ballot {
         if self.settled || self.find_settled(acts) {
             return;
         }
+        self.looked = now;
         let mut votes = Vec::new();
         let before = self.promise.clone();
         self.join_later_round(now);
@@ -364,7 +374,7 @@ impl Ballot {
     /// Rule 7, second half: an entry proof of a later round moves this member there at once.
     fn join_later_round(&mut self, now: Instant) {
         let round = self.promise.round;
-        let proof = self.voters.len() - self.quorum + 1;
+        let proof = self.rule.proof(self.voters.len());
         let later = self.rounds.range(round + 1..).rev().find(|(at, votes)| {
             let speakers: BTreeSet<&MemberId> =
                 votes.prevotes.keys().chain(votes.precommits.keys()).collect();
@@ -437,7 +447,7 @@ impl Ballot {
         if self.promise.prevotes.contains_key(&round) || self.promise.precommits.contains_key(&round) {
             return;
         }
-        let choice = self.acceptable(round);
+        let choice = self.acceptable(round, now);
         let late = self.running.is_some_and(|since| now >= since + self.wait(PROPOSAL_WAIT));
         if choice.is_none() && !late {
             return;
@@ -448,9 +458,8 @@ impl Ballot {
     }
 
     /// The first proposal of the round that rule 2 lets this member vote for, and the POL round it relies on.
-    fn acceptable(&self, round: u32) -> Option<(Hash, Option<u32>)> {
-        let proposals = &self.rounds.get(&round)?.proposals;
-        proposals.iter().find_map(|(_, value, pol)| {
+    fn acceptable(&self, round: u32, now: Instant) -> Option<(Hash, Option<u32>)> {
+        self.considered(round, now).into_iter().find_map(|(_, value, pol)| {
             let known = self.records.get(value)?;
             known.next.as_ref()?;
             let shown = pol.as_ref().map(|pol| pol.round);
@@ -490,6 +499,19 @@ impl Ballot {
         }
         self.promise.precommits.insert(round, polled);
         votes.push(self.my_vote(Step::Precommit, polled, None));
+    }
+
+    /// The proposals of a round that may be voted for now. With [`QuorumRule::Supermajority`] a proposer that takes
+    /// others' turns gains nothing: by this member's own clock no proposal counts before its turn, and of several
+    /// the one whose turn came first does (finding 12).
+    fn considered(&self, round: u32, now: Instant) -> Vec<&(MemberId, Hash, Option<Pol>)> {
+        let proposals = self.rounds.get(&round).map(|round| &round.proposals);
+        let mut proposals: Vec<_> = proposals.into_iter().flatten().collect();
+        if self.rule == QuorumRule::Supermajority {
+            proposals.retain(|(author, ..)| now >= self.strict_turn(author, round));
+            proposals.sort_by_key(|(author, ..)| self.rotated(author, round));
+        }
+        proposals
     }
 
     fn my_vote(&self, step: Step, value: Option<Hash>, relied: Option<u32>) -> Vote {
@@ -562,12 +584,11 @@ impl Ballot {
 
     /// Originators come first; then everybody in the order of the hierarchy, rotated by epoch and round (finding 12).
     fn my_turn(&self, round: u32, turn: Turn) -> Instant {
+        if self.rule == QuorumRule::Supermajority {
+            return self.strict_turn(&self.me, round);
+        }
         let since = self.running.unwrap_or_default();
-        let count = self.voters.len() as u64;
-        let rotated = |voter: &MemberId| {
-            let at = self.voters.iter().position(|other| other == voter).unwrap_or(0) as u64;
-            (at + count - (self.epoch + u64::from(round)) % count) % count
-        };
+        let rotated = |voter: &MemberId| self.rotated(voter, round);
         let contends =
             |voter: &MemberId| self.contending.contains(voter) || (*voter == self.me && turn == Turn::Own);
         let mine = (!contends(&self.me), rotated(&self.me));
@@ -576,6 +597,19 @@ impl Ballot {
         let slot =
             if round == 0 && turn == Turn::Own { 0 } else { ahead.min(8) + u64::from(turn == Turn::Others) };
         since + Millis(slot * SLOT.0)
+    }
+
+    /// A voter's place in the order of turns: that of the hierarchy, rotated by epoch and round.
+    fn rotated(&self, voter: &MemberId, round: u32) -> u64 {
+        let count = self.voters.len() as u64;
+        let at = self.voters.iter().position(|other| other == voter).unwrap_or(0) as u64;
+        (at + count - (self.epoch + u64::from(round)) % count) % count
+    }
+
+    /// When a voter's turn comes in a round where nobody takes another's.
+    fn strict_turn(&self, voter: &MemberId, round: u32) -> Instant {
+        let distance = SLOT.0 + SLOT_GROWTH.0 * u64::from(round.min(GROWING_ROUNDS));
+        self.running.unwrap_or_default() + Millis(self.rotated(voter, round) * distance)
     }
 
     fn wait(&self, base: Millis) -> Millis {
@@ -595,7 +629,11 @@ impl Ballot {
         let turn = turn.filter(|_| !voted && outlook.may_vote && !self.proposed.contains(&round));
         let precommitted = self.promise.precommits.contains_key(&round);
         let prevotes = self.prevote_wait.filter(|_| !precommitted && outlook.may_vote);
-        [nil, turn, prevotes, self.precommit_wait].into_iter().flatten().min()
+        let waiting = self.rounds.get(&round).filter(|_| self.rule == QuorumRule::Supermajority && !voted);
+        let waiting = waiting.into_iter().flat_map(|round| &round.proposals);
+        let waiting =
+            waiting.map(|(author, ..)| self.strict_turn(author, round)).filter(|at| *at > self.looked);
+        [nil, turn, prevotes, self.precommit_wait, waiting.min()].into_iter().flatten().min()
     }
 }
 

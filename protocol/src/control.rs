@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::Source;
+use crate::governance::{Governance, QuorumRule};
 use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::record::Policy;
@@ -22,6 +23,9 @@ pub enum Command {
         member: String,
         /// Where it listens.
         address: Address,
+        /// Who decides in it.
+        #[serde(default)]
+        governance: Governance,
     },
     /// Join the entity of an invitation.
     Join {
@@ -109,6 +113,11 @@ pub enum Command {
     Recover {
         /// Members that are to come over, by name.
         keep: Vec<String>,
+    },
+    /// Say anew how many voters settle.
+    SetQuorum {
+        /// The rule.
+        rule: QuorumRule,
     },
     /// This member leaves.
     Leave,
@@ -238,6 +247,18 @@ pub enum Outcome {
         voters: u64,
         /// Votes that settle.
         majority: u64,
+        /// By which rule.
+        #[serde(default)]
+        quorum: QuorumRule,
+    },
+    /// The entity has another quorum rule.
+    Quorum {
+        /// The rule.
+        rule: QuorumRule,
+        /// Voters of the roster.
+        voters: u64,
+        /// Votes that settle.
+        needed: u64,
     },
     /// The entity was begun anew.
     Recovered {

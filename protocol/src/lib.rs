@@ -24,6 +24,7 @@ pub mod explain;
 pub mod fetch;
 pub mod frame;
 pub mod gossip;
+pub mod governance;
 pub mod hash;
 pub mod identity;
 pub mod invitation;

@@ -56,6 +56,9 @@ pub const GENESIS_BYTES: usize = 512 << 10;
 /// Requests of one member to be re-admitted that are looked at: two are enough to see that its key is used twice.
 pub const READMISSIONS: usize = 2;
 
+/// Operators of an entity: what two of them must sign is looked at by all of them.
+pub const OPERATORS: usize = 16;
+
 /// Applications of an entity.
 pub const APPLICATIONS: usize = 1_000;
 /// Live invitations.

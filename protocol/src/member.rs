@@ -9,6 +9,7 @@ mod attention;
 mod content;
 mod contested;
 mod contradiction;
+mod governing;
 mod health;
 mod hearing;
 mod joining;
@@ -616,9 +617,10 @@ impl Entity {
         // Whoever has just started, or joined, has not had the time to hear anybody.
         let settled_in = core.now.mono > self.since + crate::liveness::SILENCE;
         let lost = able < quorum && self.me(core).is_some() && settled_in;
+        let rule = self.by_which_rule();
         self.tell(core, "no-majority", lost, || {
             let text = format!(
-                "{able} of {total} voters can be reached and {quorum} must agree: nothing is settled"
+                "{able} of {total} voters can be reached and {quorum} must agree{rule}: nothing is settled"
             );
             Event::new(Severity::Critical, "majority.lost", text)
         });

@@ -7,6 +7,7 @@ use serde_bytes::ByteBuf;
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::codec::{self, DecodeError};
+use crate::governance::{Governance, QuorumRule};
 use crate::hash::Hash;
 use crate::identity::{Identity, MemberId, Scheme, SignatureBytes, verify};
 use crate::limits;
@@ -34,6 +35,9 @@ pub struct Genesis {
     pub nonce: Id16,
     /// What it takes over from an entity that lost its majority for good (finding 7).
     pub inherited: Option<Box<Inheritance>>,
+    /// Who decides in it. Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub governance: Box<Governance>,
 }
 
 impl Genesis {
@@ -233,6 +237,12 @@ pub enum Change {
         /// Its addresses, best first.
         addresses: Vec<Address>,
     },
+    /// From the next epoch on so many votes settle, and so many Holdings are a content quorum. Needs protocol
+    /// version 2.
+    SetQuorum {
+        /// The rule.
+        rule: QuorumRule,
+    },
     /// A new application, without content yet.
     Create {
         /// Its name.
@@ -335,7 +345,7 @@ impl Change {
     pub fn needs(&self) -> u32 {
         match self {
             Self::Create { terms, .. } if *terms == Terms::default() => 1,
-            Self::Create { .. } | Self::Arrange { .. } => 2,
+            Self::Create { .. } | Self::Arrange { .. } | Self::SetQuorum { .. } => 2,
             Self::Invite { .. }
             | Self::Revoke { .. }
             | Self::Admit(_)
@@ -389,7 +399,8 @@ impl Change {
             | Self::Rename { .. }
             | Self::Label { .. }
             | Self::Readmit(_)
-            | Self::Move { .. } => None,
+            | Self::Move { .. }
+            | Self::SetQuorum { .. } => None,
         }
     }
 }

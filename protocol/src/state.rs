@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::codec;
+use crate::governance::Governance;
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
@@ -224,10 +225,13 @@ pub struct State {
     pub recent: BTreeMap<Id16, u64>,
     /// The protocol version in force.
     pub protocol: u32,
-    /// Epoch of the last change of the roster.
+    /// Epoch of the last change of the roster or of the quorum rule.
     pub roster_epoch: u64,
     /// The entity that this one succeeds, if any.
     pub origin: Option<Origin>,
+    /// Who decides. Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub governance: Governance,
 }
 
 impl State {
@@ -262,6 +266,7 @@ impl State {
             protocol: u32::from(genesis.format),
             roster_epoch: epoch,
             origin,
+            governance: (*genesis.governance).clone(),
         }
     }
 
@@ -307,39 +312,23 @@ impl State {
         self.members.iter().filter(|member| member.is_in_service())
     }
 
-    /// How many votes settle: the strict majority of the roster's voters, reachable or not. The only place where
-    /// a quorum is computed.
+    /// How many votes settle: a quorum of the roster's voters, reachable or not, by the rule in force. The votes of
+    /// the next epoch are counted by it (`governance.rs` computes it, and nothing else does).
     pub fn quorum(&self) -> usize {
-        quorum_of(self.voters().count())
+        self.governance.quorum.of(self.voters().count())
     }
 
-    /// How many Holdings a content needs: more than half of the placed voters. The design asks for three where there
-    /// are three, which would stop every deployment of a three-member entity that has lost one; with the certificate
-    /// a majority has the content durably, and that is what the promise needs (docs/decisions/0013-holders.md).
+    /// How many Holdings a content needs: a quorum of the placed voters (finding 45). The design asks for three where
+    /// there are three, which would stop every deployment of a three-member entity that has lost one; with the
+    /// certificate a majority has the content durably, and that is what the promise needs
+    /// (docs/decisions/0013-holders.md).
     pub fn content_quorum(&self) -> usize {
-        quorum_of(self.voters().count())
+        self.governance.quorum.of(self.voters().count())
     }
 
     /// Forgets intents too old to be replayed.
     pub(crate) fn forget_old_intents(&mut self) {
         let epoch = self.epoch;
         self.recent.retain(|_, settled| *settled + limits::INTENT_EPOCHS >= epoch);
-    }
-}
-
-/// floor(n/2) + 1.
-pub fn quorum_of(voters: usize) -> usize {
-    voters / 2 + 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quorum_is_a_strict_majority() {
-        let quorums: Vec<usize> = (1..=9).map(quorum_of).collect();
-        assert_eq!(quorums, [1, 2, 2, 3, 3, 4, 4, 5, 5]);
-        assert!((1..1000).all(|n| 2 * quorum_of(n) > n));
     }
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
+use crate::codec;
+use crate::governance::QuorumRule;
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
@@ -19,7 +21,7 @@ pub type Voter = (MemberId, Id16);
 struct Step {
     epoch: u64,
     record: Hash,
-    /// Epoch of the last change of the roster: names the voters that decide the next epoch.
+    /// Epoch of the last change of the roster or the quorum rule: names who decides the next epoch.
     roster: u64,
 }
 
@@ -28,6 +30,20 @@ struct Step {
 pub struct Trail {
     steps: Vec<Step>,
     rosters: BTreeMap<u64, Vec<Voter>>,
+    /// By the same epochs: the quorum rule, where it is not [`QuorumRule::Majority`]. Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    rules: BTreeMap<u64, QuorumRule>,
+}
+
+/// Who decides an epoch: the voters of the state before it, and how many of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deciders<'a> {
+    /// The record that the epoch's record must name as its parent.
+    pub parent: Hash,
+    /// The voters.
+    pub voters: &'a [Voter],
+    /// The rule in force before the epoch.
+    pub rule: QuorumRule,
 }
 
 impl Trail {
@@ -43,6 +59,9 @@ impl Trail {
         let roster = state.roster_epoch;
         self.steps.push(Step { epoch: state.epoch, record, roster });
         self.rosters.entry(roster).or_insert_with(|| voters_of(state));
+        if state.governance.quorum != QuorumRule::default() {
+            self.rules.insert(roster, state.governance.quorum);
+        }
         let surplus = self.steps.len().saturating_sub(limits::TRAIL_EPOCHS);
         self.steps.drain(..surplus);
         while self.rosters.len() > limits::TRAIL_ROSTERS {
@@ -51,6 +70,7 @@ impl Trail {
         }
         let used: BTreeSet<u64> = self.steps.iter().map(|step| step.roster).collect();
         self.rosters.retain(|roster, _| used.contains(roster));
+        self.rules.retain(|roster, _| used.contains(roster));
     }
 
     /// The record that was settled in an epoch, as far as the trail goes back.
@@ -64,9 +84,10 @@ impl Trail {
     }
 
     /// The parent that a record of this epoch must have, and who decides it.
-    pub fn deciders(&self, epoch: u64) -> Option<(Hash, &[Voter])> {
+    pub fn deciders(&self, epoch: u64) -> Option<Deciders<'_>> {
         let before = self.steps.iter().find(|step| step.epoch + 1 == epoch)?;
-        Some((before.record, self.rosters.get(&before.roster)?))
+        let rule = self.rules.get(&before.roster).copied().unwrap_or_default();
+        Some(Deciders { parent: before.record, voters: self.rosters.get(&before.roster)?, rule })
     }
 
     /// The oldest epoch it knows.
@@ -104,6 +125,7 @@ mod tests {
             at: WallTime(0),
             nonce,
             inherited: None,
+            governance: Default::default(),
         })
     }
 
@@ -119,8 +141,26 @@ mod tests {
         assert_eq!(trail.record(199), Some(Hash::of(&199u64.to_be_bytes())));
         assert_eq!(trail.record(1), None);
         assert_eq!(trail.epoch_of(&Hash::of(&180u64.to_be_bytes())), Some(180));
-        let (parent, voters) = trail.deciders(199).expect("known");
-        assert_eq!((parent, voters.len()), (Hash::of(&198u64.to_be_bytes()), 1));
+        let deciders = trail.deciders(199).expect("known");
+        assert_eq!((deciders.parent, deciders.voters.len()), (Hash::of(&198u64.to_be_bytes()), 1));
+    }
+
+    #[test]
+    fn an_epoch_is_judged_by_the_rule_that_was_in_force_before_it() {
+        let mut state = state();
+        let mut trail = Trail::begin(&state, Hash::of(b"genesis"));
+        for epoch in 1..5u64 {
+            state.epoch = epoch;
+            if epoch == 2 {
+                (state.governance.quorum, state.roster_epoch) = (QuorumRule::Supermajority, epoch);
+            }
+            trail.push(&state, Hash::of(&epoch.to_be_bytes()));
+        }
+        let rule = |epoch| trail.deciders(epoch).expect("known").rule;
+        assert_eq!((rule(1), rule(2)), (QuorumRule::Majority, QuorumRule::Majority));
+        assert_eq!((rule(3), rule(5)), (QuorumRule::Supermajority, QuorumRule::Supermajority));
+        let read: Trail = codec::decode(&codec::encode(&trail), usize::MAX).expect("as it was written");
+        assert_eq!(read, trail);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whether a record is valid: a pure function of the parent state and the record's bytes (finding 9), which is at the same
 //! time the function that computes the next state (design §5.1).
 
+mod governance;
 mod members;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,11 +12,11 @@ use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmission, Record};
 use crate::state::{
-    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window, quorum_of,
+    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window,
 };
 use crate::statement::{Checked, Id16, Intent, Signed, Statement, StatementFault, Step, Unverified};
 use crate::time::WallTime;
-use crate::trail::{Voter, voters_of};
+use crate::trail::{Deciders, voters_of};
 
 /// Why a record, a change or a certificate is not valid. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -205,26 +206,28 @@ impl State {
         if certificate.epoch != self.epoch + 1 {
             return Err(Invalid::NotAChild);
         }
-        check_certificate(&self.entity, head, &voters_of(self), certificate, scheme)
+        let voters = &voters_of(self);
+        let deciders = Deciders { parent: *head, voters, rule: self.governance.quorum };
+        check_certificate(&self.entity, deciders, certificate, scheme)
     }
 }
 
-/// Checks that a quorum of these voters precommitted `certificate.value` as the child of `parent`.
+/// Checks that a quorum of these voters, by the rule that was in force, precommitted `certificate.value`.
 pub fn check_certificate(
     entity: &Hash,
-    parent: &Hash,
-    voters: &[Voter],
+    deciders: Deciders<'_>,
     certificate: &Certificate,
     scheme: Scheme,
 ) -> Result<(), Invalid> {
-    let need = quorum_of(voters.len());
+    let Deciders { parent, voters, rule } = deciders;
+    let need = rule.of(voters.len());
     let mut signed_by = BTreeSet::new();
     for signed in certificate.votes.iter().take(voters.len()) {
         let cast = Unverified::read(signed.clone(), entity)?;
         let Statement::Vote(vote) = &cast.envelope().statement else { return Err(Invalid::Kind) };
         let same = vote.epoch == certificate.epoch
             && vote.round == certificate.round
-            && vote.parent == *parent
+            && vote.parent == parent
             && vote.step == Step::Precommit
             && vote.value == Some(certificate.value);
         let author = cast.author();
@@ -273,6 +276,7 @@ impl Draft<'_> {
             Change::Label { member, labels } => self.label(member, labels),
             Change::Readmit(request) => self.readmit(request),
             Change::Move { addresses } => self.relocate(addresses),
+            Change::SetQuorum { rule } => self.set_quorum(*rule),
             Change::Create { application, root, policy, unmanaged, adopts, terms } => {
                 let new = Application {
                     root: root.clone(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use looking::{Audit, AuditEntry, Everywhere, Seen, SeenApp, Verified};
 
+use crate::governance::QuorumRule;
 use crate::hash::Hash;
 use crate::repair::Change;
 
@@ -68,6 +69,9 @@ pub struct Status {
     pub health: HealthState,
     /// Votes that settle.
     pub majority: u64,
+    /// By which rule.
+    #[serde(default)]
+    pub quorum: QuorumRule,
     /// Its members.
     pub members: MemberCounts,
     /// How many of them take traffic.
@@ -301,6 +305,9 @@ pub struct Members {
     pub members: Vec<MemberView>,
     /// Votes that settle.
     pub majority: u64,
+    /// By which rule.
+    #[serde(default)]
+    pub quorum: QuorumRule,
 }
 
 /// A member in a list, and on its own as `althing.member/1`.
@@ -383,6 +390,9 @@ pub struct RosterView {
     pub voters: u64,
     /// Votes that settle.
     pub majority: u64,
+    /// By which rule.
+    #[serde(default)]
+    pub quorum: QuorumRule,
     /// Voters that can be reached.
     pub reachable: u64,
     /// In the order of the failover hierarchy.

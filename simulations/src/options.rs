@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use althing_protocol::governance::QuorumRule;
+
 /// One simulation.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Options {
@@ -15,11 +17,21 @@ pub struct Options {
     pub faults: bool,
     /// A rule that this world's hosts break on purpose.
     pub mutation: Option<Mutation>,
+    /// The quorum rule of the entity; drawn from the seed if absent.
+    pub quorum: Option<QuorumRule>,
+}
+
+impl Options {
+    /// One seed of eight lives with more than two thirds.
+    pub(crate) fn rule(&self) -> QuorumRule {
+        let drawn = self.faults && self.seed % 8 == 5;
+        self.quorum.unwrap_or(if drawn { QuorumRule::Supermajority } else { QuorumRule::Majority })
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, members: 9, hours: 10.0 / 60.0, faults: true, mutation: None }
+        Self { seed: 1, members: 9, hours: 10.0 / 60.0, faults: true, mutation: None, quorum: None }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use althing_protocol::control::{Command, Outcome as Answer};
+use althing_protocol::governance::{Governance, QuorumRule};
 use althing_protocol::record::Policy;
 use althing_protocol::time::Millis;
 
@@ -63,7 +64,11 @@ fn calm(world: &mut World) {
 /// The first host founds an entity, and the others join it, but for those that are to come later.
 pub(crate) fn found(world: &mut World) {
     let address = world.hosts[0].address;
-    let init = Command::Init { name: "test".into(), member: "m1".into(), address };
+    let governance = Governance { quorum: world.options.rule(), ..Governance::default() };
+    if governance.quorum == QuorumRule::Supermajority {
+        world.count("more than two thirds settle");
+    }
+    let init = Command::Init { name: "test".into(), member: "m1".into(), address, governance };
     ask(world, 0, init);
     let others = world.options.members as u32 - 1;
     if others == 0 {

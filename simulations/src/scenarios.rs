@@ -20,6 +20,7 @@ mod mutations;
 mod readmission;
 mod removed_application;
 mod restored_snapshot_goes_mute;
+mod supermajority;
 mod swarm;
 mod window_in_a_partition;
 

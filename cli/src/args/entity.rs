@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// Make this machine the first member of a new entity
 ///
 /// A lone member settles every vote by itself. Three members survive the loss of one, five of two.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  althing init --name shop-fe\n  althing init --name shop-fe --member-name web1"
+    after_help = "Examples:\n  althing init --name shop-fe\n  althing init --name shop-fe --member-name web1\n  althing init --name shop-fe --quorum supermajority"
 )]
 pub(crate) struct Init {
     /// Name of the entity
@@ -19,6 +19,19 @@ pub(crate) struct Init {
     /// Name of this machine in it; by default its host name
     #[arg(long, value_name = "NAME")]
     pub(crate) member_name: Option<String>,
+    /// How many of the voters settle: more than half, or more than two thirds, which holds against fewer than a third
+    /// that lie
+    #[arg(long, value_name = "RULE", default_value = "majority")]
+    pub(crate) quorum: Quorum,
+}
+
+/// How many of the voters settle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Quorum {
+    /// More than half.
+    Majority,
+    /// More than two thirds.
+    Supermajority,
 }
 
 /// Print an invitation for the next machine, or list and revoke invitations
@@ -125,6 +138,20 @@ pub(crate) enum RosterVerb {
     /// Show the epochs that changed the roster, from the chain
     #[command(after_help = "Examples:\n  althing roster history")]
     History,
+    /// Say anew how many of the voters settle: more than half, or more than two thirds
+    ///
+    /// With a supermajority what is settled stays settled while fewer than a third of the voters lie; in exchange fewer
+    /// may be away: none of 3, 1 of 4, 2 of 7. New content must be held by as many as must agree.
+    #[command(
+        after_help = "Examples:\n  althing roster quorum supermajority\n  althing roster quorum majority --confirm shop-fe"
+    )]
+    Quorum {
+        /// The rule
+        rule: Quorum,
+        /// The entity's name, instead of typing it when asked
+        #[arg(long, value_name = "ENTITY")]
+        confirm: Option<String>,
+    },
     /// Begin the entity anew with the members that are left
     ///
     /// Only for a majority that is lost for good: the old chain is not continued, and members of it that come back go

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use althing_protocol::control::{Code, Command};
+use althing_protocol::governance::{Governance, QuorumRule};
 use althing_protocol::invitation::Invitation;
 use serde_json::json;
 
 use super::{change, change_saying, millis};
-use crate::args::entity::{Init, Invite, InviteNew, InviteVerb, Join, Leave};
+use crate::args::entity::{Init, Invite, InviteNew, InviteVerb, Join, Leave, Quorum};
 use crate::client::Query;
 use crate::context::Context;
 use crate::error::{Failure, Result, usage};
@@ -30,13 +31,24 @@ const ALONE: &str = "\
 ";
 
 pub(super) async fn init(context: &Context, args: Init) -> Result<Exit> {
-    let body = json!({ "name": args.name, "member": member_name(args.member_name)? });
+    let governance = Governance { quorum: args.quorum.into(), ..Governance::default() };
+    let body =
+        json!({ "name": args.name, "member": member_name(args.member_name)?, "governance": governance });
     let done = context.post("init", &body, &["althing", "status"]).await?;
     context.report(&done)?;
     if !context.quiet {
         context::print(ALONE)?;
     }
     Ok(Exit::OK)
+}
+
+impl From<Quorum> for QuorumRule {
+    fn from(rule: Quorum) -> Self {
+        match rule {
+            Quorum::Majority => Self::Majority,
+            Quorum::Supermajority => Self::Supermajority,
+        }
+    }
 }
 
 pub(super) async fn invite(context: &Context, args: Invite) -> Result<Exit> {

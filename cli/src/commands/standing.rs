@@ -1,6 +1,7 @@
 //! The ugly days: `roster`, `resolve`, `leave --purge`.
 
 use althing_protocol::control::{Command, Outcome};
+use althing_protocol::governance::QuorumRule;
 use althing_protocol::view::RosterView;
 use serde_json::json;
 
@@ -17,8 +18,26 @@ pub(super) async fn roster(context: &Context, args: Roster) -> Result<Exit> {
     match args.verb.unwrap_or(RosterVerb::Show) {
         RosterVerb::Show => context.read(&Query::new("roster"), screens::show).await,
         RosterVerb::History => context.read_long(&Query::new("roster-history"), screens::history).await,
+        RosterVerb::Quorum { rule, confirm } => quorum(context, rule.into(), confirm.as_deref()).await,
         RosterVerb::Recover { keep, confirm } => recover(context, keep, confirm.as_deref()).await,
     }
+}
+
+/// Says what it means for this roster, and asks.
+async fn quorum(context: &Context, rule: QuorumRule, confirm: Option<&str>) -> Result<Exit> {
+    let roster = context.document::<RosterView>(&Query::new("roster")).await?.body;
+    if roster.quorum != rule {
+        let voters = usize::try_from(roster.voters).unwrap_or(usize::MAX);
+        let needed = rule.of(voters);
+        let question = format!(
+            "Have {needed} of {voters} voters settle in {}, instead of {}? {} may be away then.",
+            roster.entity,
+            roster.majority,
+            voters - needed
+        );
+        ask::severe(context, &question, &roster.entity, confirm)?;
+    }
+    super::change(context, &Command::SetQuorum { rule }, &["althing", "roster"]).await
 }
 
 async fn recover(context: &Context, keep: Vec<String>, confirm: Option<&str>) -> Result<Exit> {

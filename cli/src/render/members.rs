@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use althing_protocol::governance::QuorumRule;
 use althing_protocol::view::{Document, Health, Invitations, MemberView, Members};
 
 use super::Look;
@@ -16,7 +17,11 @@ const TWO: &str = "Two are never safer than one: either one down stops every dec
 
 /// `althing members`
 pub(crate) fn screen(document: &Document<Members>, look: &Look) -> String {
-    let Members { members, majority } = &document.body;
+    let Members { members, majority, quorum } = &document.body;
+    let rule = match quorum {
+        QuorumRule::Majority => "Majority",
+        QuorumRule::Supermajority => "Supermajority",
+    };
     let titles = [
         "NAME", "STATE", "SERVICE", "HEALTH", "AGREES", "COUNTS", ">CPU p95", ">SHARE", "VERSION", ">SEEN",
         "ADDRESS",
@@ -42,7 +47,7 @@ pub(crate) fn screen(document: &Document<Members>, look: &Look) -> String {
     let mut text = table.text(look);
     let _ = writeln!(
         text,
-        "{}: {} alive, {} unreachable, {} down.   Majority is {majority} of the {voters} that count, reachable or not.",
+        "{}: {} alive, {} unreachable, {} down.   {rule} is {majority} of the {voters} that count, reachable or not.",
         of_things(members.len() as u64, "member"),
         number("alive"),
         number("unreachable"),

@@ -1,6 +1,7 @@
 //! What a changing command brought about: a document of its own schema, or a few lines that end with the undo.
 
 use althing_protocol::control::Outcome;
+use althing_protocol::governance::QuorumRule;
 use serde_json::{Value, json};
 
 use super::Look;
@@ -24,9 +25,16 @@ pub(crate) fn document(done: &Done) -> String {
 fn fields(outcome: &Outcome) -> (&'static str, Value) {
     match outcome {
         Outcome::Done => ("althing.done/1", json!({ "result": "done" })),
-        Outcome::Member { entity, id, member, voters, majority } => (
+        Outcome::Member { entity, id, member, voters, majority, quorum } => (
             "althing.membership/1",
-            json!({ "result": "member", "entity": entity, "id": id, "member": member, "voters": voters, "majority": majority }),
+            json!({
+                "result": "member", "entity": entity, "id": id, "member": member, "voters": voters,
+                "majority": majority, "quorum": quorum,
+            }),
+        ),
+        Outcome::Quorum { rule, voters, needed } => (
+            "althing.quorum/1",
+            json!({ "result": "quorum", "quorum": rule, "voters": voters, "majority": needed }),
         ),
         Outcome::Invitation { invitation, id, expires, uses } => (
             "althing.invitation/1",
@@ -91,6 +99,17 @@ fn lines(done: &Done, look: &Look) -> (String, String) {
             format!("This machine is {member}, a member of entity {entity}."),
             "  look  althing status\n".to_owned(),
         ),
+        Outcome::Quorum { rule, voters, needed } => {
+            let other = match rule {
+                QuorumRule::Majority => QuorumRule::Supermajority,
+                QuorumRule::Supermajority => QuorumRule::Majority,
+            };
+            let away = voters.saturating_sub(*needed);
+            (
+                format!("{needed} of {voters} voters settle from now on ({rule}); {away} may be away."),
+                format!("  undo  althing roster quorum {other}\n"),
+            )
+        }
         Outcome::Invitation { invitation, expires, uses, .. } => {
             (invitation_lines(invitation, &of_millis(expires.0), *uses, done, look), nothing())
         }
@@ -358,6 +377,7 @@ Application api is removed; its files at /srv/api go to the trash of each member
             member: "web1".to_owned(),
             voters: 1,
             majority: 1,
+            quorum: QuorumRule::Majority,
         };
         let window = |staged| {
             let (application, expires) = ("api".to_owned(), WallTime(1_795_443_540_000));
@@ -365,6 +385,7 @@ Application api is removed; its files at /srv/api go to the trash of each member
         };
         let outcomes = vec![
             member,
+            Outcome::Quorum { rule: QuorumRule::Supermajority, voters: 7, needed: 5 },
             Outcome::Created { application: name.clone(), root: "/srv/api".to_owned() },
             Outcome::Removed { application: name.clone(), root: "/srv/api".to_owned(), keep_files: false },
             Outcome::Removed { application: name.clone(), root: "/srv/api".to_owned(), keep_files: true },

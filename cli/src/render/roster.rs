@@ -12,12 +12,13 @@ use super::table::{Cell, Table};
 pub(crate) fn show(document: &Document<RosterView>, look: &Look) -> String {
     let roster = &document.body;
     let mut text = format!(
-        "{}   epoch {}, roster of epoch {}   {} of {} voters reachable, majority {}\nhead {}\n\n",
+        "{}   epoch {}, roster of epoch {}   {} of {} voters reachable, {} {}\nhead {}\n\n",
         look.paint(Paint::Bold, &roster.entity),
         roster.epoch,
         roster.roster_epoch,
         roster.reachable,
         roster.voters,
+        roster.quorum,
         roster.majority,
         roster.head
     );
@@ -106,6 +107,8 @@ mod tests {
     use althing_protocol::hash::Hash;
     use althing_protocol::view::{OriginView, PastView, RosterChange};
 
+    use althing_protocol::governance::QuorumRule;
+
     use super::*;
 
     fn member(place: u64, name: &str, asks: bool) -> RosterMember {
@@ -136,6 +139,7 @@ mod tests {
             roster_epoch: 40,
             voters: 2,
             majority: 2,
+            quorum: QuorumRule::Majority,
             reachable: 1,
             members: vec![member(1, "web1", false), member(2, "web2", true), member(3, "web3", false)],
             past: vec![PastView { name: "web4".into(), id: "12D3".into(), until: 30, awaited: true }],

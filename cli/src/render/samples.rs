@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use althing_protocol::event::Severity;
+use althing_protocol::governance::QuorumRule;
 use althing_protocol::hash::Hash;
 use althing_protocol::repair::Change;
 use althing_protocol::view::*;
@@ -115,6 +116,7 @@ pub(crate) fn status() -> Document<Status> {
         entity: EntityView { name: "shop-fe".to_owned(), id: hash(1), epoch: 77, roster_revision: 31 },
         health: health_state(Health::Warning, 180),
         majority: 5,
+        quorum: QuorumRule::Majority,
         members: MemberCounts { total: 9, reachable: 9, voters: 9, unheard: Vec::new() },
         service: ServiceCounts { serving: 8, out: 1, spare: 0 },
         applications: app_views(),
@@ -234,7 +236,7 @@ pub(crate) fn members() -> Document<Members> {
         MemberView { votes: false, ..member_view("web8", Health::Ok, 0.4, 0.073, 1.2) },
         web9,
     ];
-    document("members", Members { members, majority: 5 })
+    document("members", Members { members, majority: 5, quorum: QuorumRule::Majority })
 }
 
 pub(crate) fn member() -> Document<MemberView> {

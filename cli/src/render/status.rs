@@ -54,9 +54,10 @@ fn members(status: &Status) -> String {
     let others = counts.total.saturating_sub(counts.voters);
     let others = if others > 0 { format!(", {others} not counting") } else { String::new() };
     format!(
-        "{}, {} reachable, majority {}{others}",
+        "{}, {} reachable, {} {}{others}",
         of_things(counts.total, "member"),
         counts.reachable,
+        status.quorum,
         status.majority
     )
 }
@@ -172,7 +173,8 @@ fn attention(attention: &[Attention], look: &Look) -> String {
 
 fn seen(document: &Document<Status>, look: &Look) -> String {
     let view = &document.body.view;
-    let majority = if view.majority_reachable { "" } else { " · it does not hear a majority" };
+    let hears = format!(" · it does not hear a {}", document.body.quorum);
+    let majority = if view.majority_reachable { "" } else { &hears };
     let at = look.clock(&document.at, &document.at);
     let age = span(view.oldest_report_ms as f64 / 1000.0);
     let line = format!("as seen by {} at {at} · reports up to {age} old{majority}", document.answered_by);

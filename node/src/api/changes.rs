@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use althing_protocol::control::{Code, Command, Refusal};
 use althing_protocol::effect::Source;
+use althing_protocol::governance::Governance;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +27,8 @@ struct CommandBody {
 struct InitBody {
     name: String,
     member: String,
+    #[serde(default)]
+    governance: Governance,
 }
 
 #[derive(Deserialize)]
@@ -73,8 +76,8 @@ impl Api {
         match call.path.as_str() {
             "command" => self.command(call, parse::<CommandBody>(call)?.command, progress).await,
             "init" => {
-                let InitBody { name, member } = parse(call)?;
-                self.command(call, Command::Init { name, member, address }, progress).await
+                let InitBody { name, member, governance } = parse(call)?;
+                self.command(call, Command::Init { name, member, address, governance }, progress).await
             }
             "join" => {
                 let JoinBody { invitation, member } = parse(call)?;

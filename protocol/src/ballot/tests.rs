@@ -1,5 +1,7 @@
 //! The voting rules, one by one, in the traces that broke earlier drafts of them; and agreement whatever happens.
 
+mod supermajority;
+
 use std::collections::BTreeSet;
 
 use quickcheck::quickcheck;
@@ -35,6 +37,7 @@ fn entity(voters: usize) -> (State, Hash) {
         at: WallTime(0),
         nonce,
         inherited: None,
+        governance: Default::default(),
     };
     let mut state = State::genesis(&genesis);
     for number in 1..voters {

@@ -43,10 +43,9 @@ impl Entity {
         self.state.voters().filter(|voter| self.list_of(&voter.id, name).is_some_and(shows)).count()
     }
 
-    /// The root that more than half of the placed voters show, and that is neither in force nor empty.
+    /// The root that a content quorum of the placed voters shows, and that is neither in force nor empty.
     fn shown_by_most(&self, name: &str) -> Option<Hash> {
         let application = self.state.applications.get(name)?;
-        let placed = self.state.voters().count();
         let mut shown: Vec<Hash> =
             self.state.voters().filter_map(|voter| self.list_of(&voter.id, name)?.observed).collect();
         shown.sort();
@@ -55,7 +54,9 @@ impl Entity {
         // Nothing is not something that was there before.
         let counts =
             |root: &Hash| Some(*root) != settled && (settled.is_some() || *root != Manifest::empty().root);
-        shown.into_iter().find(|root| counts(root) && self.holders_of_drift(name, root) * 2 > placed)
+        shown
+            .into_iter()
+            .find(|root| counts(root) && self.holders_of_drift(name, root) >= self.state.content_quorum())
     }
 
     /// The root that more than half of the placed voters show instead of the settled one, if the policy adopts it.

@@ -219,7 +219,11 @@ impl Entity {
                 "local-change",
                 format!("{who} reports {shown} of {name}; no update window is open"),
             ));
-            let stands = if agree * 2 > of { "so it stands" } else { "and its certificate stands" };
+            let stands = if agree >= self.state.content_quorum() {
+                "so it stands"
+            } else {
+                "and its certificate stands"
+            };
             let text = format!(
                 "{agree} of {of} report {} (revision {}), {stands}",
                 settled.root.short(),

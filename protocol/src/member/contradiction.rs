@@ -77,16 +77,16 @@ impl Entity {
     /// Somebody shows a link of an epoch that is settled here.
     pub(super) fn compare_link(&mut self, core: &mut Core, from: MemberId, link: &Link) {
         let certificate = &link.certificate;
-        let Some((parent, voters)) = self.trail.deciders(certificate.epoch) else { return };
+        let Some(deciders) = self.trail.deciders(certificate.epoch) else { return };
         if self.trail.record(certificate.epoch).is_none_or(|mine| mine == certificate.value) {
             return;
         }
         let named = Record::hash_of(&link.record) == certificate.value;
-        let settles = check_certificate(&self.state.entity, &parent, voters, certificate, core.scheme());
+        let settles = check_certificate(&self.state.entity, deciders, certificate, core.scheme());
         match settles {
             Ok(()) if named => self.fork(core, from, link),
             // A link of another branch whose fork lies further back has another parent; its beginning tells.
-            _ if Record::decode(&link.record).is_ok_and(|record| record.parent != parent) => {}
+            _ if Record::decode(&link.record).is_ok_and(|record| record.parent != deciders.parent) => {}
             _ => self.tell_forged(core, from, "a certificate that does not hold"),
         }
     }

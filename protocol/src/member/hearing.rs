@@ -157,6 +157,7 @@ mod tests {
                 at: WallTime(0),
                 nonce: Id16([9; 16]),
                 inherited: None,
+                governance: Default::default(),
             };
             let mut state = State::genesis(&genesis);
             for of in [2, 3] {

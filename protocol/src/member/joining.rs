@@ -8,6 +8,7 @@ use crate::codec;
 use crate::control::{Code, Outcome, Refusal};
 use crate::effect::Output;
 use crate::event::{Event, Severity};
+use crate::governance::Governance;
 use crate::hash::Hash;
 use crate::identity::Identity;
 use crate::invitation::{Answer, Invitation, InvitationError, Sponsor, Welcome};
@@ -51,6 +52,7 @@ impl Member {
         name: &str,
         member: &str,
         address: Address,
+        governance: Governance,
     ) -> Result<(), Refusal> {
         [name, member].into_iter().try_for_each(label)?;
         let core = &mut self.core;
@@ -64,6 +66,7 @@ impl Member {
             at: core.now.wall,
             nonce,
             inherited: None,
+            governance: Box::new(governance),
         };
         let entering = Entering { request, name: member.to_owned(), founded: true, recovered: None };
         self.enter(Beginning { genesis, sponsor: None, succession: None }, entering);
@@ -245,6 +248,7 @@ impl Entity {
             member: entering.name,
             voters: self.state.voters().count() as u64,
             majority: self.state.quorum() as u64,
+            quorum: self.state.governance.quorum,
         };
         core.out.push(Output::Reply { request: entering.request, reply: Ok(outcome) });
     }

@@ -6,6 +6,7 @@ use super::voting::Fate;
 use super::{Core, Entity};
 use crate::control::{Code, Outcome, Progress, Refusal, Reply};
 use crate::effect::{Captured, Depth, NotCaptured, Output, Room, Source};
+use crate::governance::QuorumRule;
 use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::record::Change;
@@ -249,12 +250,20 @@ impl Entity {
         if able < reachable {
             text += &format!(", {able} of them may vote");
         }
-        text += &format!(" and {quorum} must agree; nothing was changed");
+        text += &format!(" and {quorum} must agree{}; nothing was changed", self.by_which_rule());
         Err(Refusal::new(Code::NoMajority, text)
             .fact("missing", self.unreachable_voters(core))
             .fact("meanwhile", "serving goes on; updates and votes stop; an open window stays open")
             .try_("see who is heard", "althing member list")
             .try_("if they are gone for good", "althing roster recover --help"))
+    }
+
+    /// What is added where it is not the usual rule.
+    pub(super) fn by_which_rule(&self) -> &'static str {
+        match self.state.governance.quorum {
+            QuorumRule::Majority => "",
+            QuorumRule::Supermajority => " (more than two thirds)",
+        }
     }
 
     /// Names of the voters that are not heard.

@@ -100,7 +100,8 @@ impl Entity {
         let kept = kept.count();
         if able >= quorum || kept >= quorum {
             let (so, many) = if able >= quorum { ("can be reached", able) } else { ("would be kept", kept) };
-            let text = format!("{many} voters {so} and {quorum} are a majority: nothing has to be recovered");
+            let rule = self.state.governance.quorum;
+            let text = format!("{many} voters {so} and {quorum} are a {rule}: nothing has to be recovered");
             return Err(Refusal::new(Code::Unsafe, text)
                 .try_("see who is heard", "althing roster show")
                 .try_("take out who is gone for good", "althing member remove NAME"));
@@ -143,6 +144,7 @@ impl Entity {
             at: wall,
             nonce,
             inherited: Some(Box::new(inherited)),
+            governance: Box::new(self.state.governance.clone()),
         };
         if codec::encode(&genesis).len() > limits::GENESIS_BYTES
             && let Some(inherited) = &mut genesis.inherited

@@ -22,7 +22,9 @@ pub(super) struct Early {
 impl Member {
     pub(super) fn requested(&mut self, request: u64, by: String, command: Command) {
         let result = match (&mut self.entity, command) {
-            (None, Command::Init { name, member, address }) => self.init(request, &name, &member, address),
+            (None, Command::Init { name, member, address, governance }) => {
+                self.init(request, &name, &member, address, governance)
+            }
             (None, Command::Join { invitation, member, address }) => {
                 self.join(request, &invitation, &member, address)
             }
@@ -103,6 +105,7 @@ impl Entity {
             | Command::Rename { .. }
             | Command::Label { .. }) => self.member_command(core, command)?,
             Command::Leave => (Goal::Leave, Some(Change::Remove { member: core.me() })),
+            Command::SetQuorum { rule } => self.set_quorum(core, rule)?,
             Command::Move { address } => (done(), Some(Change::Move { addresses: vec![address] })),
             Command::Create { application, root, policy, source, replace, unmanaged } => {
                 if self.is_leaving(&application) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Core, Entity, Member};
 use crate::evidence::Evidence;
+use crate::governance::QuorumRule;
 use crate::identity::MemberId;
 use crate::record::{Change, Genesis, Record};
 use crate::state::{Role, State};
@@ -72,6 +73,7 @@ impl Entity {
             roster_epoch: state.roster_epoch,
             voters,
             majority: state.quorum() as u64,
+            quorum: state.governance.quorum,
             reachable: self.reachable_voters(core) as u64,
             members: state.members.iter().enumerate().map(member).collect(),
             past: past.collect(),
@@ -149,6 +151,8 @@ fn change(
         Change::Readmit(request) => ("re-admitted", request.member),
         Change::Remove { member } => ("removed", *member),
         Change::Move { .. } => ("moved", author),
+        Change::SetQuorum { rule: QuorumRule::Majority } => ("majority", author),
+        Change::SetQuorum { rule: QuorumRule::Supermajority } => ("supermajority", author),
         _ => return None,
     };
     let name = |id: &MemberId| names.get(id).cloned().unwrap_or_else(|| id.to_string());

@@ -38,6 +38,7 @@ fn genesis() -> Genesis {
         at: WallTime(0),
         nonce: Id16::default(),
         inherited: None,
+        governance: Default::default(),
     }
 }
 

@@ -26,7 +26,8 @@ impl Member {
         let entity = self.entity.as_ref()?;
         let ids = entity.state.members.iter().map(|member| member.id);
         let members = ids.filter_map(|id| entity.member_view(&self.core, &id)).collect();
-        Some(Members { members, majority: entity.state.quorum() as u64 })
+        let (majority, quorum) = (entity.state.quorum() as u64, entity.state.governance.quorum);
+        Some(Members { members, majority, quorum })
     }
 
     /// The genesis of this member's entity: where an audit of the chain begins.
@@ -154,6 +155,7 @@ impl Entity {
             },
             health: self.health_state(core),
             majority: self.state.quorum() as u64,
+            quorum: self.state.governance.quorum,
             members: MemberCounts {
                 total: self.state.members.len() as u64,
                 reachable: self.state.members.iter().filter(|member| self.is_heard(core, &member.id)).count()
@@ -282,7 +284,7 @@ impl Entity {
             AppState::NotSettled
         } else if agree == states.len() {
             AppState::Agreed
-        } else if agree * 2 <= self.state.voters().count()
+        } else if agree < self.state.content_quorum()
             && states.iter().filter(|state| **state == "drift").count() > 1
         {
             AppState::NotSettled

@@ -159,7 +159,7 @@ impl Entity {
                 .get(&request.invitation)
                 .is_some_and(|invitation| wall < invitation.expires),
             Change::Adopt { application, root, .. } => {
-                self.holders_of_drift(application, root) * 2 > self.state.voters().count()
+                self.holders_of_drift(application, root) >= self.state.content_quorum()
             }
             Change::Abort { application } => {
                 // A window that ends with its author: only while the author is really not heard.
@@ -185,6 +185,7 @@ impl Entity {
             | Change::Define { .. }
             | Change::Readmit(_)
             | Change::Move { .. }
+            | Change::SetQuorum { .. }
             | Change::Create { .. }
             | Change::Arrange { .. }
             | Change::Discard { .. }
@@ -436,25 +437,6 @@ impl Entity {
         let by = &intent.by;
         let info = |kind: &str, text: String| Event::new(Severity::Info, kind, text);
         Some(match &intent.change {
-            Change::Admit(request) => {
-                let name = &request.newcomer.name;
-                info("member.admitted", format!("{name} joins, invited through {origin}"))
-                    .of(request.newcomer.member)
-            }
-            Change::Promote { member, .. } => {
-                info("member.joined", format!("{} counts in the majority now", self.state.name_of(member)))
-                    .of(*member)
-            }
-            Change::Remove { member } => info(
-                "member.removed",
-                format!("{} left the roster, by {by} on {origin}", before.name_of(member)),
-            )
-            .of(*member),
-            Change::Readmit(request) => {
-                let name = before.name_of(&request.member);
-                let text = format!("{name} is a learner again, from a new store, by {by} on {origin}");
-                info("member.readmitted", text).of(request.member)
-            }
             Change::Create { application, root, .. } => {
                 info("application.created", format!("root {root}, by {by} on {origin}")).about(application)
             }
@@ -498,7 +480,14 @@ impl Entity {
             | Change::Label { .. } => {
                 return super::serving::describe(before, &self.state, origin, intent);
             }
-            Change::Invite { .. } | Change::Revoke { .. } | Change::Move { .. } => return None,
+            Change::Admit(_)
+            | Change::Promote { .. }
+            | Change::Remove { .. }
+            | Change::Readmit(_)
+            | Change::SetQuorum { .. }
+            | Change::Invite { .. }
+            | Change::Revoke { .. }
+            | Change::Move { .. } => return self.describe_roster(before, origin, intent),
         })
     }
 

@@ -31,6 +31,7 @@ fn three() -> State {
         at: WallTime(0),
         nonce: Id16::default(),
         inherited: None,
+        governance: Default::default(),
     });
     for seed in [2, 3] {
         let Newcomer { member, store, name, address } = newcomer(seed);

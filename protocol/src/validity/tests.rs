@@ -46,6 +46,7 @@ fn entity(voters: usize) -> State {
         at,
         nonce,
         inherited: None,
+        governance: Default::default(),
     };
     let mut state = State::genesis(&genesis);
     for number in 1..voters {

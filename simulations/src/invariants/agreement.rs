@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use althing_protocol::governance::QuorumRule;
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::record::{Link, Record};
@@ -121,8 +122,12 @@ fn count(world: &World, at: usize, link: &Link, parent: &Settled) -> Result<(), 
         voters.insert(checked.author());
     }
     let all = state.members.iter().filter(|member| state.is_voter(&member.id)).count();
-    if voters.len() * 2 <= all {
-        return Err(format!("{} of {all} votes are no majority", voters.len()));
+    let enough = match state.governance.quorum {
+        QuorumRule::Majority => voters.len() * 2 > all,
+        QuorumRule::Supermajority => voters.len() * 3 > all * 2,
+    };
+    if !enough {
+        return Err(format!("{} of {all} votes are no {}", voters.len(), state.governance.quorum));
     }
     Ok(())
 }

@@ -45,7 +45,26 @@ impl Electorate {
 
 #[cfg(test)]
 mod tests {
+    use althing_protocol::governance::QuorumRule;
+
     use super::*;
+
+    /// What is proved here is what the program does.
+    #[test]
+    fn the_program_counts_as_the_model_does() {
+        for voters in 1..1000 {
+            for (rule, roster) in [
+                (QuorumRule::Majority, Electorate::majority(voters)),
+                (QuorumRule::Supermajority, Electorate::supermajority(voters)),
+            ] {
+                assert_eq!(
+                    (rule.of(voters), rule.proof(voters)),
+                    (roster.quorum, roster.jump()),
+                    "{roster:?}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn two_quorums_share_an_honest_member() {

@@ -6,7 +6,7 @@ use crate::{Mutation, Options, simulate};
 fn check(mutation: Mutation, members: usize, most: u64, clauses: &[&str]) {
     let found = (1..=most).find(|seed| {
         let hours = 4.0 / 60.0;
-        let options = Options { seed: *seed, members, hours, faults: true, mutation: Some(mutation) };
+        let options = Options { seed: *seed, members, hours, mutation: Some(mutation), ..Options::default() };
         simulate(&options).violations.iter().any(|violation| clauses.contains(&violation.clause))
     });
     assert!(found.is_some(), "{mutation:?} was not noticed in {most} seeds");

@@ -51,6 +51,7 @@ pub(crate) fn genesis() -> Genesis {
         at: WALL,
         nonce: Id16([9; 16]),
         inherited: None,
+        governance: Box::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use althing_protocol::codec;
 use althing_protocol::control::{Code, Command, Refusal};
 use althing_protocol::effect::{Source, Want};
 use althing_protocol::frame::{Declined, Frame};
+use althing_protocol::governance::QuorumRule;
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::Identity;
 use althing_protocol::invitation::{Answer, Invitation, Sponsor, Welcome};
@@ -280,6 +281,7 @@ pub(crate) fn changes() -> Vec<Vec<u8>> {
         Change::Revoke { key },
         Change::Promote { member, holds },
         Change::Move { addresses: vec![entity::address()] },
+        Change::SetQuorum { rule: QuorumRule::Supermajority },
         Change::Create {
             application: "shop".into(),
             root: "/srv/shop".into(),

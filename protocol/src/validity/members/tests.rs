@@ -44,6 +44,7 @@ impl Chain {
             at: NOW,
             nonce,
             inherited: None,
+            governance: Default::default(),
         };
         let mut chain = Self { state: State::genesis(&genesis), said: 0 };
         for number in 2..=count {
