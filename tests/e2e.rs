@@ -14,6 +14,8 @@ mod drift;
 mod hard_files;
 #[path = "e2e/join.rs"]
 mod join;
+#[path = "e2e/operators.rs"]
+mod operators;
 #[path = "e2e/partition.rs"]
 mod partition;
 #[path = "e2e/readme.rs"]

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) mod app;
 pub(crate) mod entity;
 pub(crate) mod look;
+pub(crate) mod operator;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tools;
@@ -33,6 +34,8 @@ Look       status      the entity at a glance
 Members    member      list, show, out, in, spare, label, rename, readmit, remove
            roster      who counts; recovery
            resolve     acknowledge a contradiction, so that settling goes on
+           operator    keys that sign what administrators ask for
+           request     what waits for their signatures
 Content    app         list, diff, verify, history, rollback, pause
            update      open, diff, commit, abort: change an application from any member
            deploy      all of that in one step             trash    what repair took away
@@ -113,6 +116,9 @@ pub(crate) struct Global {
     /// Give up after this time, such as 500ms, 30s, 5m
     #[arg(long, global = true, hide_short_help = true, value_name = "TIME", value_parser = crate::span::parse)]
     pub(crate) timeout: Option<Duration>,
+    /// Sign what is asked for with the key of an operator in this file; again for each of several
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
+    pub(crate) sign: Vec<PathBuf>,
     /// Print times in UTC
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) utc: bool,
@@ -152,6 +158,8 @@ pub(crate) enum Verb {
     Leave(entity::Leave),
     Roster(entity::Roster),
     Resolve(entity::Resolve),
+    Operator(operator::Operator),
+    Request(operator::Request),
     Status(look::Status),
     Why(look::Why),
     Events(look::Events),

@@ -23,6 +23,7 @@ mod entity;
 mod events;
 mod explain;
 mod look;
+mod operator;
 mod serving;
 mod standing;
 mod tools;
@@ -38,6 +39,7 @@ pub(crate) fn run(context: &Context, verb: Verb) -> Result<Exit> {
         Verb::Explain(args) => explain::explain(context, args.code.as_deref()),
         Verb::Completions(args) => completions::script(args.shell),
         Verb::Config(args) => config::config(context, args),
+        Verb::Operator(args) => operator::operator(context, &args),
         verb => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(talk(context, verb))
@@ -54,6 +56,7 @@ async fn talk(context: &Context, verb: Verb) -> Result<Exit> {
         Verb::Leave(args) => entity::leave(context, args).await,
         Verb::Roster(args) => standing::roster(context, args).await,
         Verb::Resolve(args) => standing::resolve(context, args).await,
+        Verb::Request(args) => operator::request(context, args).await,
         Verb::Status(args) => look::status(context, &args).await,
         Verb::Why(args) => look::why(context, args).await,
         Verb::Events(args) => events::events(context, args).await,
@@ -77,6 +80,7 @@ async fn talk(context: &Context, verb: Verb) -> Result<Exit> {
         | Verb::Simulate(_)
         | Verb::Explain(_)
         | Verb::Completions(_)
+        | Verb::Operator(_)
         | Verb::Config(_) => Err(crate::error::bug("a verb without a node was sent to one").into()),
     }
 }

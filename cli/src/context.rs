@@ -15,9 +15,10 @@ use crate::exit::{self, Exit};
 use crate::pager;
 use crate::progress::Bar;
 use crate::render::{Look, outcome};
+use crate::signing;
 
 /// What all commands are given.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
     /// The node.
     pub(crate) client: Client,
@@ -33,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) quiet: bool,
     /// `--dir`
     pub(crate) dir: PathBuf,
+    /// `--sign`
+    pub(crate) sign: Vec<PathBuf>,
 }
 
 impl Context {
@@ -49,6 +52,7 @@ impl Context {
             may_ask: !global.no_input && io::stdin().is_terminal() && io::stderr().is_terminal(),
             quiet,
             dir: global.dir,
+            sign: global.sign,
         }
     }
 
@@ -126,9 +130,25 @@ impl Context {
 
     /// Sends a command and prints what it brought about; `hint` is where Ctrl-C says to look.
     pub(crate) async fn change(&self, command: &Command, hint: &[&str]) -> Result<Done> {
-        let done = self.post("command", &json!({ "command": command }), hint).await?;
+        let done = self.command(command, hint).await?;
         self.report(&done)?;
         Ok(done)
+    }
+
+    /// Sends a command, signed by operators if there are keys to sign with.
+    pub(crate) async fn command(&self, command: &Command, hint: &[&str]) -> Result<Done> {
+        if self.sign.is_empty() {
+            return self.post("command", &json!({ "command": command }), hint).await;
+        }
+        Box::pin(signing::ordered(self, command, hint)).await
+    }
+
+    /// The same, but for the member that is asked.
+    pub(crate) fn asking(&self, member: &str) -> Self {
+        let mut there = self.clone();
+        there.client.on = Some(member.to_owned());
+        there.sign = Vec::new();
+        there
     }
 
     /// Sends a request that changes something.

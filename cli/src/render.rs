@@ -18,6 +18,7 @@ pub(crate) mod everywhere;
 pub(crate) mod health;
 pub(crate) mod members;
 pub(crate) mod outcome;
+pub(crate) mod requests;
 pub(crate) mod roster;
 pub(crate) mod size;
 pub(crate) mod status;

@@ -4,6 +4,7 @@
 //! and the signatures: each certificate is checked against the voters of the state before it, each record must be valid
 //! and lead to the state it names.
 
+use crate::governance::Authority;
 use crate::hash::Hash;
 use crate::identity::{MemberId, Scheme};
 use crate::record::{Change, Genesis, Link, Record};
@@ -79,11 +80,12 @@ fn entry(epoch: u64, author: MemberId, intent: &Intent, names: &State) -> AuditE
         application: intent.change.application().map(str::to_owned),
         member: subject(&intent.change).map(|id| names.name_of(&id)),
         text,
+        signed_by: intent.mandate.approvals.iter().map(|approval| names.operator(&approval.key)).collect(),
     }
 }
 
 /// The member that a change is about.
-fn subject(change: &Change) -> Option<MemberId> {
+pub(crate) fn subject(change: &Change) -> Option<MemberId> {
     match change {
         Change::Admit(request) => Some(request.newcomer.member),
         Change::Readmit(request) => Some(request.member),
@@ -101,7 +103,7 @@ fn subject(change: &Change) -> Option<MemberId> {
 }
 
 /// The kind of a change, and what it says.
-fn words(change: &Change) -> (&'static str, String) {
+pub(crate) fn words(change: &Change) -> (&'static str, String) {
     match change {
         Change::Create { .. }
         | Change::Arrange { .. }
@@ -167,12 +169,24 @@ fn words_of_roster(change: &Change) -> (&'static str, String) {
         Change::Enlist { .. } => ("enlist", "not a spare any more".to_owned()),
         Change::Rename { name, .. } => ("rename", format!("called {name} from then on")),
         Change::Label { labels, .. } => ("label", labels_of(labels)),
+        Change::SetAuthority { authority } => ("authority", words_of_authority(authority)),
         Change::SetQuorum { rule } => ("quorum", format!("{rule} of the voters settles")),
         Change::Move { addresses } => {
             let to = addresses.iter().map(|address| address.control.to_string()).collect::<Vec<_>>();
             ("move", format!("listens on {}", to.join(" ")))
         }
         _ => ("other", String::new()),
+    }
+}
+
+fn words_of_authority(authority: &Authority) -> String {
+    match authority {
+        Authority::Members => "any member may ask for any change".to_owned(),
+        Authority::Operators(operators) => {
+            let names: Vec<String> =
+                operators.keys.iter().map(|one| format!("{} ({})", one.name, one.key)).collect();
+            format!("orders need {} signatures of {}", operators.needed, names.join(", "))
+        }
     }
 }
 

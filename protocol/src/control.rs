@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::Source;
-use crate::governance::{Governance, QuorumRule};
+use crate::governance::{Authority, Governance, QuorumRule};
 use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::record::Policy;
@@ -113,11 +113,37 @@ pub enum Command {
     Recover {
         /// Members that are to come over, by name.
         keep: Vec<String>,
+        /// Where operators govern: hexadecimal digits of a canonical list of their signatures of the
+        /// [`crate::succession::Warrant`].
+        #[serde(default)]
+        approvals: String,
     },
     /// Say anew how many voters settle.
     SetQuorum {
         /// The rule.
         rule: QuorumRule,
+    },
+    /// Say anew whose word changes need.
+    SetAuthority {
+        /// Whose.
+        authority: Authority,
+    },
+    /// Have a command made into an order that operators can sign.
+    Draft {
+        /// Which.
+        command: Box<Command>,
+    },
+    /// Signatures of operators for an order that waits on this member.
+    Sign {
+        /// Its id, or the start of it.
+        id: String,
+        /// Hexadecimal digits of a canonical list of [`crate::order::Approval`].
+        approvals: String,
+    },
+    /// An order that waits on this member is not wanted any more.
+    Withdraw {
+        /// Its id, or the start of it.
+        id: String,
     },
     /// This member leaves.
     Leave,
@@ -250,6 +276,20 @@ pub enum Outcome {
         /// By which rule.
         #[serde(default)]
         quorum: QuorumRule,
+    },
+    /// What operators have to sign.
+    Draft {
+        /// Names the request.
+        id: String,
+        /// Hexadecimal digits of the [`crate::order::Order`].
+        order: String,
+        /// Signatures that it needs.
+        need: u32,
+    },
+    /// Changes need the word of others.
+    Authority {
+        /// Whose.
+        authority: Authority,
     },
     /// The entity has another quorum rule.
     Quorum {
@@ -478,6 +518,13 @@ codes! {
     ConfigInvalid = "E601", "config-invalid", 78, "A configuration file, variable or flag of this machine is not valid.";
     BackupInvalid = "E611", "backup-invalid", 65, "The backup is damaged, cut short, or of something else.";
     ChainBroken = "E621", "chain-broken", 1, "The chain on this member's disk does not prove the state that is in force.";
+    KeyInvalid = "E631", "key-invalid", 78, "A file is not an operator's key, or others may read it.";
+    NeedsOperators = "E711", "needs-operators", 77, "The entity is governed by operators, and this needs their signatures.";
+    RequestWaits = "E712", "request-waits", 75, "The request needs more signatures of operators and waits for them.";
+    NotAnOperator = "E713", "not-an-operator", 77, "The key is none of the entity's operators.";
+    SignatureBad = "E714", "signature-bad", 65, "A signature of an operator does not hold for this request.";
+    NoSuchRequest = "E715", "no-such-request", 105, "No request of this id waits for signatures.";
+    RequestOver = "E716", "request-over", 103, "The request was not signed in time.";
     Unsafe = "E701", "unsafe", 107, "Refused as unsafe without confirmation.";
     WouldEmptyService = "E702", "would-empty-service", 107, "Nobody would be left in service.";
     LastVoter = "E703", "last-voter", 107, "The last voter cannot leave the roster.";

@@ -55,6 +55,13 @@ impl Code {
             | Self::KeepNeeded
             | Self::OtherBranch
             | Self::Doubled => self.ugly_page(),
+            Self::KeyInvalid
+            | Self::NeedsOperators
+            | Self::RequestWaits
+            | Self::NotAnOperator
+            | Self::SignatureBad
+            | Self::NoSuchRequest
+            | Self::RequestOver => self.order_page(),
             Self::NoMajority | Self::WouldEmptyService | Self::LastVoter | Self::ChainBroken => {
                 self.roster_page()
             }
@@ -360,6 +367,56 @@ impl Code {
         }
     }
 
+    fn order_page(self) -> Page {
+        match self {
+            Self::KeyInvalid => page(
+                "An operator's key is a file that `althing operator keygen` wrote. It is not encrypted: only its owner may read \
+                 it (mode 0600), and it belongs on no member of the entity. Nothing was signed.",
+                &[("make a key", "althing operator keygen --out FILE")],
+            ),
+            Self::NeedsOperators => page(
+                "This entity is governed by operators: what administrators ask for needs the signatures of as many of them as \
+                 were settled. Nothing was changed. Give the command the file of an operator's key; it is read by the command \
+                 alone, which shows what is signed and sends the signature. A key of a member is not enough, by design.",
+                &[
+                    ("see who the operators are", "althing roster show"),
+                    ("for example", "althing deploy APP --from DIR --sign FILE"),
+                ],
+            ),
+            Self::RequestWaits => page(
+                "One signature is there and more are needed. Nothing was changed yet; the request waits for 24 hours, or until \
+                 64 records more were settled. Any member shows it and takes a signature.",
+                &[
+                    ("see what waits", "althing request list"),
+                    ("sign it with another key", "althing request sign ID --sign FILE"),
+                    ("give it up", "althing request withdraw ID"),
+                ],
+            ),
+            Self::NotAnOperator => page(
+                "The state of the entity names the public keys of its operators, and this is none of them. Nothing was changed.",
+                &[("see who they are", "althing roster show")],
+            ),
+            Self::SignatureBad => page(
+                "A signature counts for one request of one member of one entity, and this one was made for something else. Nothing \
+                 was changed.",
+                &[("see what waits", "althing request list")],
+            ),
+            Self::NoSuchRequest => page(
+                "Requests end when they are carried out, withdrawn or over. One for an invitation ends with the process of its \
+                 member as well.",
+                &[
+                    ("see what waits, and where", "althing request list"),
+                    ("see what was settled", "althing audit --since 1d"),
+                ],
+            ),
+            _ => page(
+                "A request waits for 24 hours, and while not more than 64 records are settled, so that an old signature is worth \
+                 nothing. Nothing was changed: ask for it anew.",
+                &[("see what waits", "althing request list")],
+            ),
+        }
+    }
+
     fn roster_page(self) -> Page {
         match self {
             Self::NoMajority => page(
@@ -527,6 +584,10 @@ conditions! {
         "All members were taken out of service. Content is settled and repaired as before, but nobody takes a share of the \
          traffic.",
         ["bring one in" => "althing member in NAME"];
+    RequestWaits = "A303", "request-waits", Notice, ByHand, "A request waits for signatures of operators.",
+        "It was asked for on a member, and has not yet the signatures of as many operators as it needs. Any member shows it and \
+         takes a signature. It is over after 24 hours, or when 64 records more are settled.",
+        ["see what waits" => "althing request list", "sign it" => "althing request sign ID --sign FILE"];
 }
 
 impl Condition {

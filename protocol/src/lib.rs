@@ -33,6 +33,7 @@ pub mod liveness;
 pub mod manifest;
 pub mod member;
 pub mod metrics;
+pub mod order;
 pub mod path;
 pub mod record;
 pub mod repair;

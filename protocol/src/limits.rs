@@ -59,6 +59,11 @@ pub const READMISSIONS: usize = 2;
 /// Operators of an entity: what two of them must sign is looked at by all of them.
 pub const OPERATORS: usize = 16;
 
+/// How long an order may wait for signatures, by members' clocks; and in epochs as any intent.
+pub const ORDER_LIFE: Millis = Millis::seconds(24 * 3600);
+/// Orders that wait on one member.
+pub const ORDERS: usize = 32;
+
 /// Applications of an entity.
 pub const APPLICATIONS: usize = 1_000;
 /// Live invitations.

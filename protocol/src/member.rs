@@ -17,6 +17,7 @@ mod keeping;
 mod leaving;
 mod local;
 mod operation;
+pub mod orders;
 mod recovering;
 mod requests;
 pub mod roster;
@@ -180,6 +181,7 @@ struct Entity {
     kept: Option<BTreeSet<Hash>>,
     departures: leaving::Departures,
     operations: BTreeMap<u64, Operation>,
+    orders: orders::Orders,
     candidate: voting::Candidate,
     evidence: BTreeMap<u64, Evidence>,
     standing: standing::Standing,
@@ -465,6 +467,7 @@ impl Entity {
             kept: None,
             departures,
             operations: BTreeMap::new(),
+            orders: orders::Orders::new(saved.orders, core.now.mono),
             candidate: voting::Candidate::default(),
             evidence: saved.evidence,
             standing: standing::Standing::default(),
@@ -558,6 +561,7 @@ impl Entity {
         self.attend_joining(core);
         self.attend_service(core);
         self.attend_early(core);
+        self.attend_orders(core);
         self.attend_operations(core);
         // What was staged just now is promised at once: whoever asks next sees it.
         let names: Vec<String> = self.state.applications.keys().cloned().collect();

@@ -7,7 +7,7 @@ use serde_bytes::ByteBuf;
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::codec::{self, DecodeError};
-use crate::governance::{Governance, QuorumRule};
+use crate::governance::{Authority, Governance, QuorumRule};
 use crate::hash::Hash;
 use crate::identity::{Identity, MemberId, Scheme, SignatureBytes, verify};
 use crate::limits;
@@ -243,6 +243,11 @@ pub enum Change {
         /// The rule.
         rule: QuorumRule,
     },
+    /// From here on changes need the word of others. Needs protocol version 2.
+    SetAuthority {
+        /// Whose.
+        authority: Authority,
+    },
     /// A new application, without content yet.
     Create {
         /// Its name.
@@ -290,6 +295,9 @@ pub enum Change {
         reason: String,
         /// Opened by `deploy` or `rollback`: it ends with its author.
         implicit: bool,
+        /// All that may be committed in it, which needs no further word of operators. Since protocol version 2.
+        #[serde(default, skip_serializing_if = "codec::is_default")]
+        root: Option<Hash>,
     },
     /// The originator's open window stands longer, or less long.
     Extend {
@@ -345,7 +353,11 @@ impl Change {
     pub fn needs(&self) -> u32 {
         match self {
             Self::Create { terms, .. } if *terms == Terms::default() => 1,
-            Self::Create { .. } | Self::Arrange { .. } | Self::SetQuorum { .. } => 2,
+            Self::Create { .. }
+            | Self::Arrange { .. }
+            | Self::SetQuorum { .. }
+            | Self::SetAuthority { .. } => 2,
+            Self::Open { root: Some(_), .. } => 2,
             Self::Invite { .. }
             | Self::Revoke { .. }
             | Self::Admit(_)
@@ -400,7 +412,8 @@ impl Change {
             | Self::Label { .. }
             | Self::Readmit(_)
             | Self::Move { .. }
-            | Self::SetQuorum { .. } => None,
+            | Self::SetQuorum { .. }
+            | Self::SetAuthority { .. } => None,
         }
     }
 }

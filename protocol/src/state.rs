@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::codec;
-use crate::governance::Governance;
+use crate::governance::{Governance, OperatorKey};
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
@@ -59,6 +59,9 @@ pub struct Out {
     pub by: String,
     /// By the clock of the member that was asked.
     pub since: WallTime,
+    /// By an order of operators: members do not bring it in before its time. Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub ordered: bool,
 }
 
 /// Of fewer placed voters none is a majority that could not be one tampered member: nothing is adopted (finding 22).
@@ -133,6 +136,9 @@ pub struct Window {
     pub expires: WallTime,
     /// Opened by `deploy` or `rollback`: it ends with its author.
     pub implicit: bool,
+    /// All that may be committed in it. Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub root: Option<Hash>,
 }
 
 /// A settled content of an application.
@@ -289,6 +295,12 @@ impl State {
     pub fn name_of(&self, id: &MemberId) -> String {
         let past = || self.past.iter().find(|past| past.id == *id).map(|past| past.name.clone());
         self.member(id).map(|member| member.name.clone()).or_else(past).unwrap_or_else(|| id.to_string())
+    }
+
+    /// Name of an operator, or the key itself.
+    pub fn operator(&self, key: &OperatorKey) -> String {
+        let known = self.governance.authority.operators().and_then(|operators| operators.with(key));
+        known.map_or_else(|| key.to_string(), |operator| operator.name.clone())
     }
 
     /// The members that vote, in the order of the hierarchy.

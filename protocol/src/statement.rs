@@ -17,6 +17,7 @@ use crate::identity::{Identity, MemberId, Scheme, SignatureBytes, verify};
 use crate::limits;
 use crate::manifest::Extent;
 use crate::metrics::Report;
+use crate::order::{Approval, Mandate};
 use crate::time::WallTime;
 
 /// What signatures over envelopes are for.
@@ -102,6 +103,18 @@ pub enum Statement {
     Holds(Holds),
     /// Metrics and state of the author.
     Report(Box<Report>),
+    /// An order that waits for the signatures of operators; the intent that carries it out takes its place. Since
+    /// protocol version 2.
+    Waiting(Box<Waiting>),
+}
+
+/// An order on its way, and the signatures that it has.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
+pub struct Waiting {
+    /// The order.
+    pub order: crate::order::Order,
+    /// By operators.
+    pub approvals: Vec<Approval>,
 }
 
 /// The two steps of a round.
@@ -159,6 +172,9 @@ pub struct Intent {
     pub by: String,
     /// What shall change.
     pub change: crate::record::Change,
+    /// The word of operators, where one is needed. Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub mandate: Mandate,
 }
 
 /// A member's word on what is on its disk for one application.
@@ -244,6 +260,7 @@ impl Statement {
             Self::Holding(holding) => Slot::Holding(holding.application.clone()),
             Self::Holds(_) => Slot::Holds,
             Self::Report(_) => Slot::Report,
+            Self::Waiting(waiting) => Slot::Intent(waiting.order.id),
         }
     }
 
@@ -260,7 +277,14 @@ impl Statement {
             }
             Self::List(list) => plain(&list.application, limits::LABEL_BYTES),
             Self::Holding(holding) => plain(&holding.application, limits::LABEL_BYTES),
-            Self::Intent(intent) => plain(&intent.by, limits::TEXT_BYTES),
+            Self::Intent(intent) => {
+                plain(&intent.by, limits::TEXT_BYTES)
+                    && intent.mandate.approvals.len() <= 2 * limits::OPERATORS
+            }
+            Self::Waiting(waiting) => {
+                plain(&waiting.order.by, limits::TEXT_BYTES)
+                    && waiting.approvals.len() <= 2 * limits::OPERATORS
+            }
             Self::Proposal(proposal) => {
                 proposal.record.len() <= limits::RECORD_BYTES && proposal.pol.len() <= limits::MEMBERS
             }

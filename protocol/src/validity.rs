@@ -4,6 +4,8 @@
 mod governance;
 mod members;
 
+pub use governance::Licence;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hash::Hash;
@@ -85,6 +87,17 @@ pub enum Invalid {
         /// What is in force.
         has: u32,
     },
+    /// Too few signatures of operators.
+    #[error("{have} of {need} signatures of operators")]
+    Orders {
+        /// Valid ones.
+        have: u32,
+        /// Needed.
+        need: u32,
+    },
+    /// A signature that is none of an operator, or does not hold.
+    #[error("{0}")]
+    Mandate(&'static str),
     /// The last voter cannot go.
     #[error("the last voter cannot be removed")]
     LastVoter,
@@ -151,6 +164,7 @@ impl State {
             return Err(Invalid::Stale);
         }
         check_text(&intent.by)?;
+        self.check_mandate(author, intent, scheme)?;
         self.recent.insert(intent.id, self.epoch);
         Draft { next: self, before, intent, author, scheme }.change()
     }
@@ -277,6 +291,7 @@ impl Draft<'_> {
             Change::Readmit(request) => self.readmit(request),
             Change::Move { addresses } => self.relocate(addresses),
             Change::SetQuorum { rule } => self.set_quorum(*rule),
+            Change::SetAuthority { authority } => self.set_authority(authority),
             Change::Create { application, root, policy, unmanaged, adopts, terms } => {
                 let new = Application {
                     root: root.clone(),
@@ -299,9 +314,7 @@ impl Draft<'_> {
             Change::Define { application, policy } => {
                 concerned(self.next, application).map(|application| application.policy = *policy)
             }
-            Change::Open { application, expires, reason, implicit } => {
-                self.open(application, *expires, reason, *implicit)
-            }
+            Change::Open { .. } => self.open(),
             Change::Commit { application, root, extent, evidence } => {
                 self.commit(application, *root, *extent, evidence)
             }
@@ -516,18 +529,23 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn open(self, name: &str, expires: WallTime, reason: &str, implicit: bool) -> Result<(), Invalid> {
+    fn open(self) -> Result<(), Invalid> {
+        let intent = self.intent;
+        let Change::Open { application: name, expires, reason, implicit, root } = &intent.change else {
+            return Err(Invalid::Kind);
+        };
         check_text(reason)?;
-        let (intent, author) = (self.intent, self.author);
+        let author = self.author;
         let application = concerned(self.next, name)?;
         if let Some(window) = &application.window {
             return Err(Invalid::WindowOpen(window.author));
         }
-        if expires > intent.at + limits::WINDOW_MAX {
+        if *expires > intent.at + limits::WINDOW_MAX {
             return Err(Invalid::Text("so long a window".into()));
         }
-        let (by, reason) = (intent.by.clone(), reason.to_owned());
-        application.window = Some(Window { author, by, reason, opened: intent.at, expires, implicit });
+        let (by, reason) = (intent.by.clone(), reason.clone());
+        let (opened, expires, implicit, root) = (intent.at, *expires, *implicit, *root);
+        application.window = Some(Window { author, by, reason, opened, expires, implicit, root });
         Ok(())
     }
 
@@ -540,6 +558,9 @@ impl Draft<'_> {
         let author = self.author;
         let window = self.next.application(name)?.window.clone();
         let window = window.filter(|window| window.author == author).ok_or(Invalid::NoWindow)?;
+        if window.root.is_some_and(|only| only != root) {
+            return Err(Invalid::NotSo("the update window was opened for other content"));
+        }
         self.before.check_evidence(name, &root, evidence, self.scheme)?;
         concerned(self.next, name)?.window = None;
         self.settle(name, root, extent, window.reason)

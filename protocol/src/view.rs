@@ -1,12 +1,14 @@
 //! What a member shows of itself and of the entity: the documents behind every reading command (cli.md). Facts are
 //! computed from the machine when asked for, never stored beside it.
 
+mod governing;
 mod looking;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use governing::{AuthorityView, OperatorView, RequestView, Requests};
 pub use looking::{Audit, AuditEntry, Everywhere, Seen, SeenApp, Verified};
 
 use crate::governance::QuorumRule;
@@ -393,6 +395,8 @@ pub struct RosterView {
     /// By which rule.
     #[serde(default)]
     pub quorum: QuorumRule,
+    /// Whose word changes need.
+    pub authority: AuthorityView,
     /// Voters that can be reached.
     pub reachable: u64,
     /// In the order of the failover hierarchy.

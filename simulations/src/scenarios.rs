@@ -17,6 +17,7 @@ mod majority_drift_is_adopted;
 mod member_away_catches_up;
 mod members_in_and_out_of_service;
 mod mutations;
+mod operators;
 mod readmission;
 mod removed_application;
 mod restored_snapshot_goes_mute;

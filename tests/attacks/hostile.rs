@@ -152,7 +152,14 @@ impl Hostile {
     pub(crate) fn intent(&mut self, at: WallTime, seen: u64, change: Change) -> Signed {
         self.sequence += 1;
         let id = Id16(u128::from(self.sequence).to_be_bytes());
-        self.sign(Statement::Intent(Box::new(Intent { id, seen, at, by: "mallory".into(), change })))
+        self.sign(Statement::Intent(Box::new(Intent {
+            id,
+            seen,
+            at,
+            by: "mallory".into(),
+            change,
+            mandate: Default::default(),
+        })))
     }
 
     /// Sends bytes to every honest member.

@@ -425,6 +425,7 @@ fn promises(
         expires,
         reason,
         implicit: false,
+        root: None,
     })?;
     hostile.serve(serving);
     let holding = Holding { application, basis, root, extent: Extent { items: 2, bytes: 10 } };

@@ -23,6 +23,21 @@ pub(crate) struct Init {
     /// that lie
     #[arg(long, value_name = "RULE", default_value = "majority")]
     pub(crate) quorum: Quorum,
+    /// Have operators govern: so many of their signatures are needed for what administrators ask for
+    #[arg(long, value_name = "K", requires = "operator_key")]
+    pub(crate) operators: Option<u32>,
+    /// The key of an operator, or its public half; again for each
+    #[arg(long, value_name = "FILE", requires = "operators")]
+    pub(crate) operator_key: Vec<PathBuf>,
+}
+
+/// Whose word changes need.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Whose {
+    /// That of any member.
+    Members,
+    /// That of operators.
+    Operators,
 }
 
 /// How many of the voters settle.
@@ -138,6 +153,26 @@ pub(crate) enum RosterVerb {
     /// Show the epochs that changed the roster, from the chain
     #[command(after_help = "Examples:\n  althing roster history")]
     History,
+    /// Say anew whose word changes need: that of any member, or of operators
+    ///
+    /// Operators that are to govern sign it with as many keys as will be needed, those that govern until then as well:
+    /// --sign FILE for each, or `althing request sign`.
+    #[command(
+        after_help = "Examples:\n  althing roster authority operators --operators 2 --operator-key ada.key --operator-key bo.key.pub --sign ada.key\n  althing roster authority members --sign ada.key"
+    )]
+    Authority {
+        /// Whose
+        kind: Whose,
+        /// How many signatures of operators are needed
+        #[arg(long, value_name = "K")]
+        operators: Option<u32>,
+        /// The key of an operator, or its public half; again for each
+        #[arg(long, value_name = "FILE")]
+        operator_key: Vec<PathBuf>,
+        /// The entity's name, instead of typing it when asked
+        #[arg(long, value_name = "ENTITY")]
+        confirm: Option<String>,
+    },
     /// Say anew how many of the voters settle: more than half, or more than two thirds
     ///
     /// With a supermajority what is settled stays settled while fewer than a third of the voters lie; in exchange fewer

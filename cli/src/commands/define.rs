@@ -81,9 +81,8 @@ pub(super) async fn apply(context: &Context, path: &Path, dry: bool) -> Result<E
         Step::Nothing => None,
     };
     if let Some(command) = command {
-        let body = json!({ "command": command });
         let hint = ["althing", "app", "show", &manifest.name];
-        context.post::<serde_json::Value>("command", &body, &hint).await?;
+        context.command(&command, &hint).await?;
     }
     let text = match context.output {
         Output::Json => {

@@ -1,11 +1,11 @@
 //! `init`, `invite`, `join`, `leave`.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use althing_protocol::control::{Code, Command};
-use althing_protocol::governance::{Governance, QuorumRule};
+use althing_protocol::governance::{Authority, Governance, Operator, Operators, QuorumRule};
 use althing_protocol::invitation::Invitation;
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::error::{Failure, Result, usage};
 use crate::exit::Exit;
 use crate::render::members;
 use crate::render::time::{now, of_millis};
-use crate::{ask, context};
+use crate::{ask, context, key};
 
 /// More than the longest invitation; what is longer is something else.
 const LONGEST: u64 = 64 << 10;
@@ -31,15 +31,29 @@ const ALONE: &str = "\
 ";
 
 pub(super) async fn init(context: &Context, args: Init) -> Result<Exit> {
-    let governance = Governance { quorum: args.quorum.into(), ..Governance::default() };
-    let body =
-        json!({ "name": args.name, "member": member_name(args.member_name)?, "governance": governance });
+    let authority = authority(args.operators, &args.operator_key)?;
+    let governance = Governance { quorum: args.quorum.into(), authority };
+    let mut body = json!({ "name": args.name, "member": member_name(args.member_name)? });
+    if governance != Governance::default() {
+        body["governance"] = json!(governance);
+    }
     let done = context.post("init", &body, &["althing", "status"]).await?;
     context.report(&done)?;
     if !context.quiet {
         context::print(ALONE)?;
     }
     Ok(Exit::OK)
+}
+
+/// Of so many signatures of these, or of the members.
+pub(super) fn authority(needed: Option<u32>, keys: &[PathBuf]) -> Result<Authority> {
+    let Some(needed) = needed else { return Ok(Authority::Members) };
+    let keys: Result<Vec<Operator>> = keys.iter().map(|path| Ok(key::read(path)?.operator)).collect();
+    let operators = Operators { needed, keys: keys? };
+    match operators.flaw() {
+        Some(flaw) => Err(usage(format!("these cannot be the operators: {flaw}")).into()),
+        None => Ok(Authority::Operators(operators)),
+    }
 }
 
 impl From<Quorum> for QuorumRule {

@@ -1,16 +1,16 @@
 //! The ugly days: `roster`, `resolve`, `leave --purge`.
 
 use althing_protocol::control::{Command, Outcome};
-use althing_protocol::governance::QuorumRule;
+use althing_protocol::governance::{Authority, QuorumRule};
 use althing_protocol::view::RosterView;
 use serde_json::json;
 
 use super::change_saying;
-use crate::args::entity::{Resolve, Roster, RosterVerb};
+use crate::args::entity::{Resolve, Roster, RosterVerb, Whose};
 use crate::ask;
 use crate::client::{Done, Query};
 use crate::context::{Context, print};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, usage};
 use crate::exit::Exit;
 use crate::render::roster as screens;
 
@@ -18,6 +18,18 @@ pub(super) async fn roster(context: &Context, args: Roster) -> Result<Exit> {
     match args.verb.unwrap_or(RosterVerb::Show) {
         RosterVerb::Show => context.read(&Query::new("roster"), screens::show).await,
         RosterVerb::History => context.read_long(&Query::new("roster-history"), screens::history).await,
+        RosterVerb::Authority { kind, operators, operator_key, confirm } => {
+            let authority = match kind {
+                Whose::Members if operators.is_some() || !operator_key.is_empty() => {
+                    return Err(usage("--operators and --operator-key go with `operators`").into());
+                }
+                Whose::Operators if operators.is_none() => {
+                    return Err(usage("add --operators K and --operator-key FILE for each of them").into());
+                }
+                _ => super::entity::authority(operators, &operator_key)?,
+            };
+            govern(context, authority, confirm.as_deref()).await
+        }
         RosterVerb::Quorum { rule, confirm } => quorum(context, rule.into(), confirm.as_deref()).await,
         RosterVerb::Recover { keep, confirm } => recover(context, keep, confirm.as_deref()).await,
     }
@@ -40,6 +52,22 @@ async fn quorum(context: &Context, rule: QuorumRule, confirm: Option<&str>) -> R
     super::change(context, &Command::SetQuorum { rule }, &["althing", "roster"]).await
 }
 
+/// Says what it means, and asks.
+async fn govern(context: &Context, authority: Authority, confirm: Option<&str>) -> Result<Exit> {
+    let roster = context.document::<RosterView>(&Query::new("roster")).await?.body;
+    let question = match &authority {
+        Authority::Members => format!("Let any member of {} ask for any change again?", roster.entity),
+        Authority::Operators(operators) => format!(
+            "Have {} of {} operators sign what administrators ask for in {}? Without their keys it cannot be undone.",
+            operators.needed,
+            operators.keys.len(),
+            roster.entity
+        ),
+    };
+    ask::severe(context, &question, &roster.entity, confirm)?;
+    super::change(context, &Command::SetAuthority { authority }, &["althing", "roster"]).await
+}
+
 async fn recover(context: &Context, keep: Vec<String>, confirm: Option<&str>) -> Result<Exit> {
     let roster = context.document::<RosterView>(&Query::new("roster")).await?.body;
     let question = format!(
@@ -47,7 +75,7 @@ async fn recover(context: &Context, keep: Vec<String>, confirm: Option<&str>) ->
         roster.entity, roster.reachable, roster.voters, roster.majority
     );
     ask::severe(context, &question, &roster.entity, confirm)?;
-    super::change(context, &Command::Recover { keep }, &["althing", "roster"]).await
+    super::change(context, &Command::Recover { keep, approvals: String::new() }, &["althing", "roster"]).await
 }
 
 pub(super) async fn resolve(context: &Context, args: Resolve) -> Result<Exit> {

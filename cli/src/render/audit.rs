@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use althing_protocol::view::{Audit, Document};
+use althing_protocol::view::{Audit, AuditEntry, Document};
 
 use super::Look;
 use super::colour::Paint;
@@ -26,7 +26,7 @@ pub(crate) fn screen(document: &Document<Audit>, look: &Look) -> String {
                 Cell::from(entry.from.as_str()),
                 Cell::from(entry.change.as_str()),
                 Cell::from(of),
-                Cell::from(entry.text.as_str()),
+                Cell::from(what(entry)),
             ]);
         }
         text += &table.text(look);
@@ -44,6 +44,15 @@ pub(crate) fn screen(document: &Document<Audit>, look: &Look) -> String {
         );
     }
     text
+}
+
+fn what(entry: &AuditEntry) -> String {
+    let signed = &entry.signed_by;
+    if signed.is_empty() {
+        entry.text.clone()
+    } else {
+        format!("{} (signed by {})", entry.text, signed.join(", "))
+    }
 }
 
 #[cfg(test)]

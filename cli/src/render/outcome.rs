@@ -2,6 +2,7 @@
 
 use althing_protocol::control::Outcome;
 use althing_protocol::governance::QuorumRule;
+use althing_protocol::view::AuthorityView;
 use serde_json::{Value, json};
 
 use super::Look;
@@ -31,6 +32,13 @@ fn fields(outcome: &Outcome) -> (&'static str, Value) {
                 "result": "member", "entity": entity, "id": id, "member": member, "voters": voters,
                 "majority": majority, "quorum": quorum,
             }),
+        ),
+        Outcome::Draft { id, order, need } => {
+            ("althing.draft/1", json!({ "result": "draft", "request": id, "order": order, "need": need }))
+        }
+        Outcome::Authority { authority } => (
+            "althing.authority/1",
+            json!({ "result": "authority", "authority": AuthorityView::from(authority) }),
         ),
         Outcome::Quorum { rule, voters, needed } => (
             "althing.quorum/1",
@@ -99,16 +107,8 @@ fn lines(done: &Done, look: &Look) -> (String, String) {
             format!("This machine is {member}, a member of entity {entity}."),
             "  look  althing status\n".to_owned(),
         ),
-        Outcome::Quorum { rule, voters, needed } => {
-            let other = match rule {
-                QuorumRule::Majority => QuorumRule::Supermajority,
-                QuorumRule::Supermajority => QuorumRule::Majority,
-            };
-            let away = voters.saturating_sub(*needed);
-            (
-                format!("{needed} of {voters} voters settle from now on ({rule}); {away} may be away."),
-                format!("  undo  althing roster quorum {other}\n"),
-            )
+        Outcome::Draft { .. } | Outcome::Authority { .. } | Outcome::Quorum { .. } => {
+            governing_lines(&done.outcome)
         }
         Outcome::Invitation { invitation, expires, uses, .. } => {
             (invitation_lines(invitation, &of_millis(expires.0), *uses, done, look), nothing())
@@ -158,6 +158,38 @@ fn lines(done: &Done, look: &Look) -> (String, String) {
     }
 }
 
+/// Who decides from now on.
+fn governing_lines(outcome: &Outcome) -> (String, String) {
+    match outcome {
+        Outcome::Draft { id, need, .. } => {
+            (format!("Request {id} needs {need} signatures of operators."), String::new())
+        }
+        Outcome::Authority { authority } => (
+            match authority.operators() {
+                None => "Any member may ask for any change from now on.".to_owned(),
+                Some(operators) => format!(
+                    "What administrators ask for needs {} of {} operators from now on: add --sign FILE to commands.",
+                    operators.needed,
+                    operators.keys.len()
+                ),
+            },
+            "  look  althing roster\n".to_owned(),
+        ),
+        Outcome::Quorum { rule, voters, needed } => {
+            let other = match rule {
+                QuorumRule::Majority => QuorumRule::Supermajority,
+                QuorumRule::Supermajority => QuorumRule::Majority,
+            };
+            let away = voters.saturating_sub(*needed);
+            (
+                format!("{needed} of {voters} voters settle from now on ({rule}); {away} may be away."),
+                format!("  undo  althing roster quorum {other}\n"),
+            )
+        }
+        _ => (String::new(), String::new()),
+    }
+}
+
 fn recovered_lines(
     entity: &str,
     epoch: u64,
@@ -168,6 +200,11 @@ fn recovered_lines(
     let mut text = format!(
         "Entity {entity} is begun anew, after epoch {epoch} of the old one; this machine is its first voter.\nMembers of the old entity that come back go mute as soon as they meet it.\n"
     );
+    if invitation.is_none() && !others.is_empty() {
+        let (on, count) = (others.join(", "), others.len());
+        text +=
+            &format!("For {on}, by word of operators:\n  next  althing invite --uses {count} --sign FILE\n");
+    }
     if let Some(invitation) = invitation {
         let on = others.join(", ");
         text += &format!(
@@ -257,6 +294,8 @@ pub(super) mod tests {
     use althing_protocol::hash::Hash;
     use althing_protocol::manifest::Extent;
     use althing_protocol::time::WallTime;
+
+    use althing_protocol::governance::Authority;
 
     use super::*;
 
@@ -386,6 +425,7 @@ Application api is removed; its files at /srv/api go to the trash of each member
         let outcomes = vec![
             member,
             Outcome::Quorum { rule: QuorumRule::Supermajority, voters: 7, needed: 5 },
+            Outcome::Authority { authority: Authority::Members },
             Outcome::Created { application: name.clone(), root: "/srv/api".to_owned() },
             Outcome::Removed { application: name.clone(), root: "/srv/api".to_owned(), keep_files: false },
             Outcome::Removed { application: name.clone(), root: "/srv/api".to_owned(), keep_files: true },

@@ -35,8 +35,25 @@ pub(crate) fn show(document: &Document<RosterView>, look: &Look) -> String {
         ]);
     }
     text += &table.text(look);
+    authority(&mut text, roster);
     rest(&mut text, roster, document, look);
     text
+}
+
+fn authority(text: &mut String, roster: &RosterView) {
+    let authority = &roster.authority;
+    if authority.operators.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\nWhat administrators ask for needs {} of {} operators:",
+        authority.needed,
+        authority.operators.len()
+    );
+    for operator in &authority.operators {
+        let _ = writeln!(text, "  {}  {}", operator.name, operator.key);
+    }
 }
 
 fn counts(member: &RosterMember) -> Cell {
@@ -140,6 +157,7 @@ mod tests {
             voters: 2,
             majority: 2,
             quorum: QuorumRule::Majority,
+            authority: (&althing_protocol::governance::Authority::Members).into(),
             reachable: 1,
             members: vec![member(1, "web1", false), member(2, "web2", true), member(3, "web3", false)],
             past: vec![PastView { name: "web4".into(), id: "12D3".into(), until: 30, awaited: true }],

@@ -446,6 +446,7 @@ pub(crate) fn audit() -> Document<Audit> {
         application: None,
         member: None,
         text: text.to_owned(),
+        signed_by: Vec::new(),
     };
     let opened = "update window until 2026-11-23T14:00:00.000Z: hotfix 881";
     let opened = entry(76, "2026-11-23T13:40:59Z", "ada", "open", opened);

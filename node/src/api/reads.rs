@@ -44,6 +44,7 @@ impl Api {
             "balance" => document("althing.balance/1", &self.view(|member, _| member.balance()).await?),
             "roster" => document("althing.roster/1", &self.view(|member, _| member.roster()).await?),
             "roster-history" => self.roster_history().await,
+            "requests" => document("althing.requests/1", &self.view(|member, _| member.requests()).await?),
             "invitations" => {
                 document("althing.invitations/1", &self.view(|member, _| member.invitations()).await?)
             }

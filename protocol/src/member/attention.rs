@@ -21,6 +21,7 @@ impl Entity {
             self.member_attention(core, member, &mut list);
         }
         self.local_attention(core, &mut list);
+        self.waiting_attention(core, &mut list);
         list.sort_by_key(|attention| std::cmp::Reverse(attention.severity));
         list
     }
@@ -44,6 +45,15 @@ impl Entity {
             critical(Condition::NobodyServes, "nobody is in service", "althing member list");
         }
         list
+    }
+
+    fn waiting_attention(&self, core: &Core, list: &mut Vec<Attention>) {
+        for request in self.requests(core).requests {
+            let (id, missing) = (request.id[..8].to_owned(), request.need.saturating_sub(request.have));
+            let text = format!("{} waits for {missing} more signatures of operators", request.text);
+            let show = format!("althing request show {id}");
+            list.push(note(Condition::RequestWaits, format!("request/{id}"), text, &show, (None, None)));
+        }
     }
 
     fn member_attention(&self, core: &Core, member: &Member, list: &mut Vec<Attention>) {

@@ -141,7 +141,15 @@ impl Entity {
             self.tell_forged(core, from, "that the entity was begun anew, and no member signed that");
             return;
         }
-        let what = Contradiction::Succession(Box::new(succession));
+        if !succession.is_warranted(&self.state.governance.authority, core.scheme()) {
+            self.tell_forged(
+                core,
+                from,
+                "that the entity was begun anew, and its operators did not sign that",
+            );
+            return;
+        }
+        let what = Contradiction::Succession(Box::new(succession.clone()));
         if !self.keep_evidence(core, succession.epoch, what, Some(from)) {
             return;
         }
@@ -152,18 +160,18 @@ impl Entity {
         );
         core.event(Event::new(Severity::Critical, "entity.superseded", text).of(succession.by));
         for peer in self.overlay.peers().clone() {
-            self.send(core, peer, &Message::Succession(succession));
+            self.send(core, peer, &Message::Succession(succession.clone()));
         }
     }
 
     /// What a peer of another entity should know: that this one succeeds its own, or was succeeded itself.
     pub(super) fn tell_succession(&self, core: &mut Core, peer: MemberId) {
         let learned = self.unresolved().find_map(|evidence| match &evidence.what {
-            Contradiction::Succession(succession) => Some(**succession),
+            Contradiction::Succession(succession) => Some((**succession).clone()),
             _ => None,
         });
         let past = self.state.past.iter().any(|past| past.id == peer);
-        let own = self.beginning.as_ref().and_then(|beginning| beginning.succession).filter(|_| past);
+        let own = self.beginning.as_ref().and_then(|beginning| beginning.succession.clone()).filter(|_| past);
         if let Some(succession) = learned.or(own) {
             self.send(core, peer, &Message::Succession(succession));
         }

@@ -4,7 +4,7 @@ use super::operation::Goal;
 use super::{Core, Entity};
 use crate::control::{Code, Outcome, Refusal};
 use crate::event::{Event, Severity};
-use crate::governance::QuorumRule;
+use crate::governance::{Authority, QuorumRule};
 use crate::record::Change;
 use crate::state::State;
 use crate::statement::Intent;
@@ -34,6 +34,23 @@ impl Entity {
         Ok((goal, Some(Change::SetQuorum { rule })))
     }
 
+    pub(super) fn set_authority(&self, authority: Authority) -> Result<(Goal, Option<Change>), Refusal> {
+        if let Some(flaw) = authority.operators().and_then(|operators| operators.flaw()) {
+            return Err(Refusal::new(Code::Input, format!("these cannot be the operators: {flaw}")));
+        }
+        let same = authority == self.state.governance.authority;
+        let goal = Goal::Change { outcome: Box::new(Outcome::Authority { authority: authority.clone() }) };
+        Ok((goal, (!same).then_some(Change::SetAuthority { authority })))
+    }
+
+    /// What is added where it is not the usual rule.
+    pub(super) fn by_which_rule(&self) -> &'static str {
+        match self.state.governance.quorum {
+            QuorumRule::Majority => "",
+            QuorumRule::Supermajority => " (more than two thirds)",
+        }
+    }
+
     /// What a settled change of the roster, or of who decides, is called in the log.
     pub(super) fn describe_roster(&self, before: &State, origin: &str, intent: &Intent) -> Option<Event> {
         let by = &intent.by;
@@ -56,6 +73,9 @@ impl Entity {
                 let name = before.name_of(&request.member);
                 let text = format!("{name} is a learner again, from a new store, by {by} on {origin}");
                 info("member.readmitted", text).of(request.member)
+            }
+            Change::SetAuthority { authority } => {
+                info("authority.changed", format!("{}, by {by} on {origin}", authority.name()))
             }
             Change::SetQuorum { rule } => {
                 let (count, voters) = (self.state.quorum(), self.state.voters().count());

@@ -55,6 +55,9 @@ impl Member {
         governance: Governance,
     ) -> Result<(), Refusal> {
         [name, member].into_iter().try_for_each(label)?;
+        if let Some(flaw) = governance.authority.operators().and_then(|operators| operators.flaw()) {
+            return Err(Refusal::new(Code::Input, format!("these cannot be the operators: {flaw}")));
+        }
         let core = &mut self.core;
         let founder =
             Newcomer { member: core.me(), store: core.life.store, name: member.to_owned(), address };
@@ -288,6 +291,11 @@ impl Entity {
             self.reply(core, request, Ok(outcome(None, None)));
             return;
         }
+        // Where operators govern, they invite.
+        if self.is_governed() {
+            self.reply(core, request, Ok(outcome(None, None)));
+            return;
+        }
         let made = self.invite(core, others.len() as u32, INVITED, "recovery".to_owned(), false);
         match made {
             Ok((Goal::Change { outcome: made }, change)) => {
@@ -367,7 +375,11 @@ impl Entity {
         let address = *self.me(core)?.addresses.first()?;
         let sponsor = Sponsor { member: core.me(), address };
         let beginning = self.beginning.as_ref()?;
-        Some(Welcome { genesis: beginning.genesis.clone(), sponsor, succession: beginning.succession })
+        Some(Welcome {
+            genesis: beginning.genesis.clone(),
+            sponsor,
+            succession: beginning.succession.clone(),
+        })
     }
 
     /// A learner that has caught up says so, and asks to become a voter (finding 13).

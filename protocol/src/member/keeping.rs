@@ -15,7 +15,7 @@ impl Entity {
             let fetching = local.plan.as_ref().map(|plan| plan.root);
             local.held.keys().chain(&local.saving).copied().chain(fetching)
         });
-        revisions.map(|revision| revision.root).chain(locals).collect()
+        revisions.map(|revision| revision.root).chain(locals).chain(self.orders.roots()).collect()
     }
 
     /// Tells the host when that has changed. Runs when it is known what will be fetched and before it is asked for,
@@ -32,6 +32,7 @@ impl Entity {
     /// application moves, and longer while a window is open: what is staged there may be staged again.
     pub(super) fn release_roots(&mut self, core: &mut Core, before: &State) {
         let mut writes = Vec::new();
+        let ordered: BTreeSet<Hash> = self.orders.roots().collect();
         for (name, application) in &self.state.applications {
             let Some(local) = self.locals.get_mut(name) else { continue };
             let stands = before.applications.get(name).is_some_and(|old| old.basis == application.basis);
@@ -39,7 +40,7 @@ impl Entity {
                 continue;
             }
             local.held.retain(|root, _| {
-                let stays = application.knows(root);
+                let stays = application.knows(root) || ordered.contains(root);
                 if !stays {
                     writes.push(saved::drop_held(name, root));
                 }

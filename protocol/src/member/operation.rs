@@ -1,17 +1,18 @@
 //! Requests that take several steps. An operation looks at the state after every input and does what is next; it
 //! keeps no second copy of anything that the state says.
 
+use super::orders::Start;
 use super::troubles::{no_room, unseen};
 use super::voting::Fate;
 use super::{Core, Entity};
 use crate::control::{Code, Outcome, Progress, Refusal, Reply};
 use crate::effect::{Captured, Depth, NotCaptured, Output, Room, Source};
-use crate::governance::QuorumRule;
 use crate::hash::Hash;
 use crate::manifest::Extent;
+use crate::order::Mandate;
 use crate::record::Change;
 use crate::state::{Application, Window};
-use crate::statement::{Id16, Intent, Statement};
+use crate::statement::{Id16, Intent, Statement, Waiting};
 use crate::time::{Instant, Millis};
 use crate::validity::Invalid;
 
@@ -24,7 +25,7 @@ const CONTENT_LIMIT: Millis = Millis(15 * 60 * 1000);
 /// So long a lost majority is waited for in the middle of an operation.
 const PATIENCE: Millis = Millis(5_000);
 /// How long the window of a deployment stands, unless its author goes on.
-const IMPLICIT_WINDOW: Millis = Millis(30 * 60 * 1000);
+pub(super) const IMPLICIT_WINDOW: Millis = Millis(30 * 60 * 1000);
 /// A window that ends with its author is closed when the author was not heard for so long.
 const AUTHOR_AWAY: Millis = Millis(8_000);
 
@@ -63,18 +64,20 @@ pub(super) enum Content {
     Staged,
     /// Root of an earlier revision.
     Earlier(Hash, Extent),
+    /// What operators have signed; it is held here.
+    Ordered(Captured),
 }
 
 /// A request under way.
 pub(super) struct Operation {
     pub(super) request: u64,
-    by: String,
+    pub(super) by: String,
     pub(super) goal: Goal,
     pub(super) deadline: Instant,
     /// The intent that is waited for.
     pub(super) intent: Option<Id16>,
     capture: Option<u64>,
-    captured: Option<Captured>,
+    pub(super) captured: Option<Captured>,
     /// The epoch at which it began.
     epoch: u64,
     /// The majority was lost at this time.
@@ -89,6 +92,10 @@ pub(super) struct Operation {
     holders: usize,
     /// The window was open here: if it is not any more, somebody closed it.
     opened: bool,
+    /// What operators have signed of it.
+    pub(super) order: Option<Box<Waiting>>,
+    /// It ends with an order.
+    pub(super) drafting: bool,
 }
 
 impl Operation {
@@ -105,7 +112,7 @@ impl Operation {
 }
 
 /// What an operation comes to in one step.
-enum Next {
+pub(super) enum Next {
     Wait,
     Done(Reply),
 }
@@ -117,7 +124,7 @@ impl From<Refusal> for Next {
 }
 
 impl Entity {
-    /// Begins an operation; `first` is a change that it begins with.
+    /// Begins an operation without a word of operators; `first` is a change that it begins with.
     pub(super) fn begin(
         &mut self,
         core: &mut Core,
@@ -126,6 +133,11 @@ impl Entity {
         goal: Goal,
         first: Option<Change>,
     ) {
+        self.begin_with(core, Start { request, by, goal, first, order: None, drafting: false });
+    }
+
+    pub(super) fn begin_with(&mut self, core: &mut Core, start: Start) {
+        let Start { request, by, goal, first, order, drafting } = start;
         let content = matches!(
             goal,
             Goal::Settle { .. } | Goal::Stage { .. } | Goal::Look { .. } | Goal::Open { adopt: Some(_), .. }
@@ -146,6 +158,8 @@ impl Entity {
             looking: false,
             holders: 0,
             opened: false,
+            order,
+            drafting,
         };
         let clash = self
             .operations
@@ -168,8 +182,13 @@ impl Entity {
             self.reply(core, request, Err(refusal));
             return;
         }
+        if self.lacks_order(core, &operation) {
+            let refusal = self.explain(core, &self.lacking_orders());
+            self.reply(core, request, Err(refusal));
+            return;
+        }
         if let Some(change) = first {
-            match self.originate(core, &operation.by, change) {
+            match self.originate_as(core, &operation.by, change, operation.order.as_deref()) {
                 Ok(id) => operation.intent = Some(id),
                 Err(refusal) => {
                     self.reply(core, request, Err(refusal));
@@ -186,6 +205,17 @@ impl Entity {
 
     /// Signs and spreads an intent, if a majority can be reached and the change is valid now.
     pub(super) fn originate(&mut self, core: &mut Core, by: &str, change: Change) -> Result<Id16, Refusal> {
+        self.originate_as(core, by, change, None)
+    }
+
+    /// The same with the signatures of operators, if the change is what they have signed.
+    fn originate_as(
+        &mut self,
+        core: &mut Core,
+        by: &str,
+        change: Change,
+        order: Option<&Waiting>,
+    ) -> Result<Id16, Refusal> {
         self.check_majority(core)?;
         if let Room::Nothing(why) = &core.room {
             return Err(no_room(why));
@@ -198,8 +228,20 @@ impl Entity {
             };
             return Err(Refusal::new(Code::Mute, text).try_("see how it is", "althing status"));
         }
-        let id = Id16(core.rng.bytes());
-        let intent = Intent { id, seen: self.state.epoch, at: core.now.wall, by: by.to_owned(), change };
+        let kind = std::mem::discriminant(&change);
+        let order = order.filter(|waiting| std::mem::discriminant(&waiting.order.change) == kind);
+        let (at, by) = (core.now.wall, by.to_owned());
+        let intent = match order {
+            Some(Waiting { order, approvals }) => {
+                let mandate = Mandate { until: order.until, approvals: approvals.clone() };
+                Intent { id: order.id, seen: order.seen, at, by: order.by.clone(), change, mandate }
+            }
+            None => {
+                let (id, mandate) = (Id16(core.rng.bytes()), Mandate::default());
+                Intent { id, seen: self.state.epoch, at, by, change, mandate }
+            }
+        };
+        let id = intent.id;
         let silent = || Refusal::new(Code::Mute, "this member cannot sign anything yet; it has just started");
         let checked = core.sign(self.state.entity, Statement::Intent(Box::new(intent))).ok_or_else(silent)?;
         if let Err(invalid) = self.state.with_changes(&[checked.signed().clone()], core.scheme()) {
@@ -256,14 +298,6 @@ impl Entity {
             .fact("meanwhile", "serving goes on; updates and votes stop; an open window stays open")
             .try_("see who is heard", "althing member list")
             .try_("if they are gone for good", "althing roster recover --help"))
-    }
-
-    /// What is added where it is not the usual rule.
-    pub(super) fn by_which_rule(&self) -> &'static str {
-        match self.state.governance.quorum {
-            QuorumRule::Majority => "",
-            QuorumRule::Supermajority => " (more than two thirds)",
-        }
     }
 
     /// Names of the voters that are not heard.
@@ -427,7 +461,7 @@ impl Entity {
         None
     }
 
-    fn revision_number(&self, name: &str) -> u64 {
+    pub(super) fn revision_number(&self, name: &str) -> u64 {
         self.state.applications.get(name).and_then(Application::settled).map_or(0, |revision| revision.number)
     }
 
@@ -546,6 +580,9 @@ impl Entity {
         if let Some(next) = self.settled_by_now(core, operation, &state, &name) {
             return next;
         }
+        if operation.drafting {
+            return self.advance_draft(core, operation, &state);
+        }
         if self.own_window(core, &name).is_some() {
             if !operation.opened && self.is_closing(core, &name) {
                 // What an earlier request has left behind, not ours.
@@ -559,12 +596,15 @@ impl Entity {
                 let unchanged = Outcome::Unchanged { application: name.clone(), revision };
                 return if same { Next::Done(Ok(unchanged)) } else { window_closed(&name).into() };
             }
-            if content == Content::Staged || state.window.is_some() {
+            let by_hand =
+                operation.order.as_ref().is_some_and(|it| matches!(it.order.change, Change::Commit { .. }));
+            if content == Content::Staged || by_hand || state.window.is_some() {
                 return self.window_in_the_way(core, &name).into();
             }
+            let ordered = operation.order.as_ref().map(|waiting| waiting.order.stamped(core.now.wall));
             let expires = core.now.wall + IMPLICIT_WINDOW;
-            let change = Change::Open { application: name, expires, reason, implicit: true };
-            return self.go_on(core, operation, change);
+            let usual = Change::Open { application: name, expires, reason, implicit: true, root: None };
+            return self.go_on(core, operation, ordered.unwrap_or(usual));
         }
         self.choose_content(core, operation, &name, &content);
         let Some(captured) = self.staged(operation, &name) else { return Next::Wait };
@@ -612,7 +652,13 @@ impl Entity {
             .into()
     }
 
-    fn choose_content(&mut self, core: &mut Core, operation: &mut Operation, name: &str, content: &Content) {
+    pub(super) fn choose_content(
+        &mut self,
+        core: &mut Core,
+        operation: &mut Operation,
+        name: &str,
+        content: &Content,
+    ) {
         if operation.captured.is_some() {
             return;
         }
@@ -622,6 +668,7 @@ impl Entity {
             Content::Earlier(root, extent) => {
                 operation.captured = Some(Captured { root: *root, extent: *extent });
             }
+            Content::Ordered(captured) => operation.captured = Some(captured.clone()),
             Content::Staged => match staged {
                 Some(root) => {
                     let held = self.local(name).and_then(|local| local.held.get(&root).copied());
@@ -644,7 +691,8 @@ impl Entity {
     }
 
     fn go_on(&mut self, core: &mut Core, operation: &mut Operation, change: Change) -> Next {
-        match self.originate(core, &operation.by.clone(), change) {
+        let (by, order) = (operation.by.clone(), operation.order.clone());
+        match self.originate_as(core, &by, change, order.as_deref()) {
             Ok(id) => {
                 operation.intent = Some(id);
                 Next::Wait
@@ -680,7 +728,7 @@ impl Entity {
     }
 
     /// Members that show other content at the root of an application that was never settled (finding 25).
-    fn would_replace(&self, name: &str, root: &Hash) -> Option<Refusal> {
+    pub(super) fn would_replace(&self, name: &str, root: &Hash) -> Option<Refusal> {
         let empty = crate::manifest::Manifest::empty().root;
         let other = |id| {
             let observed = self.list_of(id, name).and_then(|list| list.observed);
@@ -754,7 +802,7 @@ impl Entity {
 
     // --- refusals ----------------------------------------------------------------------------------------------
 
-    fn window_in_the_way(&self, core: &Core, name: &str) -> Refusal {
+    pub(super) fn window_in_the_way(&self, core: &Core, name: &str) -> Refusal {
         match self.state.applications.get(name).and_then(|application| application.window.as_ref()) {
             Some(window) if window.author != core.me() => self.window_open(name, window),
             _ => no_window(name),
@@ -802,6 +850,8 @@ impl Entity {
                     .try_("see who serves", "althing member list")
             }
             Invalid::NotSo(_) => refuse(Code::Input, invalid.to_string()),
+            Invalid::Orders { have, need } => super::orders::needs_operators(*have, *need),
+            Invalid::Mandate(_) => refuse(Code::SignatureBad, invalid.to_string()),
             Invalid::LastVoter => refuse(Code::LastVoter, "the last voter cannot leave the roster".into()),
             Invalid::NotAMember(id) if *id == core.me() => {
                 refuse(Code::NotInEntity, "this member is not in the roster any more".into())

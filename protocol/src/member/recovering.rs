@@ -5,27 +5,37 @@ use super::joining::{Entering, Recovered};
 use super::saved::{Beginning, Head};
 use super::{Core, Entity, Member};
 use crate::codec;
-use crate::control::{Code, Refusal};
+use crate::control::{Code, Outcome, Refusal};
+use crate::hash::hex;
 use crate::identity::MemberId;
 use crate::invitation::{Invitation, Welcome};
 use crate::limits;
+use crate::order::Approval;
 use crate::record::{Genesis, Newcomer};
 use crate::state::{Application, PastMember, State};
 use crate::statement::Id16;
-use crate::succession::{Inheritance, Origin, Succession};
+use crate::succession::{Inheritance, Origin, Succession, Warrant};
 use crate::time::{Millis, Now};
 use crate::trail::Trail;
+use crate::validity::Invalid;
 
 /// How long the kept members have to come over with the invitation that a recovery prints.
 pub(super) const INVITED: Millis = Millis::seconds(24 * 3600);
 
 impl Member {
     /// Founds the entity anew, with this member as its first voter.
-    pub(super) fn recover(&mut self, request: u64, by: &str, keep: &[String]) -> Result<(), Refusal> {
+    pub(super) fn recover(
+        &mut self,
+        request: u64,
+        by: &str,
+        keep: &[String],
+        approvals: &str,
+    ) -> Result<(), Refusal> {
         let core = &mut self.core;
         let Some(entity) = &self.entity else { return Ok(()) };
         let kept = entity.kept_members(core, keep)?;
         entity.may_recover(core, &kept)?;
+        let approvals = entity.warranted(core, approvals)?;
         let Some(address) = core.config.address.or_else(|| entity.me(core)?.addresses.first().copied())
         else {
             return Err(Refusal::new(Code::Failed, "this member does not know where it listens"));
@@ -39,7 +49,7 @@ impl Member {
         };
         let nonce = Id16(core.rng.bytes());
         let genesis = entity.successor(core, origin.clone(), address, nonce);
-        let succession = Succession::sign(&origin, genesis.id(), &core.identity);
+        let succession = Succession::sign(&origin, genesis.id(), approvals, &core.identity);
         let me = core.me();
         let others: Vec<String> =
             origin.kept.iter().filter(|(id, _)| *id != me).map(|(_, name)| name.clone()).collect();
@@ -48,6 +58,20 @@ impl Member {
         let entering = Entering { request, name, founded: true, recovered: Some(recovered) };
         let beginning = Beginning { genesis, sponsor: None, succession: Some(succession) };
         self.enter(beginning, entering);
+        Ok(())
+    }
+
+    /// What operators have to sign before this member may begin the entity anew.
+    pub(super) fn draft_recovery(&mut self, request: u64, keep: &[String]) -> Result<(), Refusal> {
+        let core = &mut self.core;
+        let Some(entity) = &self.entity else { return Ok(()) };
+        let kept = entity.kept_members(core, keep)?;
+        entity.may_recover(core, &kept)?;
+        let authority = &entity.state.governance.authority;
+        let Some(operators) = authority.operators() else { return Err(super::orders::nothing_to_sign()) };
+        let (order, need) = (hex(&entity.warrant(core).encode()), operators.needed);
+        let outcome = Outcome::Draft { id: "recovery".to_owned(), order, need };
+        entity.reply(core, request, Ok(outcome));
         Ok(())
     }
 
@@ -84,6 +108,22 @@ impl Entity {
         let kept = self.state.members.iter();
         let kept = kept.filter(|member| member.id == core.me() || keep.contains(&member.name));
         Ok(kept.map(|member| (member.id, member.name.clone())).collect())
+    }
+
+    fn warrant(&self, core: &Core) -> Warrant {
+        let (entity, epoch) = (self.state.entity, self.state.epoch);
+        Warrant { entity, epoch, head: self.head, by: core.me() }
+    }
+
+    /// The signatures of operators, where they govern: whoever is still in the old entity looks for them (finding 6).
+    fn warranted(&self, core: &Core, approvals: &str) -> Result<Vec<Approval>, Refusal> {
+        let approvals = super::orders::read_approvals(approvals)?;
+        let authority = &self.state.governance.authority;
+        let tally = self.warrant(core).tally(authority, &approvals, core.scheme());
+        if tally.is_enough() {
+            return Ok(if authority.operators().is_some() { approvals } else { Vec::new() });
+        }
+        Err(self.explain(core, &Invalid::Orders { have: tally.have, need: tally.need }))
     }
 
     fn may_recover(&self, core: &Core, kept: &[(MemberId, String)]) -> Result<(), Refusal> {
@@ -158,11 +198,12 @@ impl Entity {
     pub(super) fn is_succeeded_by(&self, core: &Core, welcome: &Welcome) -> bool {
         let of_this = welcome.genesis.inherited.as_ref().map(|inherited| inherited.origin.entity);
         of_this == Some(self.state.entity)
-            && welcome.succession.is_some_and(|succession| {
+            && welcome.succession.as_ref().is_some_and(|succession| {
                 succession.entity == self.state.entity
                     && succession.successor == welcome.genesis.id()
                     && self.state.member(&succession.by).is_some()
                     && succession.holds(core.scheme())
+                    && succession.is_warranted(&self.state.governance.authority, core.scheme())
             })
     }
 }

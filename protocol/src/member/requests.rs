@@ -31,7 +31,11 @@ impl Member {
             (Some(_), Command::Join { invitation, address, .. }) => {
                 self.follow(request, &invitation, address)
             }
-            (Some(_), Command::Recover { keep }) => self.recover(request, &by, &keep),
+            (Some(_), Command::Recover { keep, approvals }) => self.recover(request, &by, &keep, &approvals),
+            (Some(_), Command::Draft { command }) if matches!(*command, Command::Recover { .. }) => {
+                let Command::Recover { keep, .. } = *command else { return };
+                self.draft_recovery(request, &keep)
+            }
             (Some(_), Command::Init { .. }) => {
                 let text = "this machine is a member of an entity already";
                 Err(Refusal::new(Code::InEntity, text).try_("leave it first", "althing leave"))
@@ -93,8 +97,30 @@ impl Entity {
     ) -> Result<(), Refusal> {
         let (goal, change) = match command {
             Command::Init { .. } | Command::Join { .. } | Command::Recover { .. } => return Ok(()),
-            Command::Readmit { member } => (done(), Some(self.readmission_of(core, &member)?)),
             Command::Resolve { keep } => return self.resolve(core, request, &by, keep.as_deref()),
+            Command::Draft { command } => return self.draft(core, request, by, *command),
+            Command::Sign { id, approvals } => return self.sign_order(core, request, &id, &approvals),
+            Command::Withdraw { id } => return self.withdraw_order(core, request, &id),
+            Command::Verify { application } => {
+                return self.start_looking(core, request, by, application, false);
+            }
+            Command::Repair { application } => {
+                return self.start_looking(core, request, by, application, true);
+            }
+            command => self.plan(core, command)?,
+        };
+        self.begin(core, request, by, goal, change);
+        Ok(())
+    }
+
+    /// What a command comes to: a goal, and the change that it begins with.
+    pub(super) fn plan(
+        &mut self,
+        core: &mut Core,
+        command: Command,
+    ) -> Result<(Goal, Option<Change>), Refusal> {
+        Ok(match command {
+            Command::Readmit { member } => (done(), Some(self.readmission_of(core, &member)?)),
             Command::Invite { uses, lasts, note, spare } => self.invite(core, uses, lasts, note, spare)?,
             Command::Revoke { id } => (done(), Some(self.revoke(&id)?)),
             command @ (Command::Remove { .. }
@@ -106,6 +132,7 @@ impl Entity {
             | Command::Label { .. }) => self.member_command(core, command)?,
             Command::Leave => (Goal::Leave, Some(Change::Remove { member: core.me() })),
             Command::SetQuorum { rule } => self.set_quorum(core, rule)?,
+            Command::SetAuthority { authority } => self.set_authority(authority)?,
             Command::Move { address } => (done(), Some(Change::Move { addresses: vec![address] })),
             Command::Create { application, root, policy, source, replace, unmanaged } => {
                 if self.is_leaving(&application) {
@@ -124,16 +151,8 @@ impl Entity {
                     Some(source) => (self.first_content(name, create, source, replace)?, None),
                 }
             }
-            Command::Verify { application } => {
-                return self.start_looking(core, request, by, application, false);
-            }
-            Command::Repair { application } => {
-                return self.start_looking(core, request, by, application, true);
-            }
             other => self.content_command(core, other)?,
-        };
-        self.begin(core, request, by, goal, change);
-        Ok(())
+        })
     }
 
     /// The commands about windows and content.
@@ -150,7 +169,7 @@ impl Entity {
                 self.known(&application)?;
                 let expires = core.now.wall + within_a_day(lasts)?;
                 let name = application.clone();
-                let change = Change::Open { application, expires, reason, implicit: false };
+                let change = Change::Open { application, expires, reason, implicit: false, root: None };
                 if adopt {
                     self.free_of_windows(&name)?;
                     (Goal::Open { application: name, adopt: Some(change) }, None)

@@ -74,6 +74,7 @@ impl Entity {
             voters,
             majority: state.quorum() as u64,
             quorum: state.governance.quorum,
+            authority: (&state.governance.authority).into(),
             reachable: self.reachable_voters(core) as u64,
             members: state.members.iter().enumerate().map(member).collect(),
             past: past.collect(),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::orders::Pending;
 use crate::ballot::Promise;
 use crate::codec;
 use crate::effect::{Family, Write};
@@ -86,6 +87,8 @@ pub struct Saved {
     pub leaving: BTreeMap<String, Leaving>,
     /// Contradictions that were found, by number: settling stops until an administrator has acknowledged each.
     pub evidence: BTreeMap<u64, Evidence>,
+    /// Orders of this member that wait for signatures.
+    pub orders: BTreeMap<Id16, Pending>,
 }
 
 /// What is on disk cannot be read. Nothing was changed; the member must not vote with it.
@@ -150,6 +153,10 @@ impl Saved {
             (Some("evidence"), Some(number), None) => {
                 let number = number.parse().map_err(|_| damaged())?;
                 self.evidence.insert(number, read(key, bytes)?);
+            }
+            (Some("order"), Some(id), None) => {
+                let id = unhex(id).and_then(|bytes| bytes.try_into().ok()).ok_or_else(damaged)?;
+                self.orders.insert(Id16(id), read(key, bytes)?);
             }
             (Some("leaving"), Some(application), None) => {
                 self.leaving.insert(application.to_owned(), read(key, bytes)?);
@@ -229,6 +236,16 @@ pub(super) fn put_leaving(application: &str, leaving: &Leaving) -> Write {
 /// A removed application was cleared away.
 pub(super) fn drop_leaving(application: &str) -> Write {
     Write { family: Family::Meta, key: format!("leaving/{application}").into(), value: None }
+}
+
+/// An order waits for signatures.
+pub(super) fn put_order(id: &Id16, pending: &Pending) -> Write {
+    put(Family::Meta, format!("order/{id}"), pending)
+}
+
+/// An order waits no more.
+pub(super) fn drop_order(id: &Id16) -> Write {
+    Write { family: Family::Meta, key: format!("order/{id}").into(), value: None }
 }
 
 /// A root is complete in the store.

@@ -281,7 +281,8 @@ impl Entity {
             | Statement::Withdrawn(..)
             | Statement::List(_)
             | Statement::Holding(_)
-            | Statement::Holds(_) => {}
+            | Statement::Holds(_)
+            | Statement::Waiting(_) => {}
         }
         taken
     }
@@ -318,6 +319,7 @@ impl Entity {
             }
             Statement::Holds(_) => !self.state.is_voter(&author),
             Statement::Report(_) => true,
+            Statement::Waiting(waiting) => self.is_awaited(core, author, &waiting.order),
         }
     }
 

@@ -86,7 +86,14 @@ fn settle(state: &State, parent: Hash, change: Change, voters: &[u8]) -> (Link, 
     let seed = Hash::of(&codec::encode(&(parent, &change)));
     let mut id = [0; 16];
     id.copy_from_slice(&seed.0[..16]);
-    let intent = Intent { id: Id16(id), seen: state.epoch, at: WallTime(1), by: "ada".into(), change };
+    let intent = Intent {
+        id: Id16(id),
+        seen: state.epoch,
+        at: WallTime(1),
+        by: "ada".into(),
+        change,
+        mandate: Default::default(),
+    };
     let changes = vec![said(state.entity, 2, (9, state.epoch + 1), Statement::Intent(Box::new(intent)))];
     let next = state.with_changes(&changes, Scheme::SimulatedHash).expect("valid");
     let (entity, epoch) = (state.entity, next.epoch);

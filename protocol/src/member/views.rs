@@ -11,7 +11,7 @@ use crate::state::{Application, Role, Service};
 use crate::time::Millis;
 use crate::view::{
     AppState, AppView, AppVotes, Balance, CertificateView, ContentView, EntityView, Freshness, HealthView,
-    History, InvitationView, Invitations, LastUpdate, MemberCounts, MemberView, Members, OutView,
+    History, InvitationView, Invitations, LastUpdate, MemberCounts, MemberView, Members, OutView, Requests,
     RevisionView, ServiceCounts, Status, Updates, VoteGroup, Votes, Why, WindowView,
 };
 
@@ -70,6 +70,11 @@ impl Member {
             bytes: revision.extent.bytes,
         });
         Some(History { application: name.to_owned(), revisions: revisions.collect() })
+    }
+
+    /// `althing.requests/1`
+    pub fn requests(&self) -> Option<Requests> {
+        self.entity.as_ref().map(|entity| entity.requests(&self.core))
     }
 
     /// `althing.invitations/1`

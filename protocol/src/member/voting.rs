@@ -148,6 +148,9 @@ impl Entity {
         if is_of_the_future(core, intent.at) {
             return false;
         }
+        if !intent.mandate.approvals.is_empty() && wall >= intent.mandate.until {
+            return false;
+        }
         match &intent.change {
             Change::Expire { application } => {
                 let window = self.state.applications.get(application).and_then(|app| app.window.as_ref());
@@ -164,7 +167,7 @@ impl Entity {
             Change::Abort { application } => {
                 // A window that ends with its author: only while the author is really not heard.
                 let window = self.state.applications.get(application).and_then(|app| app.window.as_ref());
-                intent.by != super::operation::SYSTEM
+                self.is_asked(intent)
                     || window.is_some_and(|window| {
                         // Nobody hears itself: the author of the window knows that it is there.
                         let away = || !self.liveness.is_reachable(&window.author, core.now.mono);
@@ -186,6 +189,7 @@ impl Entity {
             | Change::Readmit(_)
             | Change::Move { .. }
             | Change::SetQuorum { .. }
+            | Change::SetAuthority { .. }
             | Change::Create { .. }
             | Change::Arrange { .. }
             | Change::Discard { .. }
@@ -485,6 +489,7 @@ impl Entity {
             | Change::Remove { .. }
             | Change::Readmit(_)
             | Change::SetQuorum { .. }
+            | Change::SetAuthority { .. }
             | Change::Invite { .. }
             | Change::Revoke { .. }
             | Change::Move { .. } => return self.describe_roster(before, origin, intent),

@@ -26,7 +26,8 @@ impl Draft<'_> {
     ) -> Result<(), Invalid> {
         check_text(reason)?;
         let (by, since) = (self.intent.by.clone(), self.intent.at);
-        self.member(id)?.service = Service::Out(Out { reason: reason.to_owned(), until, by, since });
+        let (reason, ordered) = (reason.to_owned(), !self.intent.mandate.approvals.is_empty());
+        self.member(id)?.service = Service::Out(Out { reason, until, by, since, ordered });
         self.keep_serving(anyway)
     }
 

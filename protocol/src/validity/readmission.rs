@@ -53,7 +53,14 @@ fn three() -> State {
 
 fn intent(state: &State, by: u8, change: Change) -> Signed {
     let id = Id16([state.epoch as u8; 16]);
-    let intent = Intent { id, seen: state.epoch, at: WallTime(1), by: "ada".into(), change };
+    let intent = Intent {
+        id,
+        seen: state.epoch,
+        at: WallTime(1),
+        by: "ada".into(),
+        change,
+        mandate: Default::default(),
+    };
     said(state, by, Id16([by; 16]), Statement::Intent(Box::new(intent)))
 }
 
@@ -81,6 +88,7 @@ fn a_readmitted_member_is_a_learner_in_its_old_place() {
         opened: WallTime(0),
         expires: WallTime(9),
         implicit: false,
+        root: None,
     };
     let application = Application {
         root: "/srv/a".into(),

@@ -74,7 +74,7 @@ fn create(name: &str, root: &str, policy: Policy) -> Change {
 
 fn open(name: &str) -> Change {
     let (application, reason) = (name.into(), "a reason".into());
-    Change::Open { application, expires: WallTime(60_000), reason, implicit: false }
+    Change::Open { application, expires: WallTime(60_000), reason, implicit: false, root: None }
 }
 
 fn abort(name: &str) -> Change {
@@ -99,7 +99,8 @@ fn intent(state: &State, by: usize, change: Change) -> Signed {
 fn intent_at(state: &State, by: usize, number: u64, at: WallTime, change: Change) -> Signed {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&number.to_le_bytes());
-    let intent = Intent { id: Id16(id), seen: state.epoch, at, by: "ada".into(), change };
+    let intent =
+        Intent { id: Id16(id), seen: state.epoch, at, by: "ada".into(), change, mandate: Default::default() };
     sign(state, by, Statement::Intent(Box::new(intent)))
 }
 

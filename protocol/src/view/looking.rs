@@ -33,6 +33,9 @@ pub struct AuditEntry {
     pub member: Option<String>,
     /// For people.
     pub text: String,
+    /// The operators that signed it.
+    #[serde(default)]
+    pub signed_by: Vec<String>,
 }
 
 /// What an audit checked.

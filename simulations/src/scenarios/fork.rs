@@ -27,7 +27,8 @@ fn other_branch(world: &World, epoch: u64) -> Link {
     let change =
         Change::Invite { key, uses: 1, expires: WallTime(1), note: "elsewhere".into(), spare: false };
     let (seen, at) = (epoch - 1, WallTime(1));
-    let intent = Intent { id: Id16([9; 16]), seen, at, by: "eve".into(), change };
+    let intent =
+        Intent { id: Id16([9; 16]), seen, at, by: "eve".into(), change, mandate: Default::default() };
     let changes = vec![sign(4, Statement::Intent(Box::new(intent)))];
     let scheme = world.hosts[0].identity.scheme();
     let next = parent.state.with_changes(&changes, scheme).expect("valid");

@@ -57,7 +57,8 @@ impl Liar {
             2 => {
                 let (id, change) = (Id16([1; 16]), Change::Remove { member: world.hosts[0].id });
                 let at = world.hosts[0].now(world.now).wall;
-                let intent = Intent { id, seen: epoch, at, by: "liar".into(), change };
+                let intent =
+                    Intent { id, seen: epoch, at, by: "liar".into(), change, mandate: Default::default() };
                 let changes = vec![self.sign(world, Statement::Intent(Box::new(intent)))];
                 let entity = world.reference.state().expect("there is an entity").entity;
                 let state = Hash::of(b"mine");
@@ -88,7 +89,14 @@ impl Liar {
                 let nothing = || Change::Abort { application: "nowhere".into() };
                 let intent = |number: u128| {
                     let (id, by) = (Id16(number.to_be_bytes()), "liar".to_owned());
-                    Statement::Intent(Box::new(Intent { id, seen: epoch, at, by, change: nothing() }))
+                    Statement::Intent(Box::new(Intent {
+                        id,
+                        seen: epoch,
+                        at,
+                        by,
+                        change: nothing(),
+                        mandate: Default::default(),
+                    }))
                 };
                 self.push(world, (0..500).map(intent).collect());
             }

@@ -7,7 +7,7 @@ use super::{WEB, answer, assert_holds, assert_rest, at_rest, deploy, revision, s
 use crate::world::{SECOND, World};
 
 fn recover(keep: &[&str]) -> Command {
-    Command::Recover { keep: keep.iter().map(|name| (*name).to_owned()).collect() }
+    Command::Recover { keep: keep.iter().map(|name| (*name).to_owned()).collect(), approvals: String::new() }
 }
 
 fn may_vote(world: &World, at: usize) -> bool {

@@ -117,7 +117,7 @@ fn of_two_neither_can_readmit_the_other_but_one_can_begin_anew() {
     assert_holds(&world);
     let refusal = answer(&mut world, 0, readmit("m2")).expect_err("it takes both");
     assert_eq!(refusal.code, Code::NoMajority);
-    let recover = Command::Recover { keep: vec!["m2".into()] };
+    let recover = Command::Recover { keep: vec!["m2".into()], approvals: String::new() };
     let Ok(Outcome::Recovered { invitation: Some(invitation), .. }) = answer(&mut world, 0, recover) else {
         panic!("the other one cannot vote")
     };

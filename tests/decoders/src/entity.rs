@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use althing_protocol::codec;
 use althing_protocol::effect::{Input, Output};
+use althing_protocol::governance::{Operator, OperatorKey, Operators};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::{Identity, Scheme};
 use althing_protocol::limits;
@@ -55,6 +56,15 @@ pub(crate) fn genesis() -> Genesis {
     }
 }
 
+/// Two of two.
+pub(crate) fn operators() -> Operators {
+    let one = |seed: u8| Operator {
+        name: format!("op{seed}"),
+        key: OperatorKey(Identity::from_seed([seed; 32]).id().0),
+    };
+    Operators { needed: 2, keys: vec![one(61), one(62)] }
+}
+
 /// The entity's id.
 pub(crate) fn id() -> Hash {
     genesis().id()
@@ -101,7 +111,7 @@ pub(crate) fn changes(bytes: &[u8]) {
     let state = state();
     let intent = |(at, change): (usize, Change)| {
         let id = Id16((at as u128).to_be_bytes());
-        let intent = Intent { id, seen: 0, at: WALL, by: "fuzz".into(), change };
+        let intent = Intent { id, seen: 0, at: WALL, by: "fuzz".into(), change, mandate: Default::default() };
         sign(at as u64 + 1, Statement::Intent(Box::new(intent)))
     };
     let signed: Vec<Signed> = changes.into_iter().enumerate().map(intent).collect();

@@ -7,7 +7,7 @@ use althing_protocol::codec;
 use althing_protocol::control::{Code, Command, Refusal};
 use althing_protocol::effect::{Source, Want};
 use althing_protocol::frame::{Declined, Frame};
-use althing_protocol::governance::QuorumRule;
+use althing_protocol::governance::{Authority, QuorumRule};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::Identity;
 use althing_protocol::invitation::{Answer, Invitation, Sponsor, Welcome};
@@ -15,10 +15,11 @@ use althing_protocol::limits;
 use althing_protocol::manifest::{Directory, Entry, Extent, Node};
 use althing_protocol::member::saved::{Head, Life};
 use althing_protocol::metrics::Report;
+use althing_protocol::order::Order;
 use althing_protocol::record::{Certificate, Change, JoinRequest, Link, Newcomer, Policy, Record};
 use althing_protocol::state::Terms;
 use althing_protocol::statement::{
-    ContentList, Envelope, Holding, Holds, Id16, Intent, Position, Proposal, Statement, Step, Vote,
+    ContentList, Envelope, Holding, Holds, Id16, Intent, Position, Proposal, Statement, Step, Vote, Waiting,
 };
 use althing_protocol::time::{Millis, WallTime};
 use althing_protocol::trail::Trail;
@@ -52,7 +53,14 @@ fn vote(step: Step, round: u32, value: Option<Hash>, relied: Option<u32>) -> Sta
 
 fn intent(change: Change) -> Statement {
     let at = WallTime(1_800_000_000_000);
-    Statement::Intent(Box::new(Intent { id: Id16([4; 16]), seen: 0, at, by: "root".into(), change }))
+    Statement::Intent(Box::new(Intent {
+        id: Id16([4; 16]),
+        seen: 0,
+        at,
+        by: "root".into(),
+        change,
+        mandate: Default::default(),
+    }))
 }
 
 fn valid_record() -> Record {
@@ -101,7 +109,24 @@ fn statements() -> Vec<Statement> {
         Statement::Holding(Holding { application: "web".into(), basis: 0, root: hash(), extent: extent() }),
         Statement::Holds(Holds { epoch: 0, head: entity::id() }),
         Statement::Report(Box::new(report)),
+        Statement::Waiting(Box::new(waiting())),
     ]
+}
+
+/// An order with one signature.
+fn waiting() -> Waiting {
+    let order = Order {
+        entity: entity::id(),
+        member: entity::liar().id(),
+        id: Id16([7; 16]),
+        seen: 0,
+        until: WallTime(1_800_000_060_000),
+        by: "ada".into(),
+        basis: Some(3),
+        change: Change::Pause { application: "web".into(), until: Some(WallTime(5)) },
+    };
+    let approvals = vec![order.sign(&Identity::from_seed([61; 32]))];
+    Waiting { order, approvals }
 }
 
 /// Whole conversations: a vector of statements each.
@@ -281,6 +306,7 @@ pub(crate) fn changes() -> Vec<Vec<u8>> {
         Change::Revoke { key },
         Change::Promote { member, holds },
         Change::Move { addresses: vec![entity::address()] },
+        Change::SetAuthority { authority: Authority::Operators(entity::operators()) },
         Change::SetQuorum { rule: QuorumRule::Supermajority },
         Change::Create {
             application: "shop".into(),
@@ -293,7 +319,13 @@ pub(crate) fn changes() -> Vec<Vec<u8>> {
         Change::Arrange { application: application.clone(), terms: Terms::default() },
         Change::Define { application: application.clone(), policy: Policy::Certified },
         Change::Extend { application: application.clone(), expires },
-        Change::Open { application: application.clone(), expires, reason: "by hand".into(), implicit: false },
+        Change::Open {
+            application: application.clone(),
+            expires,
+            reason: "by hand".into(),
+            implicit: false,
+            root: None,
+        },
         Change::Commit {
             application: application.clone(),
             root: hash(),

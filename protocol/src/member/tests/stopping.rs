@@ -139,16 +139,16 @@ fn whoever_learns_of_a_successor_goes_mute() {
         state: lone.state().hash(),
         kept: Vec::new(),
     };
-    let stranger = Succession::sign(&origin(&lone), Hash::of(b"new"), &key(9));
-    let forged = Succession { by: id(2), ..stranger };
-    let foreign = Succession { entity: Hash::of(b"other"), ..stranger };
+    let stranger = Succession::sign(&origin(&lone), Hash::of(b"new"), Vec::new(), &key(9));
+    let forged = Succession { by: id(2), ..stranger.clone() };
+    let foreign = Succession { entity: Hash::of(b"other"), ..stranger.clone() };
     for bad in [stranger, forged, foreign] {
         lone.hear(3, Message::Succession(bad));
     }
     assert!(lone.member.may_vote());
     assert_eq!(lone.told("evidence.forged"), 1);
-    let good = Succession::sign(&origin(&lone), Hash::of(b"new"), &key(2));
-    lone.hear(3, Message::Succession(good));
+    let good = Succession::sign(&origin(&lone), Hash::of(b"new"), Vec::new(), &key(2));
+    lone.hear(3, Message::Succession(good.clone()));
     assert_eq!(lone.told("entity.superseded"), 1);
     assert!(!lone.member.may_vote());
     assert!(lone.sent.contains(&(id(2), Message::Succession(good))), "it is passed on");

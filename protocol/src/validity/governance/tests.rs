@@ -56,11 +56,17 @@ pub(super) fn signed(state: &State, by: u8, said: u64, statement: Statement) -> 
     Checked::sign(&identity(by), envelope).signed().clone()
 }
 
-fn asks(state: &State, change: Change) -> Result<State, Invalid> {
-    let mut id = [0; 16];
+/// An intent without a word of anybody else.
+pub(super) fn plain(state: &State, by: u8, change: Change) -> Intent {
+    let mut id = [by; 16];
     id[..8].copy_from_slice(&state.epoch.to_be_bytes());
-    let intent = Intent { id: Id16(id), seen: state.epoch, at: NOW, by: "ada".into(), change };
-    state.with_changes(&[signed(state, 0, state.epoch + 1, Statement::Intent(Box::new(intent)))], SCHEME)
+    let (seen, by, mandate) = (state.epoch, "ada".into(), Default::default());
+    Intent { id: Id16(id), seen, at: NOW, by, change, mandate }
+}
+
+fn asks(state: &State, change: Change) -> Result<State, Invalid> {
+    let intent = Statement::Intent(Box::new(plain(state, 0, change)));
+    state.with_changes(&[signed(state, 0, state.epoch + 1, intent)], SCHEME)
 }
 
 fn certificate(state: &State, head: &Hash, by: u8) -> Certificate {

@@ -65,7 +65,14 @@ impl Chain {
         self.said += 1;
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.said.to_be_bytes());
-        let intent = Intent { id: Id16(bytes), seen: self.state.epoch, at: NOW, by: by.into(), change };
+        let intent = Intent {
+            id: Id16(bytes),
+            seen: self.state.epoch,
+            at: NOW,
+            by: by.into(),
+            change,
+            mandate: Default::default(),
+        };
         let signed = self.sign(author, Statement::Intent(Box::new(intent)));
         self.state = self.state.with_changes(&[signed], Scheme::Ed25519)?;
         Ok(())
