@@ -3,11 +3,17 @@
 
 use althing_protocol::codec;
 use althing_protocol::control::{Code, Command, Outcome, Reply};
-use althing_protocol::governance::{Authority, Operator, OperatorKey, Operators};
+use althing_protocol::effect::Input;
+use althing_protocol::governance::{Authority, Operator, OperatorKey, Operators, QuorumRule};
 use althing_protocol::hash::{hex, unhex};
-use althing_protocol::identity::Identity;
-use althing_protocol::order::{Approval, Order};
+use althing_protocol::identity::{Identity, Scheme};
+use althing_protocol::limits;
+use althing_protocol::order::{Approval, Mandate, Order};
+use althing_protocol::record::{Change, Policy, Record};
+use althing_protocol::statement::{Checked, Envelope, Id16, Intent, Position, Proposal, Statement};
 use althing_protocol::succession::Warrant;
+use althing_protocol::time::WallTime;
+use althing_protocol::wire::Message;
 
 use super::{WEB, answer, assert_holds, assert_rest, at_rest, deploy, revision};
 use crate::world::{SECOND, World};
@@ -81,6 +87,85 @@ fn the_entity_is_begun_anew_only_by_word_of_operators() {
     };
     assert!(world.run_until(30 * SECOND, superseded), "it believes what operators have signed");
     assert_holds(&world);
+}
+
+/// A member's good key in the hands of somebody who would like to govern.
+fn usurp(world: &mut World, number: u8, change: Change, signed_by: Option<&Identity>) {
+    let (at, liar) = (world.hosts[0].now(world.now).wall, world.hosts[4].id);
+    let state = world.reference.state().expect("there is an entity").clone();
+    let head = world.reference.head().expect("there is an entity").record;
+    let mandate = Mandate::default();
+    let mut intent =
+        Intent { id: Id16([number; 16]), seen: state.epoch, at, by: "admin".into(), change, mandate };
+    if let Some(key) = signed_by {
+        intent.mandate.until = at + limits::ORDER_LIFE;
+        let order = Order::of(&state, liar, &intent);
+        intent.mandate.approvals = vec![order.sign(key), order.sign(&operator(1))];
+    }
+    let store = state.member(&liar).expect("it is a member").store;
+    let sign = |world: &World, sequence, statement| {
+        let position = Position { incarnation: 100, sequence: u64::from(number) * 10 + sequence };
+        let envelope = Envelope { entity: state.entity, store, position, statement };
+        Checked::sign(&world.hosts[4].identity, envelope).signed().clone()
+    };
+    let bare = Intent { mandate: Mandate::default(), ..intent.clone() };
+    let bare = sign(world, 1, Statement::Intent(Box::new(bare)));
+    let change = sign(world, 2, Statement::Intent(Box::new(intent)));
+    // The state that would result if members governed: nothing else is wrong with it.
+    let mut free = state.clone();
+    free.governance.authority = Authority::Members;
+    let mut next =
+        free.with_changes(&[bare], Scheme::SimulatedHash).expect("valid, but for whose word it is");
+    next.governance = state.governance.clone();
+    let (entity, epoch) = (state.entity, state.epoch + 1);
+    let changes = vec![change.clone()];
+    let record = Record { format: 1, entity, epoch, parent: head, changes, state: next.hash() };
+    let record = record.encode().into();
+    let proposal = Proposal { epoch, round: 0, parent: head, record, pol: Vec::new() };
+    let proposal = sign(world, 3, Statement::Proposal(proposal));
+    for to in 0..4 {
+        let bytes = Message::Push(vec![change.clone(), proposal.clone()]).encode();
+        world.give(to, Input::Received { from: liar, bytes });
+    }
+}
+
+#[test]
+fn a_member_that_would_govern_is_refused_by_all_and_named() {
+    let mut world = governed();
+    world.crash(4, "and its key is in other hands");
+    world.hosts[4].liar = true;
+    let me = world.hosts[4].identity.clone();
+    let open = || Change::Open {
+        application: WEB.into(),
+        expires: WallTime(0),
+        reason: "trust me".into(),
+        implicit: false,
+        root: None,
+    };
+    let remove = Change::Remove { member: world.hosts[0].id };
+    let key = operator(50).id();
+    let invite = Change::Invite { key, uses: 9, expires: WallTime(0), note: String::new(), spare: false };
+    let policy = Policy::Certified;
+    let changes = [
+        (remove.clone(), None),
+        (open(), None),
+        (invite, None),
+        (Change::Define { application: WEB.into(), policy }, None),
+        (Change::SetQuorum { rule: QuorumRule::Supermajority }, None),
+        // One operator has signed, and the member itself.
+        (remove, Some(&me)),
+        (open(), Some(&me)),
+    ];
+    let before = world.reference.state().expect("there is an entity").clone();
+    for (number, (change, signed_by)) in (1..).zip(changes) {
+        usurp(&mut world, number, change, signed_by);
+        world.run(15 * SECOND);
+        assert_holds(&world);
+    }
+    let after = world.reference.state().expect("there is an entity");
+    assert_eq!((&after.members, &after.applications), (&before.members, &before.applications));
+    assert_eq!((&after.governance, after.epoch), (&before.governance, before.epoch), "nothing was settled");
+    assert!(world.sometimes["a liar was named"] >= 4, "by each of the others");
 }
 
 fn waiting(world: &World, at: usize) -> usize {
