@@ -200,6 +200,8 @@ pub struct Peer {
     pub id: MemberId,
     /// Where to dial it, best first; nowhere for a past member, which may only dial us.
     pub addresses: Vec<Address>,
+    /// Whether a connection is to be kept. To others there is one while something is sent.
+    pub linked: bool,
 }
 
 /// An application on this member.

@@ -39,6 +39,8 @@ struct Author {
     vote: Option<Checked>,
     /// Sum over the statements that count as knowledge.
     sum: u64,
+    /// The same of its report.
+    report: u64,
     /// Length of all of `slots`.
     bytes: usize,
     slots: BTreeMap<Slot, Checked>,
@@ -50,7 +52,22 @@ pub struct Board {
     authors: BTreeMap<MemberId, Author>,
 }
 
-/// Metrics change all the time: they are pushed, but a member that lacks the newest is not out of step.
+/// What two members compare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compared {
+    /// What is decided with. Metrics change all the time: they are pushed, but a member that lacks the newest is not
+    /// out of step.
+    Knowledge,
+    /// Reports as well, from version 2 of the protocol on: they are said again so rarely that a lost one is missed.
+    Everything,
+}
+
+impl Compared {
+    fn has(self, slot: &Slot) -> bool {
+        self == Self::Everything || counts(slot)
+    }
+}
+
 fn counts(slot: &Slot) -> bool {
     !matches!(slot, Slot::Report)
 }
@@ -98,13 +115,14 @@ impl Board {
     /// Keeps only what `keep` says.
     pub fn retain(&mut self, mut keep: impl FnMut(&Checked) -> bool) {
         for author in self.authors.values_mut() {
-            let (sum, bytes) = (&mut author.sum, &mut author.bytes);
+            let (sum, report, bytes) = (&mut author.sum, &mut author.report, &mut author.bytes);
             author.slots.retain(|slot, checked| {
                 let kept = keep(checked);
                 if !kept {
                     *bytes -= checked.signed().bytes.len();
                 }
-                if !kept && counts(slot) {
+                if !kept {
+                    let sum = if counts(slot) { &mut *sum } else { &mut *report };
                     *sum = sum.wrapping_sub(checked.sum());
                 }
                 kept
@@ -144,22 +162,24 @@ impl Board {
         self.authors.values().fold(0, |sum, author| sum.wrapping_add(author.sum))
     }
 
+    /// The same of reports.
+    pub fn reports(&self) -> u64 {
+        self.authors.values().fold(0, |sum, author| sum.wrapping_add(author.report))
+    }
+
     /// One sum an author.
-    pub fn summary(&self) -> Vec<(MemberId, u64)> {
-        self.authors
-            .iter()
-            .filter(|(_, author)| author.sum != 0)
-            .map(|(id, author)| (*id, author.sum))
-            .collect()
+    pub fn summary(&self, what: Compared) -> Vec<(MemberId, u64)> {
+        let sums = self.authors.iter().map(|(id, author)| (*id, author.sum(what)));
+        sums.filter(|(_, sum)| *sum != 0).collect()
     }
 
     /// What I hold of every author whose sum is not the one in `theirs`, as far as one message takes it.
-    pub fn differing(&self, theirs: &[(MemberId, u64)]) -> Vec<Have> {
+    pub fn differing(&self, theirs: &[(MemberId, u64)], what: Compared) -> Vec<Have> {
         let theirs: BTreeMap<MemberId, u64> = theirs.iter().copied().collect();
         let authors: BTreeSet<&MemberId> = self.authors.keys().chain(theirs.keys()).collect();
-        let mine = |author: &MemberId| self.authors.get(author).map_or(0, |author| author.sum);
+        let mine = |author: &MemberId| self.authors.get(author).map_or(0, |author| author.sum(what));
         let differs = |author: &&&MemberId| mine(author) != theirs.get(**author).copied().unwrap_or(0);
-        let have = |author: &MemberId| Have { author: *author, positions: self.positions(author) };
+        let have = |author: &MemberId| Have { author: *author, positions: self.positions(author, what) };
         let mut room = limits::PLACES_PER_MESSAGE;
         let fits = |have: &Have| {
             let left = room.checked_sub(have.positions.len() + 1);
@@ -169,18 +189,18 @@ impl Board {
         authors.iter().filter(differs).map(|author| have(author)).take_while(fits).collect()
     }
 
-    fn positions(&self, author: &MemberId) -> Vec<Position> {
+    fn positions(&self, author: &MemberId, what: Compared) -> Vec<Position> {
         let slots = self.authors.get(author).into_iter().flat_map(|author| &author.slots);
-        slots.filter(|(slot, _)| counts(slot)).map(|(_, checked)| checked.position()).collect()
+        slots.filter(|(slot, _)| what.has(slot)).map(|(_, checked)| checked.position()).collect()
     }
 
     /// Given what a peer holds: what I can send it, and what I lack.
-    pub fn compare(&self, theirs: &[Have]) -> (Vec<Signed>, Vec<Place>) {
+    pub fn compare(&self, theirs: &[Have], what: Compared) -> (Vec<Signed>, Vec<Place>) {
         let (mut push, mut want) = (Vec::new(), Vec::new());
         for have in theirs.iter().take(limits::MEMBERS) {
             let theirs: BTreeSet<Position> = have.positions.iter().copied().collect();
-            let mine: BTreeSet<Position> = self.positions(&have.author).into_iter().collect();
-            let lacking = self.of(&have.author).filter(|checked| counts(&checked.statement().slot()));
+            let mine: BTreeSet<Position> = self.positions(&have.author, what).into_iter().collect();
+            let lacking = self.of(&have.author).filter(|checked| what.has(&checked.statement().slot()));
             push.extend(
                 lacking.filter(|checked| !theirs.contains(&checked.position())).map(|c| c.signed().clone()),
             );
@@ -223,11 +243,11 @@ impl Author {
     }
 
     fn put(&mut self, slot: Slot, checked: Checked) {
-        let (counted, bytes) = (counts(&slot), checked.signed().bytes.len());
-        let sum = if counted { checked.sum() } else { 0 };
+        let (added, bytes) = (checked.sum(), checked.signed().bytes.len());
+        let counted = counts(&slot);
         let old = self.slots.insert(slot, checked);
-        let old_sum = old.as_ref().filter(|_| counted).map_or(0, Checked::sum);
-        self.sum = self.sum.wrapping_add(sum).wrapping_sub(old_sum);
+        let sum = if counted { &mut self.sum } else { &mut self.report };
+        *sum = sum.wrapping_add(added).wrapping_sub(old.as_ref().map_or(0, Checked::sum));
         self.bytes = self.bytes + bytes - old.map_or(0, |old| old.signed().bytes.len());
     }
 
@@ -239,8 +259,14 @@ impl Author {
             return;
         };
         self.bytes -= checked.signed().bytes.len();
-        if counts(&slot) {
-            self.sum = self.sum.wrapping_sub(checked.sum());
+        let sum = if counts(&slot) { &mut self.sum } else { &mut self.report };
+        *sum = sum.wrapping_sub(checked.sum());
+    }
+
+    fn sum(&self, what: Compared) -> u64 {
+        match what {
+            Compared::Knowledge => self.sum,
+            Compared::Everything => self.sum.wrapping_add(self.report),
         }
     }
 }
@@ -249,6 +275,8 @@ impl Author {
 /// that was announced but never came grafts one.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
+    /// Members of the roster, from version 2 of the protocol on; before, only whoever is connected counts.
+    members: usize,
     connected: BTreeSet<MemberId>,
     eager: BTreeSet<MemberId>,
     lazy: BTreeSet<MemberId>,
@@ -272,9 +300,14 @@ impl Overlay {
         &self.connected
     }
 
+    /// So many members are in the roster: of a large one nobody is connected to everybody.
+    pub fn set_members(&mut self, members: usize) {
+        self.members = members;
+    }
+
     /// Whether everybody pushes to everybody.
     pub fn is_full_mesh(&self) -> bool {
-        self.connected.len() <= FULL_MESH
+        self.connected.len() <= FULL_MESH && self.members <= FULL_MESH + 1
     }
 
     /// Fills up the links, at random.
@@ -353,6 +386,8 @@ mod tests {
     use crate::identity::Identity;
     use crate::statement::{Envelope, Holds, Id16, Statement, Step, Vote};
 
+    const ALL: Compared = Compared::Everything;
+
     fn statement(author: u8, sequence: u8, epoch: u8) -> Checked {
         let position = Position { incarnation: 1, sequence: u64::from(sequence) };
         let (epoch, parent) = (u64::from(epoch % 4), Hash::of(b"p"));
@@ -378,7 +413,7 @@ mod tests {
                 said.into_iter().enumerate().map(|(at, (author, _, epoch))| (author, (at as u8 % 100) * 2 + odd, epoch)).collect()
             };
             let (mut a, mut b) = (board(&distinct(a, 0)), board(&distinct(b, 1)));
-            let (push, want) = a.compare(&b.differing(&a.summary()));
+            let (push, want) = a.compare(&b.differing(&a.summary(ALL), ALL), ALL);
             let answer = b.at(&want);
             let take = |board: &mut Board, signed: Vec<Signed>| for signed in signed {
                 let checked = Checked::check(signed, &Hash::of(b"e"), crate::identity::Scheme::SimulatedHash).expect("good");
@@ -386,7 +421,7 @@ mod tests {
             };
             take(&mut b, push);
             take(&mut a, answer);
-            a.knowledge() == b.knowledge() && a.summary() == b.summary() && b.differing(&a.summary()).is_empty()
+            a.knowledge() == b.knowledge() && a.summary(ALL) == b.summary(ALL) && b.differing(&a.summary(ALL), ALL).is_empty()
         }
 
         fn the_order_of_arrival_does_not_matter(said: Vec<(u8, u8, u8)>) -> bool {
@@ -416,7 +451,10 @@ mod tests {
         // The oldest last: they find no place any more.
         let taken: Vec<Taken> = all.iter().rev().map(|checked| other.insert(checked)).collect();
         assert_eq!(taken.iter().filter(|taken| **taken == Taken::Known).count(), 100);
-        assert_eq!((one.summary(), one.iter().count()), (other.summary(), limits::STATEMENTS_PER_AUTHOR));
+        assert_eq!(
+            (one.summary(ALL), one.iter().count()),
+            (other.summary(ALL), limits::STATEMENTS_PER_AUTHOR)
+        );
         one.retain(|_| false);
         assert_eq!((one.knowledge(), one.authors.values().map(|author| author.bytes).sum::<usize>()), (0, 0));
     }

@@ -14,6 +14,7 @@ pub mod ballot;
 pub mod budget;
 pub mod call;
 pub mod candidate;
+pub mod circle;
 pub mod codec;
 pub mod conduct;
 pub mod control;

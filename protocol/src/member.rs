@@ -264,7 +264,11 @@ impl Member {
     fn told_by(&self, beat: Option<MemberId>) -> Option<(bool, Option<u64>, usize)> {
         let (peer, entity) = (beat?, self.entity.as_ref()?);
         let heard = entity.liveness.is_reachable(&peer, self.core.now.mono);
-        Some((heard, entity.spread.epochs.get(&peer).copied(), self.core.out.len()))
+        // That nothing differs is no news.
+        let echo = Message::Echo.encode();
+        let is_echo = |output: &&Output| matches!(output, Output::Send { bytes, .. } if *bytes == echo);
+        let sent = self.core.out.len() - self.core.out.iter().filter(is_echo).count();
+        Some((heard, entity.spread.epochs.get(&peer).copied(), sent))
     }
 
     fn route(&mut self, input: Input) {
@@ -446,7 +450,7 @@ impl Entity {
             locals.entry(application).or_default().held = held;
         }
         locals.retain(|application, _| head.state.applications.contains_key(application));
-        Self {
+        let mut entity = Self {
             since: core.now.mono,
             early: Vec::new(),
             beginning: saved.beginning,
@@ -477,7 +481,9 @@ impl Entity {
             told: BTreeSet::new(),
             away: BTreeSet::new(),
             conduct: Conduct::default(),
-        }
+        };
+        entity.watch_neighbours(core);
+        entity
     }
 
     /// Tells the host what this member is about, after a start and whenever the head changes it.
@@ -489,12 +495,22 @@ impl Entity {
     fn announce_peers(&mut self, core: &mut Core) {
         let me = core.me();
         let members = self.state.members.iter().filter(|member| member.id != me);
-        let present = members.map(|member| Peer { id: member.id, addresses: member.addresses.clone() });
-        let past = self.state.past.iter().map(|past| Peer { id: past.id, addresses: Vec::new() });
+        let links = self.links(core);
+        let present = members.map(|member| Peer {
+            id: member.id,
+            addresses: member.addresses.clone(),
+            linked: links.as_ref().is_none_or(|links| links.contains(&member.id)),
+        });
+        let past = self.state.past.iter();
+        let past = past.map(|past| Peer { id: past.id, addresses: Vec::new(), linked: true });
         // Until the chain names it, a newcomer knows nobody but who let it in.
         let sponsor = self.beginning.as_ref().and_then(|beginning| beginning.sponsor);
         let sponsor = sponsor.filter(|sponsor| self.state.member(&sponsor.member).is_none());
-        let sponsor = sponsor.map(|sponsor| Peer { id: sponsor.member, addresses: vec![sponsor.address] });
+        let sponsor = sponsor.map(|sponsor| Peer {
+            id: sponsor.member,
+            addresses: vec![sponsor.address],
+            linked: true,
+        });
         core.out.push(Output::Peers(present.chain(past).chain(sponsor).collect()));
     }
 
@@ -579,7 +595,7 @@ impl Entity {
         let departures = self.departures_deadline();
         let back = self.return_deadline(core);
         let others = [ballot, content, operations, expiry, departures, back].into_iter().flatten().min();
-        let beat = self.spread.next_beat;
+        let beat = self.spreading_deadline();
         // A deadline that has passed and led to nothing must not keep the host spinning.
         others.map_or(beat, |at| at.min(beat)).max(now + crate::time::Millis(1))
     }

@@ -9,6 +9,7 @@ use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::identity::MemberId;
 use crate::statement::Address;
+use crate::time::Millis;
 use crate::trouble::Trouble;
 
 /// Parts in ten thousand: 10,000 is all of it.
@@ -78,6 +79,39 @@ pub struct Report {
     pub votes: bool,
     /// What keeps it from doing its part.
     pub troubles: BTreeSet<Trouble>,
+}
+
+impl Report {
+    /// A report of a small entity is said again after this, although nothing moved.
+    const AGE: Millis = Millis::seconds(600);
+    /// Members of an entity that is small.
+    const SMALL: u64 = 16;
+
+    /// How long a report stands if nothing moves: reports of all cost each the same, whatever the size of the entity.
+    pub fn age(members: usize) -> Millis {
+        Millis(Self::AGE.0 * (members as u64).div_ceil(Self::SMALL))
+    }
+
+    /// How long at least between two that are only said because something moved.
+    pub fn pause(members: usize) -> Millis {
+        Millis(5_000 + 30 * members as u64)
+    }
+
+    /// Whether a reading moved so far that others should know: the share of memory or disk by two parts in a hundred,
+    /// that of the processors, as nine in ten of the last minute's readings saw it, by five.
+    pub fn moved(&self, newer: &Self) -> bool {
+        let far = |before: u64, after: u64, by: u64| before.abs_diff(after) >= by;
+        let share = |used: u64, total: u64| u64::from(Ratio::of(used, total).0);
+        let memory = |report: &Self| share(report.memory_used, report.memory_total);
+        let disk = |report: &Self| share(report.disk_used, report.disk_total);
+        let cpu = |report: &Self| report.cpu.quantile(900).unwrap_or_default();
+        far(memory(self), memory(newer), 200)
+            || far(disk(self), disk(newer), 200)
+            || far(cpu(self), cpu(newer), 500)
+            || self.capacity != newer.capacity
+            || self.version != newer.version
+            || self.protocol != newer.protocol
+    }
 }
 
 /// Buckets per doubling: a bucket is at most 1/32 of its value wide, so a quantile is off by at most 1.6 %.
@@ -162,6 +196,20 @@ mod tests {
     use quickcheck::quickcheck;
 
     use super::*;
+
+    #[test]
+    fn a_report_is_worth_saying_when_a_reading_moved_and_not_before() {
+        let mut report = Report { memory_used: 5_000, memory_total: 10_000, ..Report::default() };
+        (0..30).for_each(|_| report.cpu.add(300));
+        let with = |memory_used: u64| Report { memory_used, ..report.clone() };
+        assert!(!report.moved(&with(5_199)) && report.moved(&with(5_200)) && report.moved(&with(4_800)));
+        let mut peak = report.clone();
+        peak.cpu.add(9_000);
+        assert!(!report.moved(&peak), "one reading of thirty");
+        (0..4).for_each(|_| peak.cpu.add(9_000));
+        assert!(report.moved(&peak));
+        assert!(Report::age(9) < Report::age(1000) && Report::pause(9) < Report::pause(1000));
+    }
 
     quickcheck! {
         fn quantiles_are_within_two_percent(values: Vec<u32>, per_mille: u64) -> bool {

@@ -90,6 +90,13 @@ pub enum Message {
     Readmission(Readmission),
     /// The sender's entity succeeds the receiver's.
     Succession(Succession),
+    /// From version 2 on: "I live, and this is a hash of what I know."
+    Pulse(u64),
+    /// The answer to a pulse: "so do I, and mine is the same."
+    Echo,
+    /// The answer if it is not, and what is sent in place of a pulse while something is decided; with the sum of
+    /// the reports that the sender holds.
+    Known(Beat, u64),
 }
 
 impl Message {
@@ -100,7 +107,8 @@ impl Message {
 
     /// Whether these bytes are a heartbeat, if they are a message.
     pub fn is_beat(bytes: &[u8]) -> bool {
-        bytes.starts_with(b"\xa1\x64Beat")
+        let kinds: [&[u8]; 4] = [b"\xa1\x64Beat", b"\xa1\x65Pulse", b"\x64Echo", b"\xa1\x65Known"];
+        kinds.iter().any(|kind| bytes.starts_with(kind))
     }
 
     /// Decodes what a peer sent.
@@ -135,7 +143,53 @@ impl Message {
             | Self::Record(_)
             | Self::AskHighest(..)
             | Self::Readmission(_)
-            | Self::Succession(_) => (0, 0),
+            | Self::Succession(_)
+            | Self::Pulse(_)
+            | Self::Echo
+            | Self::Known(..) => (0, 0),
         }
+    }
+}
+
+impl Beat {
+    /// A hash of it and of the reports that are held: what a pulse carries. The round is of no use to whoever hears
+    /// it.
+    pub fn digest(&self, reports: u64) -> u64 {
+        let numbers = [self.epoch, self.head, self.knowledge, reports].map(u64::to_be_bytes);
+        Hash::in_domain("althing pulse 1", &numbers.concat()).low()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heartbeats_are_told_by_their_first_bytes_and_small() {
+        let beat = Beat { epoch: 1000, head: u64::MAX, knowledge: u64::MAX, round: 0 };
+        let beats = [
+            Message::Beat(beat),
+            Message::Pulse(beat.digest(u64::MAX)),
+            Message::Echo,
+            Message::Known(beat, u64::MAX),
+        ];
+        assert!(beats.iter().all(|message| Message::is_beat(&message.encode())));
+        assert!(
+            !Message::is_beat(&Message::Prune.encode()) && !Message::is_beat(&Message::GetChain(1).encode())
+        );
+        assert_eq!(beats.map(|message| message.encode().len()), [29, 16, 5, 40]);
+    }
+
+    #[test]
+    fn whatever_differs_makes_another_digest() {
+        let beat = Beat { epoch: 1, head: 2, knowledge: 3, round: 4 };
+        let others = [
+            Beat { epoch: 2, ..beat }.digest(5),
+            Beat { head: 3, ..beat }.digest(5),
+            Beat { knowledge: 2, ..beat }.digest(5),
+            beat.digest(6),
+        ];
+        assert!(others.iter().all(|other| *other != beat.digest(5)));
+        assert_eq!(Beat { round: 9, ..beat }.digest(5), beat.digest(5));
     }
 }

@@ -13,6 +13,7 @@ mod network;
 mod options;
 mod reference;
 mod run;
+pub mod scale;
 mod timeline;
 mod workload;
 mod world;

@@ -114,6 +114,16 @@ impl Member {
         format!("127.0.0.1:{}", self.ports.first)
     }
 
+    /// Both of its ports, as `127.0.0.1:7800`.
+    pub fn listening(&self) -> [String; 2] {
+        [self.ports.first, self.ports.first + 1].map(|port| format!("127.0.0.1:{port}"))
+    }
+
+    /// The daemon's process, if it runs.
+    pub fn process(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// The command that runs the daemon.
     pub fn daemon(&self) -> Result<Command> {
         // The daemon dies with this process even if that is killed: no handler of ours would run then.

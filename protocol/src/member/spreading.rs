@@ -1,21 +1,23 @@
 //! Messages in and out: heartbeats, statements, anti-entropy, and the question that ends the silence after a start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Core, Entity};
+use crate::circle::{Circle, EVERYBODY};
 use crate::conduct::Offence;
 use crate::effect::{Output, Room};
 use crate::event::{Event, Severity};
-use crate::gossip::Taken;
+use crate::gossip::{Compared, FULL_MESH, Taken};
 use crate::identity::MemberId;
 use crate::limits;
-use crate::liveness::{BEAT, BUSY_BEAT};
+use crate::liveness::{Anyway, BEAT, BUSY_BEAT, PULSE};
 use crate::metrics::Report;
 use crate::statement::{Checked, Envelope, Id16, Signed, Slot, Statement, Step};
 use crate::time::{Instant, Millis, WallTime};
 use crate::wire::{Beat, Highest, Message, Place};
 
-/// A report is refreshed at least this often.
+/// In version 1, a report is refreshed at least this often; from version 2 on, at most this often only because
+/// readings moved, in a small entity.
 const REPORT: Millis = Millis(5_000);
 /// A peer is not asked again for what it was asked for, before this long.
 const ASK_AGAIN: Millis = Millis(400);
@@ -25,13 +27,28 @@ const INTENT_LIFE: Millis = Millis(10 * 60 * 1000);
 const CHAIN_COST: usize = 256 << 10;
 /// Bytes of statements in one message.
 const PUSH_BYTES: usize = 1 << 20;
+/// What is new is announced when this has passed, with what came meanwhile.
+const ANNOUNCE: Millis = Millis(20);
+/// In a large entity, boards are compared when so long nothing came: what is under way to everybody differs everywhere.
+const AT_REST: Millis = Millis(700);
+/// The same of reports, in an entity of any size.
+const REPORTS_AT_REST: Millis = Millis(5_000);
+/// A tick that comes so late means that this member itself stood still.
+const LATE: Millis = Millis(1_000);
 
 /// When what was sent last.
 #[derive(Default)]
 pub(super) struct Spread {
     pub(super) next_beat: Instant,
     next_report: Instant,
-    last_report: Option<Report>,
+    last_report: Option<(Report, Instant)>,
+    /// When somebody may stop to be heard, or has to be asked.
+    look: Instant,
+    /// When what is new is announced, if anything is.
+    announce: Option<Instant>,
+    /// When a statement, and when a report, was new here for the last time.
+    news: Instant,
+    reports: Instant,
     compared: BTreeMap<MemberId, Instant>,
     pub(super) chain_asked: BTreeMap<MemberId, Instant>,
     /// The epoch that each peer said it has.
@@ -51,10 +68,10 @@ impl Entity {
         }
         self.overlay.connected(peer);
         self.overlay.refresh(&mut core.rng);
-        self.liveness.heard(peer, core.now.mono);
+        self.liveness.connected(peer, core.now.mono);
         self.spread.compared.remove(&peer);
-        let beat = self.beat();
-        self.send(core, peer, &Message::Beat(beat));
+        let beat = self.heartbeat();
+        self.send(core, peer, &beat);
         self.show_requests(core, peer);
         self.ask_highest(core, peer);
     }
@@ -69,6 +86,29 @@ impl Entity {
     pub(super) fn highest_heard(&self, core: &Core) -> Option<u64> {
         let heard = self.spread.epochs.iter().filter(|(peer, _)| self.is_heard(core, peer));
         heard.map(|(_, epoch)| *epoch).max()
+    }
+
+    /// A whole heartbeat.
+    fn heartbeat(&self) -> Message {
+        if self.is_sparse() {
+            Message::Known(self.beat(), self.board.reports())
+        } else {
+            Message::Beat(self.beat())
+        }
+    }
+
+    fn pulse(&self) -> Message {
+        Message::Pulse(self.beat().digest(self.board.reports()))
+    }
+
+    /// Whether heartbeats go to neighbours only, and who is not heard is known from others: a member that speaks
+    /// version 1 listens to everybody itself.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.state.protocol >= 2
+    }
+
+    fn compared(&self) -> Compared {
+        if self.is_sparse() { Compared::Everything } else { Compared::Knowledge }
     }
 
     fn beat(&self) -> Beat {
@@ -94,13 +134,20 @@ impl Entity {
             self.overlay.connected(from);
         } else if !matches!(
             message,
-            Message::GetChain(_) | Message::Beat(_) | Message::Chain(_) | Message::Succession(_)
+            Message::GetChain(_)
+                | Message::Beat(_)
+                | Message::Known(..)
+                | Message::Chain(_)
+                | Message::Succession(_)
         ) {
             // Past members, and members of a roster we have not caught up with, speak of the chain only [14].
             return;
         }
         match message {
-            Message::Beat(beat) => self.on_beat(core, from, beat, known),
+            Message::Beat(beat) => self.on_beat(core, from, beat, None, known),
+            Message::Known(beat, reports) => self.on_beat(core, from, beat, Some(reports), known),
+            Message::Pulse(digest) => self.on_pulse(core, from, digest),
+            Message::Echo => {}
             Message::Push(statements) => self.on_push(core, from, statements),
             Message::Announce(places) => self.on_announce(core, from, &places),
             Message::Prune => self.overlay.prune(&from),
@@ -131,11 +178,11 @@ impl Entity {
                 self.answer(core, from, self.board.at(&places));
             }
             Message::Summary(theirs) => {
-                let have = self.board.differing(&theirs);
+                let have = self.board.differing(&theirs, self.compared());
                 self.send(core, from, &Message::Have(have));
             }
             Message::Have(theirs) => {
-                let (push, want) = self.board.compare(&theirs);
+                let (push, want) = self.board.compare(&theirs, self.compared());
                 self.answer(core, from, push);
                 if !want.is_empty() {
                     self.send(core, from, &Message::Want(want));
@@ -165,7 +212,13 @@ impl Entity {
         self.push(core, to, statements);
     }
 
-    fn on_beat(&mut self, core: &mut Core, from: MemberId, beat: Beat, known: bool) {
+    fn on_pulse(&mut self, core: &mut Core, from: MemberId, digest: u64) {
+        let same = digest == self.beat().digest(self.board.reports());
+        let answer = if same { Message::Echo } else { self.heartbeat() };
+        self.send(core, from, &answer);
+    }
+
+    fn on_beat(&mut self, core: &mut Core, from: MemberId, beat: Beat, reports: Option<u64>, known: bool) {
         if known {
             self.spread.epochs.insert(from, beat.epoch);
         } else {
@@ -179,10 +232,11 @@ impl Entity {
             return;
         }
         if beat.epoch < self.state.epoch {
-            // It finds out from my next heartbeat; at once, if it is deciding what is decided.
-            if beat.round > 0 || !known {
-                let mine = self.beat();
-                self.send(core, from, &Message::Beat(mine));
+            // It finds out from my next heartbeat, if I send it any; at once, if it is deciding what is decided.
+            if beat.round > 0 || !known || reports.is_some() || self.is_sparse() {
+                // Whoever is behind may not know yet that version 2 is in force.
+                let mine = Message::Beat(self.beat());
+                self.send(core, from, &mine);
             }
             return;
         }
@@ -191,13 +245,28 @@ impl Entity {
             self.ask_chain(core, from, self.state.epoch.saturating_sub(1));
             return;
         }
-        if !known || beat.knowledge == self.board.knowledge() {
-            return;
+        if known && self.is_worth_comparing(core, &beat, reports) {
+            self.ask_what_differs(core, from);
         }
+    }
+
+    /// What is on its way to everybody is not worth an exchange.
+    fn is_worth_comparing(&self, core: &Core, beat: &Beat, reports: Option<u64>) -> bool {
+        let now = core.now.mono;
+        let large = self.is_sparse() && self.state.members.len() > FULL_MESH;
+        let rest = if large { AT_REST } else { Millis(0) };
+        if beat.knowledge != self.board.knowledge() {
+            return now - self.spread.news >= rest;
+        }
+        let differ = reports.is_some_and(|reports| reports != self.board.reports());
+        differ && now - self.spread.reports.max(self.spread.news) >= REPORTS_AT_REST
+    }
+
+    fn ask_what_differs(&mut self, core: &mut Core, from: MemberId) {
         let now = core.now.mono;
         if self.spread.compared.get(&from).is_none_or(|at| now - *at >= ASK_AGAIN) {
             self.spread.compared.insert(from, now);
-            let summary = Message::Summary(self.board.summary());
+            let summary = Message::Summary(self.board.summary(self.compared()));
             self.send(core, from, &summary);
         }
     }
@@ -269,10 +338,16 @@ impl Entity {
         }
         if !self.overlay.is_full_mesh() {
             self.spread.to_announce.push(Place { author: checked.author(), position: checked.position() });
+            self.spread.announce.get_or_insert(core.now.mono + ANNOUNCE);
         }
+        let is_report = matches!(checked.statement(), Statement::Report(_));
+        *(if is_report { &mut self.spread.reports } else { &mut self.spread.news }) = core.now.mono;
         match checked.statement() {
             Statement::Vote(_) => self.on_vote(core, checked),
             Statement::Proposal(proposal) => self.on_proposal(core, checked, proposal),
+            Statement::Report(report) if self.is_sparse() => {
+                self.liveness.said(&checked.author(), Some(&report.unheard));
+            }
             Statement::Report(_) if checked.author() != core.me() => {
                 self.liveness.heard(checked.author(), core.now.mono);
             }
@@ -346,20 +421,108 @@ impl Entity {
         if !self.silence.over {
             self.attend_silence(core);
         }
+        if self.spread.announce.is_some_and(|at| now >= at) {
+            self.flush_announcements(core);
+        }
+        if self.is_sparse() {
+            self.attend_liveness(core);
+        }
         if now < self.spread.next_beat {
             return;
         }
-        let busy = self.ballot.is_running() || !self.operations.is_empty() || !self.silence.over;
-        self.spread.next_beat = now + if busy { BUSY_BEAT } else { BEAT };
+        // Whoever does not vote has no silence that could end.
+        let starting = self.state.is_voter(&core.me()) && !self.silence.over;
+        let busy = self.ballot.is_running() || !self.operations.is_empty() || starting;
+        let rest = if self.is_sparse() { PULSE } else { BEAT };
+        self.spread.next_beat = now + if busy { BUSY_BEAT } else { rest };
         self.ballot.ask_again();
         self.prune_board(core);
         self.overlay.refresh(&mut core.rng);
         self.attend_report(core);
         self.flush_announcements(core);
+        if self.is_sparse() {
+            return self.beat_to_neighbours(core, busy);
+        }
         let beat = Message::Beat(self.beat());
         for peer in self.overlay.beat_to() {
             self.send(core, peer, &beat);
         }
+    }
+
+    /// At rest, one of two neighbours asks the other; while something is decided both tell each other. In the place of
+    /// those that are missed others are asked, so that nobody who can be reached is left alone.
+    fn beat_to_neighbours(&mut self, core: &mut Core, busy: bool) {
+        let (beat, mut to) = if busy {
+            (self.heartbeat(), self.liveness.neighbours())
+        } else {
+            (self.pulse(), self.liveness.to_ask())
+        };
+        let neighbours = self.liveness.neighbours();
+        let missed = self.liveness.missed(core.now.mono).len();
+        let mut others: Vec<MemberId> =
+            self.overlay.peers().iter().filter(|peer| !neighbours.contains(peer)).copied().collect();
+        // Whoever is not in the roster of the head that it holds has no neighbours.
+        let wanted = if neighbours.is_empty() { others.len().min(FULL_MESH) } else { missed };
+        if wanted > 0 {
+            core.rng.shuffle(&mut others);
+            to.extend(others.into_iter().take(wanted));
+        }
+        for peer in to {
+            self.send(core, peer, &beat);
+        }
+    }
+
+    /// Asks neighbours that were not heard when they should have been, and finds out who is gone.
+    fn attend_liveness(&mut self, core: &mut Core) {
+        let now = core.now.mono;
+        if now - self.spread.next_beat >= LATE && self.spread.next_beat != Instant::default() {
+            self.liveness.forgive(now);
+        }
+        let due = now >= self.spread.look;
+        if due {
+            let pulse = self.pulse();
+            for peer in self.liveness.doubted(now) {
+                self.send(core, peer, &pulse);
+            }
+        }
+        self.liveness.conclude(now, if due { Anyway::Yes } else { Anyway::No });
+        let rest = now + PULSE;
+        self.spread.look = self.liveness.deadline(now).map_or(rest, |at| at.min(rest));
+        let said = self.spread.last_report.as_ref().map(|(report, _)| &report.unheard);
+        if said.is_some_and(|said| *said != self.liveness.missed(now)) {
+            self.attend_report(core);
+        }
+    }
+
+    /// From now on as the roster and the version in force say.
+    pub(super) fn watch_neighbours(&mut self, core: &Core) {
+        if !self.is_sparse() {
+            return;
+        }
+        let circle = Circle::new(self.state.members.iter().map(|member| member.id));
+        self.overlay.set_members(circle.len());
+        let reports = self.board.iter().filter_map(|checked| match checked.statement() {
+            Statement::Report(report) => Some((checked.author(), report.unheard.as_slice())),
+            _ => None,
+        });
+        self.liveness.watch(&core.me(), circle, self.overlay.peers(), reports);
+    }
+
+    /// Whom to keep a connection to: everybody (`None`), or in a large entity the neighbours in all rings, and the
+    /// other voters if they are few.
+    pub(super) fn links(&self, core: &Core) -> Option<BTreeSet<MemberId>> {
+        let mut links = self.liveness.links()?;
+        if self.state.is_voter(&core.me()) && self.state.voters().count() <= EVERYBODY {
+            links.extend(self.state.voters().map(|voter| voter.id));
+        }
+        Some(links)
+    }
+
+    /// When somebody has to be asked or may stop to be heard, or news are to be announced.
+    pub(super) fn spreading_deadline(&self) -> Instant {
+        let look = if self.is_sparse() { self.spread.look } else { self.spread.next_beat };
+        let announce = self.spread.announce.filter(|_| self.is_sparse());
+        announce.map_or(look, |at| at.min(look)).min(self.spread.next_beat)
     }
 
     /// Whoever lags learns of the new head at once.
@@ -368,6 +531,7 @@ impl Entity {
     }
 
     fn flush_announcements(&mut self, core: &mut Core) {
+        self.spread.announce = None;
         let places = std::mem::take(&mut self.spread.to_announce);
         for some in places.chunks(limits::PLACES_PER_MESSAGE) {
             let message = Message::Announce(some.to_vec());
@@ -379,13 +543,22 @@ impl Entity {
 
     fn attend_report(&mut self, core: &mut Core) {
         let report = self.report(core);
-        let due = core.now.mono >= self.spread.next_report;
-        if !due && self.spread.last_report.as_ref().is_some_and(|last| is_alike(last, &report)) {
-            return;
+        let now = core.now.mono;
+        let wanted = match &self.spread.last_report {
+            None => true,
+            Some((last, _)) if !is_alike(last, &report) => true,
+            Some(_) if !self.is_sparse() => now >= self.spread.next_report,
+            Some((last, at)) => {
+                let moved = now >= self.spread.next_report && last.moved(&report);
+                moved || now - *at >= Report::age(self.state.members.len())
+            }
+        };
+        if wanted {
+            let rest = if self.is_sparse() { Report::pause(self.state.members.len()) } else { REPORT };
+            self.spread.next_report = now + rest;
+            self.spread.last_report = Some((report.clone(), now));
+            self.publish(core, Statement::Report(Box::new(report)));
         }
-        self.spread.next_report = core.now.mono + REPORT;
-        self.spread.last_report = Some(report.clone());
-        self.publish(core, Statement::Report(Box::new(report)));
     }
 
     fn report(&self, core: &Core) -> Report {
@@ -403,7 +576,11 @@ impl Entity {
             disk_used: readings.disk_used,
             disk_total: readings.disk_total,
             capacity: readings.capacity,
-            unheard: others.filter(|id| !self.liveness.is_reachable(id, now)).collect(),
+            unheard: if self.is_sparse() {
+                self.liveness.missed(now)
+            } else {
+                others.filter(|id| !self.liveness.is_reachable(id, now)).collect()
+            },
             epoch: self.state.epoch,
             votes: self.may_vote(core) && !matches!(core.room, Room::Nothing(_)),
             troubles: self.troubles(core),
@@ -451,6 +628,8 @@ impl Entity {
 
     /// Of a store that the roster does not name there is nothing to say: either side has to catch up first.
     fn on_ask_highest(&mut self, core: &mut Core, from: MemberId, store: Id16, incarnation: u64) {
+        // It has just started, and may not know what it said of its neighbours.
+        self.liveness.said(&from, None);
         if self.state.member(&from).is_some_and(|member| member.store == store) {
             let said = self.board.shown(&from, store);
             self.send(core, from, &Message::Highest(Highest { incarnation, said }));

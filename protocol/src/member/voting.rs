@@ -368,6 +368,7 @@ impl Entity {
 
     pub(super) fn installed(&mut self, core: &mut Core, records: Vec<Installed>, life: Option<Life>) {
         self.installing = false;
+        let (roster, version) = (self.state.roster_epoch, self.state.protocol);
         for installed in records {
             let before = std::mem::replace(&mut self.state, installed.head.state);
             self.head = installed.head.record;
@@ -387,6 +388,9 @@ impl Entity {
         self.attend_conduct();
         let gone: Vec<MemberId> = self.overlay.peers().difference(&present).copied().collect();
         gone.iter().for_each(|peer| self.overlay.disconnected(peer));
+        if (roster, version) != (self.state.roster_epoch, self.state.protocol) {
+            self.watch_neighbours(core);
+        }
         if let Some(life) = life {
             self.replaced(core, life);
         }

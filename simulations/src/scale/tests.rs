@@ -1,0 +1,54 @@
+use super::*;
+
+const LAN: (u64, u64) = (200, 1000);
+
+fn at_rest(members: usize, lost: u64) -> Entity {
+    let mut entity = Entity::new(Scale { members, lost, delay: LAN, seed: 3 });
+    entity.run(20 * SECOND);
+    entity
+}
+
+#[test]
+fn members_at_rest_say_little_and_nobody_is_called_unreachable() {
+    for members in [9, 40] {
+        let mut entity = at_rest(members, 0);
+        let rest = entity.rest(60 * SECOND);
+        assert!(rest.payload <= 60.0 && rest.wire <= 250.0, "{members}: {rest:?} {:?}", entity.kinds());
+        assert_eq!(entity.false_notices(), 0);
+    }
+}
+
+#[test]
+fn a_machine_that_dies_silently_is_known_to_all_within_five_seconds() {
+    for members in [3, 9, 40] {
+        let spread = at_rest(members, 0).crash(members - 1);
+        assert!(spread.all.is_some_and(|all| all <= 5000), "{members}: {spread:?}");
+    }
+}
+
+#[test]
+fn loss_makes_nobody_unreachable_that_lives() {
+    for lost in [50, 100, 200] {
+        let mut entity = at_rest(40, lost);
+        let before = entity.false_notices();
+        entity.run(120 * SECOND);
+        assert_eq!(entity.false_notices() - before, 0, "{lost} of a thousand lost");
+    }
+}
+
+#[test]
+fn whoever_starts_has_everybodys_report_within_a_second() {
+    let mut entity = at_rest(40, 0);
+    entity.kill(39);
+    entity.run(10 * SECOND);
+    let time = entity.newcomer(39);
+    assert!(time.is_some_and(|time| time <= 1000), "{time:?}");
+}
+
+#[test]
+fn what_is_settled_is_soon_known_to_those_that_do_not_vote() {
+    let mut entity = at_rest(40, 0);
+    let (_, known) = entity.settle(1);
+    // Whoever missed the votes hears of it from a neighbour's next pulse, and asks for the chain.
+    assert!(known.half <= 40 && known.all.is_some_and(|all| all <= 3500), "{known:?}");
+}
