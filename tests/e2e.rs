@@ -20,6 +20,8 @@ mod operators;
 mod partition;
 #[path = "e2e/readme.rs"]
 mod readme;
+#[path = "e2e/releases.rs"]
+mod releases;
 #[path = "e2e/serving.rs"]
 mod serving;
 #[path = "e2e/shell.rs"]

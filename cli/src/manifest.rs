@@ -1,8 +1,10 @@
-//! The file that says what an application is, for `app check` and `app apply`: TOML with name, root and policy.
+//! The file that says what an application is, for `app check` and `app apply`: TOML with name, root, policy and
+//! switching.
 
 use std::path::Path;
 
 use althing_protocol::control::Code;
+use althing_protocol::handling::{Handling, Switching};
 use althing_protocol::record::Policy;
 use althing_protocol::validity::{check_label, check_root};
 
@@ -10,7 +12,7 @@ use crate::error::{Failure, Result};
 use crate::toml_file::{Entry, File, Problem, Value, closest};
 
 /// Keys that a manifest may have.
-const KEYS: [&str; 3] = ["name", "root", "policy"];
+const KEYS: [&str; 4] = ["name", "root", "policy", "switching"];
 
 /// What an application is to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +23,8 @@ pub(crate) struct Manifest {
     pub(crate) root: String,
     /// What drift on a majority means.
     pub(crate) policy: Policy,
+    /// How members handle its tree.
+    pub(crate) handling: Handling,
 }
 
 /// Reads the file; all its problems at once, the first in full.
@@ -56,6 +60,7 @@ fn parse(file: &File) -> std::result::Result<Manifest, Vec<Problem>> {
     }
     let mut text = |key: &str| text_of(&entries, key, &mut problems);
     let (name, root, policy) = (text("name"), text("root"), text("policy"));
+    let switching = text("switching");
     if let Some((name, entry)) = &name
         && check_label(name).is_err()
     {
@@ -77,6 +82,14 @@ fn parse(file: &File) -> std::result::Result<Manifest, Vec<Problem>> {
             Policy::Majority
         }
     };
+    let switching = switching.and_then(|(text, entry)| {
+        let known = Switching::parse(&text);
+        if known.is_none() {
+            let what = "is neither `in-place` nor `release`";
+            problems.push(Problem::new(entry.value_at.clone(), what));
+        }
+        known
+    });
     if !entries.iter().any(|entry| entry.key == "name") {
         problems.push(Problem::new(0..0, "the manifest has no `name`"));
     }
@@ -84,7 +97,8 @@ fn parse(file: &File) -> std::result::Result<Manifest, Vec<Problem>> {
     match name {
         Some((name, _)) if problems.is_empty() => {
             let root = root.map_or_else(|| format!("/srv/{name}"), |(root, _)| root);
-            Ok(Manifest { name, root, policy })
+            let handling = Handling { switching: switching.unwrap_or_default() };
+            Ok(Manifest { name, root, policy, handling })
         }
         _ => Err(problems),
     }
@@ -103,7 +117,12 @@ fn text_of<'a>(entries: &'a [Entry], key: &str, problems: &mut Vec<Problem>) -> 
 
 /// The file in full, as `app check` shows it.
 pub(crate) fn shown(manifest: &Manifest) -> String {
-    format!("application {} at {}, policy {}", manifest.name, manifest.root, policy(manifest.policy))
+    let Manifest { name, root, handling, .. } = manifest;
+    let switching = match handling.switching {
+        Switching::InPlace => String::new(),
+        other => format!(", switching {}", other.name()),
+    };
+    format!("application {name} at {root}, policy {}{switching}", policy(manifest.policy))
 }
 
 /// The policy as people write it.
@@ -127,10 +146,18 @@ mod tests {
 
     #[test]
     fn a_name_is_enough() {
-        let shop = Manifest { name: "shop".into(), root: "/srv/shop".into(), policy: Policy::Majority };
+        let (name, root, handling) = ("shop".into(), "/srv/shop".into(), Handling::default());
+        let shop = Manifest { name, root, policy: Policy::Majority, handling };
         assert_eq!(parsed("name = \"shop\"\n"), Ok(shop.clone()));
         let full = "name = \"shop\"\nroot = \"/var/www\"\npolicy = \"certified\"\n";
-        assert_eq!(parsed(full), Ok(Manifest { root: "/var/www".into(), policy: Policy::Certified, ..shop }));
+        let certified = Manifest { root: "/var/www".into(), policy: Policy::Certified, ..shop.clone() };
+        assert_eq!(parsed(full), Ok(certified));
+        let release = Manifest { handling: Handling { switching: Switching::Release }, ..shop };
+        let text = "name = \"shop\"\nswitching = \"release\"\n";
+        assert_eq!(parsed(text).as_ref(), Ok(&release));
+        assert_eq!(shown(&release), "application shop at /srv/shop, policy majority, switching release");
+        let problems = parsed("name = \"shop\"\nswitching = \"releases\"\n").expect_err("no such word");
+        assert_eq!(problems, ["shop.toml:2:13: is neither `in-place` nor `release`"]);
     }
 
     #[test]

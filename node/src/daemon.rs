@@ -510,8 +510,9 @@ impl Daemon {
 
     fn set_places(&mut self, places: Vec<althing_protocol::effect::Place>) {
         let of = |place: althing_protocol::effect::Place| {
-            let (name, root, unmanaged) = (place.application, place.root, place.unmanaged);
-            (name.clone(), Entry { name, root, unmanaged })
+            let (name, root) = (place.application, place.root);
+            let (unmanaged, handling) = (place.unmanaged, place.handling);
+            (name.clone(), Entry { name, root, unmanaged, handling })
         };
         let wanted: BTreeMap<String, Entry> = places.into_iter().map(of).collect();
         let (kept, gone) = std::mem::take(&mut self.live.places)

@@ -33,6 +33,7 @@ mod lend;
 mod modes;
 mod neighbours;
 mod place;
+mod release;
 mod restore;
 mod scan;
 mod stamp;
@@ -49,6 +50,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use althing_protocol::handling::{Handling, Switching};
 use althing_protocol::limits;
 use althing_protocol::path::{ItemPath, check_name};
 use althing_store::{CommitError, ContentError, ReadError, Store};
@@ -89,6 +91,7 @@ pub struct Files {
     /// Bytes that the trash may hold, if not what follows from its disk.
     trash_bytes: Option<u64>,
     patterns: Patterns,
+    handling: Handling,
     /// Held by every operation on the tree, so that none sees another's half-done work. The stat cache is empty
     /// until the first scan.
     cache: Mutex<Option<Cache>>,
@@ -166,8 +169,8 @@ impl Files {
         }
         let application = application.to_owned();
         let (neighbours, patterns) = (Arc::new(Neighbours::default()), Patterns::default());
-        let (cache, trash_bytes) = (Mutex::new(None), None);
-        Ok(Self { application, root, directory, store, neighbours, trash_bytes, patterns, cache })
+        let (cache, trash_bytes, handling) = (Mutex::new(None), None, Handling::default());
+        Ok(Self { application, root, directory, store, neighbours, trash_bytes, patterns, handling, cache })
     }
 
     /// Sets what is not managed.
@@ -177,10 +180,25 @@ impl Files {
         self
     }
 
+    /// Sets how the tree is handled. Releases may not lie in the daemon's own directory either.
+    pub fn with_handling(mut self, handling: Handling) -> Result<Self, SetupError> {
+        let releases = release::releases_of(&self.root);
+        let meets = is_within(&releases, &self.directory) || is_within(&self.directory, &releases);
+        if handling.switching == Switching::Release && meets {
+            return Err(SetupError::Overlap { root: releases, directory: self.directory.clone() });
+        }
+        self.handling = handling;
+        Ok(self)
+    }
+
     /// Puts this application among others, none of whose trees may lie in another.
     #[must_use]
     pub fn beside(mut self, neighbours: &Arc<Neighbours>) -> Self {
-        neighbours.enter(&self.application, &self.root);
+        let mut places = vec![self.root.clone()];
+        if self.has_releases() {
+            places.push(release::releases_of(&self.root));
+        }
+        neighbours.enter(&self.application, places);
         self.neighbours = Arc::clone(neighbours);
         self
     }
@@ -210,7 +228,11 @@ impl Files {
         let scanned = scan::scan_still(&beneath, cache, &self.patterns, mode, job);
         // Saved even when the scan failed: what was hashed need not be hashed again.
         cache.save(&self.store, &self.application)?;
-        Ok(scanned?.0)
+        let scan = scanned?.0;
+        if self.is_out_of_form(&scan.manifest.root)? {
+            return Err(ScanError::NoLink { root: self.root.clone() });
+        }
+        Ok(scan)
     }
 
     fn exclusive(&self) -> MutexGuard<'_, Option<Cache>> {
@@ -230,6 +252,9 @@ impl Files {
     fn unopened(&self, source: io::Error) -> ScanError {
         match self.was_applied() {
             Ok(false) if source.kind() == io::ErrorKind::NotFound => ScanError::Absent,
+            Ok(true) if self.has_releases() && is_other(&self.root) => {
+                ScanError::NoLink { root: self.root.clone() }
+            }
             Ok(_) => ScanError::Unreadable { path: ItemPath::root(), source },
             Err(fault) => ScanError::Store(fault),
         }
@@ -240,6 +265,11 @@ impl Drop for Files {
     fn drop(&mut self) {
         self.neighbours.leave(&self.application, &self.root);
     }
+}
+
+/// Whether something is at the root that is neither a tree nor a link to a release.
+fn is_other(root: &Path) -> bool {
+    matches!(release::standing(root), Ok(release::Standing::Other))
 }
 
 /// The path without `.` and double slashes, if it is absolute, has no `..` and is not `/`.

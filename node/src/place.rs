@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use althing_protocol::effect::{
     Applied, Captured, Depth, Input, NotApplied, NotCaptured, Order, Scan, Source,
 };
+use althing_protocol::handling::Handling;
 use althing_protocol::hash::Hash;
 use althing_protocol::limits::REPAIRED_PATHS;
 use althing_protocol::path::ItemPath;
@@ -60,6 +61,8 @@ pub(crate) struct Entry {
     pub(crate) root: String,
     /// What it does not manage.
     pub(crate) unmanaged: Vec<String>,
+    /// How its tree is handled.
+    pub(crate) handling: Handling,
 }
 
 impl Drop for Place {
@@ -80,7 +83,7 @@ impl Place {
         let name = of.name.as_str();
         let patterns = Patterns::new(&of.unmanaged)?;
         let files = Files::new(name, at, dir, Arc::clone(store))?.with_unmanaged(patterns);
-        let files = Arc::new(files.beside(neighbours));
+        let files = Arc::new(files.with_handling(of.handling.clone())?.beside(neighbours));
         files.unretire()?;
         let (work, queue) = sync_channel(QUEUE);
         let stop = Arc::new(AtomicBool::new(false));
@@ -102,7 +105,7 @@ impl Place {
 
     fn watch(&self, root: PathBuf) -> anyhow::Result<()> {
         let (work, stop, scanning) = (self.work.clone(), Arc::clone(&self.stop), Arc::clone(&self.scanning));
-        let watch = files::watch::watch(&root)?;
+        let watch = files::watch::watch(&root, self.of.handling.switching)?;
         thread::Builder::new().name("hints".into()).spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 // One waiting scan sees everything that happened before it begins.
@@ -293,7 +296,8 @@ fn not_applied(error: ApplyError) -> NotApplied {
 
 fn unseen(root: &Path, error: ScanError) -> Scan {
     match error {
-        ScanError::Absent => Scan::Absent,
+        // What was settled comes back from the store, and the link with it.
+        ScanError::Absent | ScanError::NoLink { .. } => Scan::Absent,
         // Somebody removed the whole tree: that is drift, and what was settled comes back from the store.
         ScanError::Unreadable { path, source }
             if path.is_root() && source.kind() == std::io::ErrorKind::NotFound =>

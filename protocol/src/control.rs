@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::Source;
 use crate::governance::{Authority, Governance, QuorumRule};
+use crate::handling::Handling;
 use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::record::Policy;
@@ -166,6 +167,9 @@ pub enum Command {
         replace: bool,
         /// Patterns of paths that are not managed.
         unmanaged: Vec<String>,
+        /// How members handle its tree.
+        #[serde(default, skip_serializing_if = "crate::codec::is_default")]
+        handling: Handling,
     },
     /// An application is not the entity's any more.
     Discard {
@@ -515,6 +519,7 @@ codes! {
     NoSpace = "E430", "no-space", 75, "The disk is full; nothing was changed, and it goes on when there is room.";
     ManifestInvalid = "E501", "manifest-invalid", 65, "The manifest of an application is not valid.";
     WouldMove = "E502", "would-move", 107, "The manifest names another root directory than the application has.";
+    OtherHandling = "E503", "other-handling", 107, "The manifest wants the tree handled in another way than the application has it.";
     ConfigInvalid = "E601", "config-invalid", 78, "A configuration file, variable or flag of this machine is not valid.";
     BackupInvalid = "E611", "backup-invalid", 65, "The backup is damaged, cut short, or of something else.";
     ChainBroken = "E621", "chain-broken", 1, "The chain on this member's disk does not prove the state that is in force.";

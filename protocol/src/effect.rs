@@ -10,6 +10,7 @@ use crate::codec::{self, DecodeError};
 use crate::conduct::Offence;
 use crate::control::{Command, Progress, Reply};
 use crate::event::Event;
+use crate::handling::Handling;
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
@@ -213,6 +214,8 @@ pub struct Place {
     pub root: String,
     /// Patterns of paths below it that are nobody's business: not seen, not captured, not changed.
     pub unmanaged: Vec<String>,
+    /// How its tree is handled.
+    pub handling: Handling,
 }
 
 /// Everything that can happen to a member.

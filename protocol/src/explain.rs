@@ -46,9 +46,11 @@ impl Code {
             | Self::Undecided
             | Self::NoHolders => self.update_page(),
             Self::Unreadable | Self::NoSpace => self.disk_page(),
-            Self::ManifestInvalid | Self::WouldMove | Self::ConfigInvalid | Self::BackupInvalid => {
-                self.file_page()
-            }
+            Self::ManifestInvalid
+            | Self::WouldMove
+            | Self::OtherHandling
+            | Self::ConfigInvalid
+            | Self::BackupInvalid => self.file_page(),
             Self::Contradiction
             | Self::NoRequest
             | Self::NothingToResolve
@@ -300,6 +302,14 @@ impl Code {
                 &[
                     ("see where it lies", "althing app show APP"),
                     ("define another", "althing app new NAME --root PATH"),
+                ],
+            ),
+            Self::OtherHandling => page(
+                "How an application's tree is handled, in place or by releases, is the same for its whole life. To change it, \
+                 take the application out of the entity with its files left where they are, and define it anew.",
+                &[
+                    ("see how it is", "althing app show APP"),
+                    ("take it out, files stay", "althing app remove APP --keep-files"),
                 ],
             ),
             Self::ConfigInvalid => page(

@@ -26,6 +26,7 @@ pub mod fetch;
 pub mod frame;
 pub mod gossip;
 pub mod governance;
+pub mod handling;
 pub mod hash;
 pub mod identity;
 pub mod invitation;

@@ -37,6 +37,7 @@ use crate::effect::{Input, Output, Peer, Place, Room, Write};
 use crate::event::{Event, Severity};
 use crate::evidence::Evidence;
 use crate::gossip::{Board, Overlay};
+use crate::handling::Handling;
 use crate::hash::Hash;
 use crate::identity::{Identity, MemberId, Scheme};
 use crate::liveness::Liveness;
@@ -515,16 +516,19 @@ impl Entity {
     }
 
     fn announce_places(&mut self, core: &mut Core) {
-        let place = |name: &String, root: &String, unmanaged: &Vec<String>| Place {
+        let place = |name: &String, root: &String, unmanaged: &Vec<String>, handling: &Handling| Place {
             application: name.clone(),
             root: root.clone(),
             unmanaged: unmanaged.clone(),
+            handling: handling.clone(),
         };
         // One that was removed keeps its place until it is cleared away, also from a new one of its name.
         let present = self.state.applications.iter().filter(|(name, _)| !self.is_leaving(name));
-        let present = present.map(|(name, known)| place(name, &known.root, &known.unmanaged));
+        let present =
+            present.map(|(name, known)| place(name, &known.root, &known.unmanaged, &known.terms.handling));
         let leaving = self.departures.pending.iter();
-        let leaving = leaving.map(|(name, known)| place(name, &known.root, &known.unmanaged));
+        let leaving =
+            leaving.map(|(name, known)| place(name, &known.root, &known.unmanaged, &known.handling));
         core.out.push(Output::Places(present.chain(leaving).collect()));
     }
 

@@ -7,6 +7,7 @@ use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::codec;
 use crate::governance::{Governance, OperatorKey};
+use crate::handling::Handling;
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
@@ -165,7 +166,11 @@ pub struct Revision {
 /// What an administrator says of an application beyond its place and policy. All of it needs protocol version 2.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Terms {}
+pub struct Terms {
+    /// How members handle its tree.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub handling: Handling,
+}
 
 /// An application.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]

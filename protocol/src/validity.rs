@@ -14,7 +14,7 @@ use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmission, Record};
 use crate::state::{
-    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window,
+    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, Service, State, Terms, Window,
 };
 use crate::statement::{Checked, Id16, Intent, Signed, Statement, StatementFault, Step, Unverified};
 use crate::time::WallTime;
@@ -306,9 +306,7 @@ impl Draft<'_> {
                 };
                 self.create(application, new)
             }
-            Change::Arrange { application, terms } => {
-                concerned(self.next, application).map(|application| application.terms = terms.clone())
-            }
+            Change::Arrange { application, terms } => self.arrange(application, terms),
             Change::Discard { application, .. } => self.discard(application),
             Change::Extend { application, expires } => self.extend(application, *expires),
             Change::Define { application, policy } => {
@@ -499,11 +497,30 @@ impl Draft<'_> {
         if self.next.applications.contains_key(name) {
             return Err(Invalid::Taken(name.to_owned()));
         }
-        let overlaps = |other: &Application| lies_in(root, &other.root) || lies_in(&other.root, root);
+        if let Some(why) = new.terms.handling.against(&new.unmanaged) {
+            return Err(Invalid::NotSo(why));
+        }
+        let own = new.terms.handling.places(root);
+        let overlaps = |other: &Application| {
+            let theirs = other.terms.handling.places(&other.root);
+            own.iter().any(|own| theirs.iter().any(|their| lies_in(own, their) || lies_in(their, own)))
+        };
         if let Some((other, _)) = self.next.applications.iter().find(|(_, other)| overlaps(other)) {
             return Err(Invalid::Overlap(other.clone()));
         }
         self.next.applications.insert(name.to_owned(), new);
+        Ok(())
+    }
+
+    /// How a tree is handled is in the names of everything that was settled of it, and in the form it has on disks.
+    fn arrange(self, name: &str, terms: &Terms) -> Result<(), Invalid> {
+        let application = concerned(self.next, name)?;
+        if application.terms.handling != terms.handling {
+            return Err(Invalid::NotSo(
+                "how its tree is handled is the same for the whole life of an application",
+            ));
+        }
+        application.terms = terms.clone();
         Ok(())
     }
 

@@ -12,6 +12,7 @@ pub use governing::{AuthorityView, OperatorView, RequestView, Requests};
 pub use looking::{Audit, AuditEntry, Everywhere, Seen, SeenApp, Verified};
 
 use crate::governance::QuorumRule;
+use crate::handling::Handling;
 use crate::hash::Hash;
 use crate::repair::Change;
 
@@ -173,6 +174,9 @@ pub struct AppView {
     /// Patterns of paths below the path that are not managed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmanaged: Vec<String>,
+    /// How members handle its tree.
+    #[serde(flatten)]
+    pub handling: Handling,
     /// Names of members that leave items alone because these are changed again and again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contested: Vec<String>,
@@ -651,6 +655,9 @@ pub struct ItemView {
     pub digest: Option<Hash>,
     /// Of a link.
     pub target: Option<String>,
+    /// The raw bytes in base 64, if the target is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_b64: Option<String>,
 }
 
 /// `althing.diff/1`
@@ -832,6 +839,9 @@ pub struct TrashItem {
     pub application: String,
     /// Where it was.
     pub path: String,
+    /// The raw bytes in base 64, if the path is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
     /// `file`, `directory`, `symlink`…
     pub kind: String,
     /// Of a file.

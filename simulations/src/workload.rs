@@ -2,6 +2,7 @@
 
 use althing_protocol::control::{Command, Outcome as Answer};
 use althing_protocol::effect::Source;
+use althing_protocol::handling::Handling;
 use althing_protocol::record::Policy;
 use althing_protocol::rng::Rng;
 use althing_protocol::time::Millis;
@@ -148,8 +149,16 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
 /// The application that everybody works on, again.
 fn create(world: &mut World, at: usize) -> Command {
     let (application, root, unmanaged) = ("web".to_owned(), "/srv/web".to_owned(), Vec::new());
-    let source = Some(source(world, at));
-    Command::Create { application, root, policy: Policy::Majority, source, replace: true, unmanaged }
+    let (source, handling) = (Some(source(world, at)), Handling::default());
+    Command::Create {
+        application,
+        root,
+        policy: Policy::Majority,
+        source,
+        replace: true,
+        unmanaged,
+        handling,
+    }
 }
 
 /// A directory of the administrator with something new.

@@ -1,6 +1,9 @@
 //! Trees that are hard to see: changes without a trace, content that rots in the store, file systems that vanish.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -120,4 +123,51 @@ fn a_file_system_that_vanishes_is_said_and_not_filled() {
 fn condition(cluster: &Cluster, number: usize) -> Result<(), String> {
     let status = cluster.members[number - 1].json(&["status"]).map_err(|error| error.to_string())?;
     if status.to_string().contains("root-vanished") { Ok(()) } else { Err(status.to_string()) }
+}
+
+/// Names that are no text, links to no text, directories with nothing in them: deployed, repaired, shown. Things that no
+/// manifest can name are in nobody's way.
+#[test]
+fn names_that_are_no_text_empty_directories_and_special_things_are_handled() {
+    story(3, |cluster| {
+        let site = Site::make(&cluster.path("site"), 6, 5)?;
+        let odd = OsStr::from_bytes(b"odd-\xff\xfe\n");
+        fs::create_dir_all(site.root.join("empty/below"))?;
+        fs::write(site.root.join("empty").join(odd), "odd")?;
+        symlink(OsStr::from_bytes(b"to-\xff"), site.root.join("link"))?;
+        let site = Site::at(&site.root)?;
+        let from = site.root.to_string_lossy().into_owned();
+        cluster.web(1).json(&["app", "new", "shop", "--from", &from])?;
+        cluster.have(&[1, 2, 3], "shop", &site.tree, LIMIT)?;
+        cluster.agreed("shop", 1, LIMIT)?;
+        let path_b64 = "ZW1wdHkvb2RkLf/+Cg==";
+        let items = cluster.web(2).json(&["app", "items", "shop"])?;
+        items.find("/items", "path_b64", path_b64)?;
+        ensure!(items.find("/items", "path", "link")?["target_b64"] == "dG8t/w==", "{items}");
+        items.find("/items", "path", "empty/below")?;
+
+        // Drift of such a file: shown by its bytes, put right, and listed in the trash by them.
+        let root = cluster.web(2).root("shop");
+        fs::write(root.join("empty").join(odd), "changed")?;
+        fs::remove_dir(root.join("empty/below"))?;
+        cluster.have(&[2], "shop", &site.tree, LIMIT)?;
+        wait_until(LIMIT, "the trash lists it", || {
+            let trash =
+                cluster.members[1].json(&["trash", "list", "shop"]).map_err(|error| error.to_string())?;
+            trash.find("/items", "path_b64", path_b64).map(|_| ()).map_err(|error| error.to_string())
+        })?;
+
+        // A pipe and a socket are seen by nobody, and nobody waits for their other ends.
+        ensure!(succeeds(Command::new("mkfifo").arg(root.join("pipe"))));
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("socket"))?;
+        cluster.web(2).run(&["app", "verify", "shop", "--exit-code"])?.ended(0)?;
+        cluster.agreed("shop", 1, LIMIT)?;
+        let next = site.next(&cluster.path("next"), 9)?;
+        cluster.web(1).json(&["deploy", "shop", "--from", &next.root.to_string_lossy()])?;
+        cluster.agreed("shop", 2, LIMIT)?;
+        for name in ["pipe", "socket"] {
+            ensure!(fs::symlink_metadata(root.join(name)).is_ok(), "{name} is where it was");
+        }
+        Ok(())
+    });
 }

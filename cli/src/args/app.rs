@@ -131,7 +131,8 @@ Examples:
   althing app new shop --from ./site
   althing app new shop --from ./site --unmanaged 'cache/**' --unmanaged '*.log'
   althing app new shop --adopt
-  althing app new shop --root /var/www/shop --policy certified")]
+  althing app new shop --root /var/www/shop --policy certified
+  althing app new shop --from ./site --switching release")]
 pub(crate) struct New {
     /// Its name
     #[arg(value_name = "A")]
@@ -154,6 +155,18 @@ pub(crate) struct New {
     /// Leave these paths below the root alone; may be given several times. * and ? stay within a name, ** does not
     #[arg(long, value_name = "PATTERN")]
     pub(crate) unmanaged: Vec<String>,
+    /// How another revision comes into force on a member
+    #[arg(long, default_value = "in-place")]
+    pub(crate) switching: Switching,
+}
+
+/// How another revision comes into force on a member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Switching {
+    /// Item by item in one tree.
+    InPlace,
+    /// As a whole: the root is a link to one of the trees in ROOT.releases.
+    Release,
 }
 
 /// What it means when a majority of members changed the same way outside of an update.

@@ -1,6 +1,7 @@
 //! `app` and `trash`.
 
 use althing_protocol::control::{Command, Outcome};
+use althing_protocol::handling::{Handling, Switching};
 use althing_protocol::record;
 use althing_protocol::view::Diff as DiffView;
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use super::{change, change_saying, define, millis, path_here, path_on_members, source};
 use crate::args::Output;
-use crate::args::app::{App, AppVerb, Diff, Items, New, Policy, Trash, TrashVerb};
+use crate::args::app::{self as args, App, AppVerb, Diff, Items, New, Policy, Trash, TrashVerb};
 use crate::ask;
 use crate::client::{Done, Query, printable};
 use crate::context::{Context, print};
@@ -81,7 +82,12 @@ async fn new(context: &Context, args: New) -> Result<Exit> {
     let source = args.from.as_deref().map(source).transpose()?;
     let hint = ["althing", "app", "show", &args.app.clone()];
     let (application, replace, unmanaged) = (args.app, args.replace, args.unmanaged);
-    let command = Command::Create { application, root, policy, source, replace, unmanaged };
+    let switching = match args.switching {
+        args::Switching::InPlace => Switching::InPlace,
+        args::Switching::Release => Switching::Release,
+    };
+    let handling = Handling { switching };
+    let command = Command::Create { application, root, policy, source, replace, unmanaged, handling };
     change(context, &command, &hint).await
 }
 

@@ -25,7 +25,12 @@ pub(super) fn check(context: &Context, path: &Path) -> Result<Exit> {
 }
 
 fn fields(manifest: &Manifest) -> serde_json::Value {
-    json!({ "name": manifest.name, "path": manifest.root, "policy": manifest::policy(manifest.policy) })
+    json!({
+        "name": manifest.name,
+        "path": manifest.root,
+        "policy": manifest::policy(manifest.policy),
+        "switching": manifest.handling.switching,
+    })
 }
 
 /// What is to be done so that the entity has it.
@@ -75,7 +80,8 @@ pub(super) async fn apply(context: &Context, path: &Path, dry: bool) -> Result<E
         Step::Create => {
             let root = manifest.root.clone();
             let (source, replace, unmanaged) = (None, false, Vec::new());
-            Some(Command::Create { application, root, policy, source, replace, unmanaged })
+            let handling = manifest.handling.clone();
+            Some(Command::Create { application, root, policy, source, replace, unmanaged, handling })
         }
         Step::Define => Some(Command::Define { application, policy }),
         Step::Nothing => None,
@@ -110,6 +116,17 @@ async fn step(context: &Context, manifest: &Manifest) -> Result<Step> {
         let text = format!("{} lies at {}, and the manifest says {}", is.name, is.path, manifest.root);
         return Err(Failure::new(Code::WouldMove, text)
             .fact("so", "nothing was changed: a root is the same for the whole life of an application")
+            .remedy("see what it is", &["althing", "app", "show", &manifest.name])
+            .into());
+    }
+    if is.handling != manifest.handling {
+        let (is, says) = (is.handling.switching.name(), manifest.handling.switching.name());
+        let text = format!("{} is switched {is}, and the manifest says {says}", manifest.name);
+        return Err(Failure::new(Code::OtherHandling, text)
+            .fact(
+                "so",
+                "nothing was changed: how a tree is handled is the same for the whole life of an application",
+            )
             .remedy("see what it is", &["althing", "app", "show", &manifest.name])
             .into());
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use althing_protocol::handling::{RELEASES, Switching};
 use althing_protocol::view::{AppState, AppView, Candidate, Document, History, ItemView, Items};
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,9 @@ pub(crate) fn one(document: &Document<AppView>, look: &Look) -> String {
     row("contested", app.contested.join(" "));
     row("policy", app.policy.clone());
     row("unmanaged", app.unmanaged.join(" "));
+    if app.handling.switching == Switching::Release {
+        row("switching", format!("release, trees in {}{RELEASES}", app.path));
+    }
     row(
         "paused",
         app.paused_until

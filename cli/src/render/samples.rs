@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use althing_protocol::event::Severity;
 use althing_protocol::governance::QuorumRule;
+use althing_protocol::handling::Handling;
 use althing_protocol::hash::Hash;
 use althing_protocol::repair::Change;
 use althing_protocol::view::*;
@@ -50,6 +51,7 @@ fn app_view(name: &str, revision: u64, (items, bytes): (u64, u64), updated: &str
         bytes,
         policy: "majority".to_owned(),
         unmanaged: Vec::new(),
+        handling: Handling::default(),
         contested: Vec::new(),
         paused_until: None,
         candidate: None,
@@ -260,6 +262,7 @@ fn item(path: &str, mode: &str, bytes: u64, digest: u8) -> ItemView {
         bytes: Some(bytes),
         digest: Some(hash(digest)),
         target: None,
+        target_b64: None,
     }
 }
 
@@ -492,6 +495,7 @@ pub(crate) fn trash() -> Document<Trash> {
         at: "2026-11-23T14:05:09Z".to_owned(),
         application: "shop".to_owned(),
         path: "htdocs/tmp/debug.php".to_owned(),
+        path_b64: None,
         kind: "file".to_owned(),
         bytes: 2048,
         mode: Some("0644".to_owned()),

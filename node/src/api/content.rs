@@ -177,6 +177,7 @@ fn trash_item(item: &crate::files::Trashed) -> TrashItem {
         at: WallTime(item.time).rfc3339(),
         application: item.application.clone(),
         path: item.path.lossy(),
+        path_b64: raw(item.path.as_bytes()),
         kind: kind.to_owned(),
         bytes: item.size,
         mode: Some(format!("{:04o}", item.mode)),
@@ -212,7 +213,7 @@ fn change_view(difference: &Difference) -> ChangeView {
     let view = |item: &Option<Item>| item.as_ref().map(|item| item_view(path, item));
     ChangeView {
         path: path.lossy(),
-        path_b64: raw(path),
+        path_b64: raw(path.as_bytes()),
         change,
         action: action.to_owned(),
         have: view(&difference.have),
@@ -223,12 +224,13 @@ fn change_view(difference: &Difference) -> ChangeView {
 fn item_view(path: &ItemPath, item: &Item) -> ItemView {
     let mut view = ItemView {
         path: path.lossy(),
-        path_b64: raw(path),
+        path_b64: raw(path.as_bytes()),
         kind: String::new(),
         mode: None,
         bytes: None,
         digest: None,
         target: None,
+        target_b64: None,
     };
     match item {
         Item::File { mode, size, content } => {
@@ -242,14 +244,15 @@ fn item_view(path: &ItemPath, item: &Item) -> ItemView {
         Item::Symlink { target } => {
             view.kind = "symlink".into();
             view.target = Some(String::from_utf8_lossy(target).into_owned());
+            view.target_b64 = raw(target);
         }
     }
     view
 }
 
-/// The raw bytes in base 64, of a path that is not UTF-8.
-fn raw(path: &ItemPath) -> Option<String> {
-    std::str::from_utf8(path.as_bytes()).is_err().then(|| base64(path.as_bytes()))
+/// The raw bytes in base 64, of a path or target that is not UTF-8.
+fn raw(bytes: &[u8]) -> Option<String> {
+    std::str::from_utf8(bytes).is_err().then(|| base64(bytes))
 }
 
 fn base64(bytes: &[u8]) -> String {

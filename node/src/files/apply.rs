@@ -15,7 +15,7 @@ use althing_protocol::repair::{self, Action, ActionList, Difference};
 pub use self::error::ApplyError;
 use super::beneath::Beneath;
 use super::cache::Cache;
-use super::carry_out::{Engine, Scanned};
+use super::carry_out::{self, Engine, Scanned};
 use super::job::Job;
 use super::journal::Journal;
 use super::leftovers;
@@ -27,7 +27,7 @@ use super::{Files, ScanMode, StoreFault};
 /// How often the tree is looked at again because others changed it during the apply.
 const ROUNDS: u32 = 4;
 /// Room that is left on the disk beside what is written.
-const SPARE_BYTES: u64 = 1 << 20;
+pub(crate) const SPARE_BYTES: u64 = 1 << 20;
 
 /// What an apply did. The tree was equal to the manifest but for what others changed meanwhile; the next scan tells.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -59,7 +59,9 @@ impl Files {
         let mut guard = self.exclusive();
         let earlier = self.journal()?;
         let cache = self.cache(&mut guard)?;
-        let applied = Apply { files: self, root, epoch, reason, leave, job }.run(cache, earlier);
+        let apply = Apply { files: self, root, epoch, reason, leave, job };
+        let applied =
+            if self.has_releases() { apply.switch(cache, earlier) } else { apply.run(cache, earlier) };
         cache.save(&self.store, &self.application)?;
         applied
     }
@@ -76,13 +78,14 @@ impl Files {
     }
 }
 
-struct Apply<'a> {
-    files: &'a Files,
-    root: Hash,
-    epoch: u64,
-    reason: &'a str,
-    leave: &'a [ItemPath],
-    job: Job<'a>,
+/// One apply, of one root.
+pub(crate) struct Apply<'a> {
+    pub(crate) files: &'a Files,
+    pub(crate) root: Hash,
+    pub(crate) epoch: u64,
+    pub(crate) reason: &'a str,
+    pub(crate) leave: &'a [ItemPath],
+    pub(crate) job: Job<'a>,
 }
 
 impl Apply<'_> {
@@ -125,7 +128,7 @@ impl Apply<'_> {
     }
 
     /// The whole manifest, or what of it is not here.
-    fn wanted(&self) -> Result<Manifest, ApplyError> {
+    pub(crate) fn wanted(&self) -> Result<Manifest, ApplyError> {
         if let Some(manifest) = self.files.store.manifest(&self.root).map_err(StoreFault::from)? {
             return Ok(manifest);
         }
@@ -169,7 +172,13 @@ impl Apply<'_> {
         Ok(self.files.open_on_ground()?)
     }
 
-    fn look(&self, beneath: &Beneath, cache: &mut Cache, want: &Manifest) -> Result<Look, ApplyError> {
+    /// What is to be done to the tree.
+    pub(crate) fn look(
+        &self,
+        beneath: &Beneath,
+        cache: &mut Cache,
+        want: &Manifest,
+    ) -> Result<Look, ApplyError> {
         let patterns = &self.files.patterns;
         let (scan, walked) = scan::scan_tree(beneath, cache, patterns, ScanMode::Trust, self.job)?;
         let all = repair::diff(&scan.manifest, want)?;
@@ -214,13 +223,14 @@ impl Apply<'_> {
 }
 
 /// The tree as it is, and what is to be done to it.
-struct Look {
-    differences: Vec<Difference>,
-    left: usize,
-    list: ActionList,
-    unmanaged: Vec<Unmanaged>,
-    walked: Walked,
-    have: BTreeMap<ItemPath, Item>,
+#[derive(Default)]
+pub(crate) struct Look {
+    pub(crate) differences: Vec<Difference>,
+    pub(crate) left: usize,
+    pub(crate) list: ActionList,
+    pub(crate) unmanaged: Vec<Unmanaged>,
+    pub(crate) walked: Walked,
+    pub(crate) have: BTreeMap<ItemPath, Item>,
 }
 
 impl Look {
@@ -229,12 +239,7 @@ impl Look {
     }
 
     fn scanned(&self) -> Scanned {
-        let content = |path: &ItemPath| match self.have.get(path) {
-            Some(Item::File { content, .. }) => Some(*content),
-            _ => None,
-        };
-        let entries = self.walked.found.iter();
-        entries.map(|found| (found.path.clone(), (found.stamp, content(&found.path)))).collect()
+        carry_out::scanned(&self.walked, &self.have)
     }
 }
 

@@ -124,6 +124,11 @@ impl Files {
         if is_within(path, &self.directory) || is_within(&self.directory, path) {
             return Some("it is, lies in, or contains the daemon's own directory");
         }
+        if self.has_releases() && is_within(path, &super::release::releases_of(&self.root)) {
+            return Some(
+                "it is or lies in one of the application's releases; roll back to that revision instead",
+            );
+        }
         is_within(path, &self.root)
             .then_some("it is or lies in the application's own tree; capture that one live")
     }

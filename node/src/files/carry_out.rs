@@ -19,9 +19,10 @@ use super::beneath::{self, Beneath};
 use super::job::{Job, Stage};
 use super::modes::{self, Loosened, SetMode};
 use super::place::{self, NewFile, PlaceError};
-use super::stamp::Stamp;
+use super::stamp::{self, Stamp};
 use super::swap;
 use super::trash::Bin;
+use super::walk::Walked;
 use super::{Files, StoreFault};
 
 /// How often a directory that is filled while it is emptied is emptied again.
@@ -37,6 +38,16 @@ const BATCH_BYTES: u64 = 64 << 20;
 /// What the scan found at each path.
 pub(crate) type Scanned = BTreeMap<ItemPath, (Stamp, Option<Hash>)>;
 
+/// What a walk found, with the content of files.
+pub(crate) fn scanned(walked: &Walked, have: &BTreeMap<ItemPath, Item>) -> Scanned {
+    let content = |path: &ItemPath| match have.get(path) {
+        Some(Item::File { content, .. }) => Some(*content),
+        _ => None,
+    };
+    let entries = walked.found.iter();
+    entries.map(|found| (found.path.clone(), (found.stamp, content(&found.path)))).collect()
+}
+
 /// Everything one apply needs while it changes the tree.
 pub(crate) struct Engine<'a> {
     files: &'a Files,
@@ -44,6 +55,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) bin: Bin<'a>,
     scanned: Scanned,
     want: &'a BTreeMap<ItemPath, Item>,
+    /// What is only removed and not taken to the trash, as long as it is still so: the store had it.
+    forgo: BTreeMap<ItemPath, Item>,
     job: Job<'a>,
     /// Directories whose entries changed and were not synced yet.
     touched: BTreeSet<ItemPath>,
@@ -63,7 +76,13 @@ impl<'a> Engine<'a> {
         job: Job<'a>,
     ) -> Self {
         let (touched, closing, loosened) = (BTreeSet::new(), BTreeMap::new(), Loosened::new());
-        Self { files, beneath, bin, scanned: Scanned::new(), want, job, touched, closing, loosened, done: 0 }
+        let (scanned, forgo) = (Scanned::new(), BTreeMap::new());
+        Self { files, beneath, bin, scanned, want, forgo, job, touched, closing, loosened, done: 0 }
+    }
+
+    /// The same, but what goes and is one of these items is not kept in the trash.
+    pub(crate) fn forgoing(self, forgo: BTreeMap<ItemPath, Item>) -> Self {
+        Self { forgo, ..self }
     }
 
     /// Carries out `actions`; on an error says at which path.
@@ -86,6 +105,9 @@ impl<'a> Engine<'a> {
             // Directories that go are listed in the trash, with the modes they have, durably, before anything in
             // them is touched; and they go after everything else, children before their parents.
             for action in &directories {
+                if self.is_forgone_directory(action) {
+                    continue;
+                }
                 self.list_directory(action.path()).map_err(|error| (action.path().clone(), error))?;
             }
             self.bin.save().map_err(|error| at_first(error.into()))?;
@@ -255,9 +277,39 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
+    /// Takes away whatever is left directly below the root.
+    pub(crate) fn empty_all(&mut self) -> Result<(), StepError> {
+        self.empty(&ItemPath::root())?;
+        self.settle()
+    }
+
     fn take(&mut self, parent: &OwnedFd, name: &[u8], path: &ItemPath) -> Result<(), StepError> {
+        if self.is_forgone(parent, name, path)? {
+            return Ok(rustix::fs::unlinkat(parent, name, AtFlags::empty())?);
+        }
         let known = self.scanned.get(path).map(|(stamp, content)| (stamp, *content));
         Ok(self.bin.take(parent, name, path, known)?)
+    }
+
+    /// Whether this is what is not to be kept, and was not written to since it was looked at.
+    fn is_forgone(&self, parent: &OwnedFd, name: &[u8], path: &ItemPath) -> Result<bool, StepError> {
+        let Some(item) = self.forgo.get(path) else { return Ok(false) };
+        let stamp = Stamp::of_entry(parent, name)?;
+        Ok(match item {
+            Item::File { mode, content, .. } => self.scanned.get(path).is_some_and(|(scanned, found)| {
+                let same = stamp.is_unchanged(scanned) && !stamp.is_racy(stamp::now());
+                same && *found == Some(*content) && stamp.permissions() == *mode
+            }),
+            Item::Symlink { target } if stamp.kind() == FileType::Symlink => {
+                rustix::fs::readlinkat(parent, name, Vec::new())?.as_bytes() == target.as_slice()
+            }
+            Item::Symlink { .. } | Item::Directory { .. } => false,
+        })
+    }
+
+    fn is_forgone_directory(&self, action: &Action) -> bool {
+        let Action::Remove(path, item) = action else { return false };
+        self.forgo.get(path) == Some(item)
     }
 
     fn make_directory(&mut self, path: &ItemPath) -> Result<(), StepError> {

@@ -25,6 +25,9 @@ impl Files {
     /// Moves everything at the root to the trash, but for what is not managed, and removes the root if it is empty
     /// then; returns how many items that were.
     pub fn clear(&self, job: Job<'_>) -> Result<usize, ApplyError> {
+        if self.has_releases() {
+            return self.clear_releases(job);
+        }
         match std::fs::symlink_metadata(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             Err(error) => return Err(ApplyError::Root(error)),
@@ -55,6 +58,7 @@ impl Files {
             cache.save(&self.store, &self.application)?;
         }
         self.forget_applies()?;
+        self.forget_order()?;
         let root = self.root.to_string_lossy().into_owned();
         let value = if self.trash()?.is_empty() { None } else { Some(root.as_bytes()) };
         Ok(self.store.put_record(&self.retired_key(), value)?)

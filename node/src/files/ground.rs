@@ -42,7 +42,7 @@ impl Files {
     /// Opens the root, unless the file system that it lay on is gone.
     pub(crate) fn open_on_ground(&self) -> Result<Beneath, ScanError> {
         self.neighbours.check(&self.application, &self.root)?;
-        let opened = Beneath::open(&self.root);
+        let opened = self.open_tree();
         self.check_ground()?;
         let beneath = opened.map_err(|source| self.unopened(source))?;
         // Between opening and checking something may have been mounted, or moved.
@@ -66,7 +66,12 @@ impl Files {
         let root = ItemPath::root();
         let open =
             beneath.directory(&root).and_then(Stamp::of).map_err(|source| unreadable(&root, source))?;
-        match std::fs::symlink_metadata(&self.root) {
+        let there = if self.has_releases() {
+            std::fs::metadata(&self.root)
+        } else {
+            std::fs::symlink_metadata(&self.root)
+        };
+        match there {
             Ok(there) if (there.dev(), there.ino()) == (open.device, open.inode) => Ok(()),
             _ => Err(ScanError::Unstable { path: root }),
         }

@@ -69,6 +69,12 @@ impl Files {
             || self.store.record(&self.journal_key())?.is_some())
     }
 
+    /// What was applied here last.
+    pub(crate) fn applied_root(&self) -> Result<Option<Hash>, StoreFault> {
+        let bytes = self.store.record(&self.applied_key())?;
+        Ok(bytes.and_then(|bytes| codec::decode::<Journal>(&bytes, RECORD_BYTES).ok()).map(|it| it.root))
+    }
+
     fn journal_key(&self) -> String {
         format!("{JOURNALS}{}", self.application)
     }

@@ -6,7 +6,6 @@ use std::fs::File;
 use althing_protocol::hash::Hash;
 use althing_store::ContentError;
 
-use super::beneath::Beneath;
 use super::{Files, StoreFault};
 
 impl Files {
@@ -19,7 +18,7 @@ impl Files {
         }
         let mut guard = self.exclusive();
         // Nothing to lend without a tree.
-        let Ok(beneath) = Beneath::open(&self.root) else { return Ok(lent) };
+        let Ok(beneath) = self.open_tree() else { return Ok(lent) };
         let cache = self.cache(&mut guard)?;
         let mut batch = self.store.content().batch();
         for (path, content) in cache.contents() {

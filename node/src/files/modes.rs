@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use althing_protocol::manifest::Item;
 use althing_protocol::path::ItemPath;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 
@@ -84,6 +85,33 @@ pub(crate) fn make_passable(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY;
     let item = rustix::fs::openat(parent, name, flags, Mode::empty())?;
     set_pinned(&item, Stamp::of(&item)?.permissions() | PASSABLE)
+}
+
+/// Gives each item of `tree` the owner that the item of the same path has in `model`, where there is one. A tree that is
+/// built anew is the application's users' as much as the one before.
+pub(crate) fn take_owners(
+    model: &Beneath,
+    tree: &Beneath,
+    items: &BTreeMap<ItemPath, Item>,
+) -> io::Result<()> {
+    if !is_root() {
+        return Ok(());
+    }
+    for (path, item) in items {
+        let Ok(stamp) = model.pin(path).and_then(Stamp::of) else { continue };
+        let made = tree.pin(path)?;
+        let is = Stamp::of(&made)?;
+        if (is.user, is.group) == (stamp.user, stamp.group) {
+            continue;
+        }
+        let (user, group) = (Uid::from_raw(stamp.user), Gid::from_raw(stamp.group));
+        rustix::fs::chownat(&made, "", Some(user), Some(group), AtFlags::EMPTY_PATH)?;
+        // Giving a file away takes its set-uid bit.
+        if let Item::File { mode, .. } | Item::Directory { mode } = item {
+            set_pinned(&made, *mode)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether owners can be given away.

@@ -73,6 +73,12 @@ pub enum ScanError {
         /// Its root.
         theirs: PathBuf,
     },
+    /// The application is switched by releases, and its root is not the link to one that an apply left there.
+    #[error("{} is not a link to a release any more", root.display())]
+    NoLink {
+        /// The root.
+        root: PathBuf,
+    },
     /// Something is being changed again and again while it is read.
     #[error("{path:?} changes while it is read")]
     Unstable {

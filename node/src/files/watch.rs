@@ -8,8 +8,11 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use althing_protocol::handling::Switching;
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::release::{self, Standing, releases_of};
 
 /// Quiet time after a change before the hint: a burst becomes one.
 const QUIET: Duration = Duration::from_millis(50);
@@ -48,14 +51,16 @@ pub struct WatchError {
 
 type Message = notify::Result<Event>;
 
-/// Watches everything below `root`, which may vanish and come again, or not be there yet.
-pub fn watch(root: &Path) -> Result<Watch, WatchError> {
+/// Watches everything below `root`, which may vanish and come again, or not be there yet. Where the tree is switched as
+/// a whole, the root is a link to what is watched.
+pub fn watch(root: &Path, switching: Switching) -> Result<Watch, WatchError> {
     let (to_hints, hints) = sync_channel(HINTS);
     let (wake, messages) = channel();
     let stop = Arc::new(AtomicBool::new(false));
     let active = Arc::new(AtomicBool::new(false));
     let watcher = Watching {
         root: root.to_owned(),
+        switching,
         stop: Arc::clone(&stop),
         active: Arc::clone(&active),
         hints: to_hints,
@@ -93,6 +98,7 @@ impl Drop for Watch {
 
 struct Watching {
     root: PathBuf,
+    switching: Switching,
     stop: Arc<AtomicBool>,
     active: Arc<AtomicBool>,
     hints: SyncSender<Hint>,
@@ -130,7 +136,7 @@ impl Watching {
         };
         let config = Config::default().with_follow_symlinks(false);
         let watched = RecommendedWatcher::new(handler, config).and_then(|mut watcher| {
-            watcher.watch(&self.root, RecursiveMode::Recursive)?;
+            watcher.watch(&self.tree(), RecursiveMode::Recursive)?;
             Ok(watcher)
         });
         watched.inspect_err(|error| tracing::debug!(%error, root = %self.root.display(), "not watched")).ok()
@@ -173,8 +179,18 @@ impl Watching {
         }
     }
 
+    /// Where the tree lies now.
+    fn tree(&self) -> PathBuf {
+        match release::standing(&self.root) {
+            Ok(Standing::Release(name)) if self.switching == Switching::Release => {
+                releases_of(&self.root).join(name.text())
+            }
+            _ => self.root.clone(),
+        }
+    }
+
     fn identity(&self) -> Option<Identity> {
-        let found = std::fs::symlink_metadata(&self.root).ok().filter(std::fs::Metadata::is_dir)?;
+        let found = std::fs::symlink_metadata(self.tree()).ok().filter(std::fs::Metadata::is_dir)?;
         Some((found.dev(), found.ino()))
     }
 }
@@ -227,7 +243,7 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let root = tree.path().join("root");
         fs::create_dir_all(root.join("below")).unwrap();
-        let watch = watch(&root).unwrap();
+        let watch = watch(&root, Switching::InPlace).unwrap();
         drain(&watch);
         fs::write(root.join("below/file"), "1").unwrap();
         assert_eq!(watch.wait(SOON), Some(Hint));
@@ -239,7 +255,7 @@ mod tests {
     #[test]
     fn a_burst_gives_few_hints() {
         let tree = tempfile::tempdir().unwrap();
-        let watch = watch(tree.path()).unwrap();
+        let watch = watch(tree.path(), Switching::InPlace).unwrap();
         drain(&watch);
         for number in 0..100 {
             fs::write(tree.path().join(number.to_string()), "1").unwrap();
@@ -254,7 +270,7 @@ mod tests {
     fn the_root_may_vanish_and_come_again() {
         let tree = tempfile::tempdir().unwrap();
         let root = tree.path().join("root");
-        let watch = watch(&root).unwrap();
+        let watch = watch(&root, Switching::InPlace).unwrap();
         drain(&watch);
         for _ in 0..2 {
             fs::create_dir(&root).unwrap();

@@ -49,7 +49,8 @@ pub(super) fn removal(
         let Change::Discard { application, keep_files } = &checked.intent()?.change else { return None };
         let known = before.applications.get(application)?;
         let (root, unmanaged) = (known.root.clone(), known.unmanaged.clone());
-        Some((application.clone(), Leaving { root, unmanaged, keep_files: *keep_files }))
+        let handling = known.terms.handling.clone();
+        Some((application.clone(), Leaving { root, unmanaged, keep_files: *keep_files, handling }))
     };
     changes.iter().filter_map(removed).collect()
 }

@@ -131,9 +131,10 @@ impl Entity {
         }
         let (goal, change) = match command {
             // The first content is an order of its own, when there is the application.
-            Command::Create { source: Some(_), application, root, policy, replace, unmanaged } => {
+            Command::Create { source: Some(_), application, root, policy, replace, unmanaged, handling } => {
                 let source = None;
-                let create = Command::Create { application, root, policy, source, replace, unmanaged };
+                let create =
+                    Command::Create { application, root, policy, source, replace, unmanaged, handling };
                 let (goal, change) = self.plan(core, create)?;
                 (goal, change.map(without_adopting))
             }

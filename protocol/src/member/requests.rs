@@ -134,14 +134,14 @@ impl Entity {
             Command::SetQuorum { rule } => self.set_quorum(core, rule)?,
             Command::SetAuthority { authority } => self.set_authority(authority)?,
             Command::Move { address } => (done(), Some(Change::Move { addresses: vec![address] })),
-            Command::Create { application, root, policy, source, replace, unmanaged } => {
+            Command::Create { application, root, policy, source, replace, unmanaged, handling } => {
                 if self.is_leaving(&application) {
                     return Err(still_leaving(&application));
                 }
                 // Whoever brings the first content does not ask for what lies there.
                 let adopts = source.is_none();
                 let (name, root_path) = (application.clone(), root.clone());
-                let terms = Terms::default();
+                let terms = Terms { handling };
                 let create = Change::Create { application, root, policy, unmanaged, adopts, terms };
                 match source {
                     None => {

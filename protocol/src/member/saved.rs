@@ -11,6 +11,7 @@ use crate::ballot::Promise;
 use crate::codec;
 use crate::effect::{Family, Write};
 use crate::evidence::Evidence;
+use crate::handling::Handling;
 use crate::hash::{Hash, hex, unhex};
 use crate::manifest::Extent;
 use crate::record::Link;
@@ -64,6 +65,9 @@ pub struct Leaving {
     pub unmanaged: Vec<String>,
     /// Its files stay.
     pub keep_files: bool,
+    /// How its tree was handled.
+    #[serde(default, skip_serializing_if = "crate::codec::is_default")]
+    pub handling: Handling,
 }
 
 /// Everything durable that the protocol starts from.

@@ -240,6 +240,7 @@ impl Entity {
             bytes: settled.map_or(0, |revision| revision.extent.bytes),
             policy: if application.policy == Policy::Majority { "majority" } else { "certified" }.to_owned(),
             unmanaged: application.unmanaged.clone(),
+            handling: application.terms.handling.clone(),
             contested: self.contested_on(name).map(|voter| voter.name.clone()).collect(),
             paused_until: application
                 .paused

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use quickcheck::quickcheck;
 
 use super::*;
+use crate::handling::{Handling, Switching};
 use crate::identity::{Identity, Scheme};
 use crate::manifest::Extent;
 use crate::record::{Genesis, Newcomer};
@@ -68,8 +69,13 @@ fn entity(voters: usize) -> State {
 }
 
 fn create(name: &str, root: &str, policy: Policy) -> Change {
-    let (application, root, unmanaged) = (name.into(), root.into(), Vec::new());
-    Change::Create { application, root, policy, unmanaged, adopts: true, terms: Terms::default() }
+    create_with(name, root, policy, Vec::new(), Handling::default())
+}
+
+fn create_with(name: &str, root: &str, policy: Policy, unmanaged: Vec<String>, handling: Handling) -> Change {
+    let (application, root) = (name.into(), root.into());
+    let terms = Terms { handling };
+    Change::Create { application, root, policy, unmanaged, adopts: true, terms }
 }
 
 fn open(name: &str) -> Change {
@@ -301,6 +307,36 @@ fn drift_is_adopted_by_three_and_more_and_only_where_the_policy_says_so() {
     assert_eq!(tries(&state, 0, adopt(ROOT, evidence)), Err(Invalid::NotAdoptable));
 }
 
+/// (finding 27)
+#[test]
+fn an_application_that_is_switched_as_a_whole_has_a_second_place_and_leaves_no_paths_alone() {
+    let mut state = entity(3);
+    let release = || Handling { switching: Switching::Release };
+    let new = |name: &str, root: &str, handling: Handling| {
+        create_with(name, root, Policy::Majority, Vec::new(), handling)
+    };
+    let with =
+        |unmanaged: Vec<String>| create_with("web", "/data/web", Policy::Majority, unmanaged, release());
+    assert!(matches!(tries(&state, 0, with(vec!["*.log".into()])), Err(Invalid::NotSo(_))));
+    does(&mut state, 0, with(Vec::new()));
+    assert_eq!(state.applications["web"].terms.handling, release());
+    for (root, handling) in [
+        ("/data/web.releases", Handling::default()),
+        ("/data/web.releases/below", Handling::default()),
+        ("/data/web/below", Handling::default()),
+        ("/data", release()),
+    ] {
+        let overlap = Err(Invalid::Overlap("web".into()));
+        assert_eq!(tries(&state, 0, new("other", root, handling)).map(|_| ()), overlap, "{root}");
+    }
+    does(&mut state, 0, new("near", "/data/near.releases/deep", Handling::default()));
+    let around = tries(&state, 0, new("around", "/data/near", release()));
+    assert_eq!(around.map(|_| ()), Err(Invalid::Overlap("near".into())), "its releases would lie around it");
+    assert!(tries(&state, 0, new("around", "/data/near", Handling::default())).is_ok());
+    let arrange = Change::Arrange { application: "web".into(), terms: Terms::default() };
+    assert!(matches!(tries(&state, 0, arrange), Err(Invalid::NotSo(_))), "for the whole life of it");
+}
+
 /// (finding 24) Only where nobody brought content of his own.
 #[test]
 fn the_first_content_is_adopted_where_the_application_says_so() {
@@ -319,14 +355,8 @@ fn the_first_content_is_adopted_where_the_application_says_so() {
 fn patterns_of_unmanaged_paths_stay_below_the_root_and_are_few() {
     let state = entity(3);
     let with = |unmanaged: Vec<String>| {
-        let (application, root) = ("other".into(), "/srv/other".into());
-        let policy = Policy::Majority;
-        tries(
-            &state,
-            0,
-            Change::Create { application, root, policy, unmanaged, adopts: false, terms: Terms::default() },
-        )
-        .err()
+        let create = create_with("other", "/srv/other", Policy::Majority, unmanaged, Handling::default());
+        tries(&state, 0, create).err()
     };
     for pattern in ["cache/**", "*.log", "var/[a-z]*/tmp", "..."] {
         assert_eq!(with(vec![pattern.into()]), None, "{pattern}");

@@ -1,6 +1,7 @@
 //! Servers that run something already: what a majority has becomes the first revision, without anybody choosing.
 
 use althing_protocol::control::Command;
+use althing_protocol::handling::Handling;
 use althing_protocol::record::Policy;
 
 use super::{WEB, answer, assert_holds, assert_rest};
@@ -21,7 +22,8 @@ fn furnished(policy: Policy, same: usize) -> World {
     }
     let (application, root) = (WEB.to_owned(), format!("/srv/{WEB}"));
     let (source, unmanaged) = (None, Vec::new());
-    let create = Command::Create { application, root, policy, source, replace: false, unmanaged };
+    let handling = Handling::default();
+    let create = Command::Create { application, root, policy, source, replace: false, unmanaged, handling };
     answer(&mut world, 4, create).expect("defined");
     world
 }

@@ -1,6 +1,7 @@
 //! More than half show the same new content at the same time: policy `majority` settles it.
 
 use althing_protocol::control::Command;
+use althing_protocol::handling::Handling;
 use althing_protocol::record::Policy;
 
 use super::{WEB, answer, assert_rest, at_rest, edited, revision, settled};
@@ -54,7 +55,8 @@ fn certified(members: usize) -> World {
     let source = Some(workload::source(&mut world, 1));
     let (application, root) = (WEB.to_owned(), format!("/srv/{WEB}"));
     let (policy, unmanaged) = (Policy::Certified, Vec::new());
-    let create = Command::Create { application, root, policy, source, replace: false, unmanaged };
+    let handling = Handling::default();
+    let create = Command::Create { application, root, policy, source, replace: false, unmanaged, handling };
     answer(&mut world, 1, create).expect("created");
     assert_rest(&mut world, 30);
     world

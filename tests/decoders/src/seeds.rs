@@ -8,6 +8,7 @@ use althing_protocol::control::{Code, Command, Refusal};
 use althing_protocol::effect::{Source, Want};
 use althing_protocol::frame::{Declined, Frame};
 use althing_protocol::governance::{Authority, QuorumRule};
+use althing_protocol::handling::{Handling, Switching};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::Identity;
 use althing_protocol::invitation::{Answer, Invitation, Sponsor, Welcome};
@@ -264,6 +265,7 @@ pub(crate) fn commands() -> Vec<Vec<u8>> {
             source: Some(source.clone()),
             replace: false,
             unmanaged: vec!["log/**".into()],
+            handling: Handling { switching: Switching::Release },
         },
         Command::TakeOut {
             member: "web2".into(),

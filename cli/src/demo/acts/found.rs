@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use althing_protocol::control::{Code, Command, Outcome};
 use althing_protocol::effect::Source;
+use althing_protocol::handling::Handling;
 use althing_protocol::record::Policy;
 use althing_protocol::time::Millis;
 use althing_protocol::view::{Members, Status, Version};
@@ -93,6 +94,7 @@ impl Entity {
             source: Some(Source::Directory(source.to_string_lossy().into_owned())),
             replace: false,
             unmanaged: Vec::new(),
+            handling: Handling::default(),
         };
         self.command(from, &create).await?;
         self.revision = 1;

@@ -119,7 +119,7 @@ impl ApplyError {
         }
     }
 
-    pub(super) fn at(path: ItemPath, error: StepError, done: usize) -> Self {
+    pub(crate) fn at(path: ItemPath, error: StepError, done: usize) -> Self {
         match error {
             StepError::TrashFull => Self::TrashFull { path, done },
             StepError::Full => Self::DiskFull { path, done },
