@@ -90,6 +90,9 @@ fn the_second_signature(cluster: &mut Cluster, site: &Site, ada: &str, cy: &str)
     cluster.web(1).refused(75, "E712", &["request", "sign", &id, "--sign", ada, "-y"])?;
     cluster.web(1).kill();
     cluster.web(1).start()?;
+    cluster.settled_roster(3)?;
+    let own = cluster.web(1).json(&["request", "show", &id])?;
+    ensure!(own.number("/have")? == 1, "it was on the disk: {own}");
     wait_until(LIMIT, "the others show what waits", || {
         let listed = cluster.members[2].json(&["request", "list"]).map_err(|error| error.to_string())?;
         let found = listed.find("/requests", "id", &id).map_err(|error| error.to_string())?;
