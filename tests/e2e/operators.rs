@@ -125,7 +125,7 @@ fn members_keep_what_is_theirs(cluster: &mut Cluster, bo: &str, cy: &str) -> Res
     cluster.web(1).json(&[&["member", "label", "web3", "zone=b"][..], &both].concat())?;
 
     // In and out of service within bounds, and leaving, need nobody.
-    cluster.web(1).json(&["member", "out", "web2", "-y"])?;
+    cluster.web(1).json(&["member", "out", "web2"])?;
     cluster.web(1).json(&["member", "in", "web2"])?;
     let waits =
         cluster.web(2).refused(75, "E712", &["member", "rename", "web3", "three", "--sign", bo, "-y"])?;
