@@ -33,7 +33,8 @@ impl State {
             | Change::Expire { .. }
             | Change::Adopt { .. } => true,
             Change::Remove { member } => member == author,
-            Change::TakeOut { member, anyway, .. } => !anyway && self.may_spare(member),
+            // Within these bounds somebody is left in service, whether or not it said `anyway`.
+            Change::TakeOut { member, .. } => self.may_spare(member),
             Change::BringIn { member } => !self.is_out_by_order(member),
             Change::Abort { application } => {
                 let window = self.applications.get(application).and_then(|known| known.window.as_ref());

@@ -102,7 +102,7 @@ fn all(state: &State) -> Vec<(Change, Licence)> {
         (remove(0), Members),
         (remove(3), Signed),
         (take_out(3, false), Members),
-        (take_out(3, true), Signed),
+        (take_out(3, true), Members),
         (Change::BringIn { member: id(3) }, Members),
         (Change::Return { member: id(3) }, Members),
         (Change::Spare { member: id(3), anyway: false }, Signed),
