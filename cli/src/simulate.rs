@@ -8,14 +8,21 @@ use crate::exit::Exit;
 /// Runs one seed and says how it ended. A violation is a failure: the program would not keep its promises.
 #[cfg(feature = "simulations")]
 pub(crate) fn run(context: &Context, args: &Simulate) -> Result<Exit> {
-    use althing_simulations::{Options, simulate};
+    use althing_simulations::{Options, Strike, simulate};
 
     use crate::args::Output;
     use crate::context::print;
-    use crate::error::bug;
+    use crate::error::{bug, usage};
 
     let (seed, members, hours) = (args.seed, usize::from(args.members), args.hours);
-    let outcome = simulate(&Options { seed, members, hours, ..Options::default() });
+    let mut strikes: Vec<Strike> = Vec::new();
+    for text in &args.faults {
+        match text.parse() {
+            Ok(strike) => strikes.push(strike),
+            Err(why) => return Err(usage(why).fact("fault", text).fact("changed", "nothing").into()),
+        }
+    }
+    let outcome = simulate(&Options { seed, members, hours, strikes, ..Options::default() });
     match context.output {
         Output::Json => {
             let document = serde_json::to_value(&outcome).map_err(|error| bug(error.to_string()))?;
@@ -65,7 +72,7 @@ fn text(outcome: &althing_simulations::Outcome) -> String {
 /// There are no simulations in this program.
 #[cfg(not(feature = "simulations"))]
 pub(crate) fn run(_context: &Context, args: &Simulate) -> Result<Exit> {
-    let Simulate { seed, members: _, hours: _ } = args;
+    let Simulate { seed, members: _, hours: _, faults: _ } = args;
     Err(crate::error::usage("this program was built without simulations")
         .fact("seed", seed)
         .fact("built", "without the feature `simulations`")

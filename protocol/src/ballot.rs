@@ -12,6 +12,7 @@ use crate::governance::QuorumRule;
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
+use crate::member::Sabotage;
 use crate::record::{Certificate, Record};
 use crate::state::State;
 use crate::statement::{Checked, Signed, Step, Vote};
@@ -151,6 +152,8 @@ pub struct Ballot {
     /// When the rules were applied last.
     looked: Instant,
     settled: bool,
+    /// A rule broken on purpose, for the simulator.
+    sabotage: Option<Sabotage>,
 }
 
 impl Ballot {
@@ -178,14 +181,22 @@ impl Ballot {
             asked: BTreeSet::new(),
             looked: Instant::default(),
             settled: false,
+            sabotage: None,
         }
     }
 
     /// Breaks a rule on purpose, for the simulator.
-    pub(crate) fn sabotage(&mut self, sabotage: Option<crate::member::Sabotage>) {
-        if sabotage == Some(crate::member::Sabotage::HalfQuorum) {
-            self.quorum = self.voters.len().div_ceil(2);
+    pub(crate) fn sabotage(&mut self, sabotage: Option<Sabotage>) {
+        self.sabotage = sabotage;
+        match sabotage {
+            Some(Sabotage::HalfQuorum) => self.quorum = self.voters.len().div_ceil(2),
+            Some(Sabotage::ForgottenLock) => self.promise.lock = None,
+            _ => {}
         }
+    }
+
+    fn breaks(&self, rule: Sabotage) -> bool {
+        self.sabotage == Some(rule)
     }
 
     /// The epoch that is being decided.
@@ -291,6 +302,7 @@ impl Ballot {
         let round = self.rounds.entry(vote.round).or_default();
         let votes = if vote.step == Step::Prevote { &mut round.prevotes } else { &mut round.precommits };
         match votes.get(&checked.author()) {
+            Some(_) if self.sabotage == Some(Sabotage::NoEvidence) => {}
             Some(earlier) if earlier.vote() != Some(vote) => {
                 acts.push(Act::Equivocation(Box::new((earlier.clone(), checked.clone()))));
                 round.void.insert((vote.step, checked.author()));
@@ -352,7 +364,10 @@ impl Ballot {
     /// Rule 6: q precommits for one value of one and the same round.
     fn find_settled(&mut self, acts: &mut Vec<Act>) -> bool {
         for (round, votes) in &self.rounds {
-            let Some(value) = quorum_value(votes.counted(Step::Precommit), self.quorum) else { continue };
+            let all = || self.rounds.values().filter(|_| self.breaks(Sabotage::MixedRounds));
+            let cast =
+                || votes.counted(Step::Precommit).chain(all().flat_map(|it| it.counted(Step::Precommit)));
+            let Some(value) = quorum_value(cast(), self.quorum) else { continue };
             if !self.records.contains_key(&value) {
                 // Once until the next occasion: two members that lack it must not make each other ask.
                 if self.asked.insert(value) {
@@ -361,8 +376,7 @@ impl Ballot {
                 continue;
             }
             let signed = |vote: &&Checked| vote.vote().is_some_and(|vote| vote.value == Some(value));
-            let votes =
-                votes.counted(Step::Precommit).filter(signed).map(|vote| vote.signed().clone()).collect();
+            let votes = cast().filter(signed).map(|vote| vote.signed().clone()).collect();
             let (epoch, round) = (self.epoch, *round);
             self.settled = true;
             acts.push(Act::Settled(Certificate { epoch, round, value, votes }));
@@ -465,6 +479,7 @@ impl Ballot {
             let shown = pol.as_ref().map(|pol| pol.round);
             let lock_allows = match self.promise.lock {
                 None => true,
+                Some(_) if self.breaks(Sabotage::NoLocks) => true,
                 Some((locked, since)) => {
                     locked == *value || shown.is_some_and(|shown| since <= shown && shown < round)
                 }
@@ -522,7 +537,7 @@ impl Ballot {
     fn next_round(&mut self, now: Instant, outlook: &Outlook) {
         let round = self.promise.round;
         let precommits = self.rounds.get(&round).map_or(0, |votes| votes.precommits.len());
-        if precommits < self.quorum {
+        if precommits < self.quorum || self.breaks(Sabotage::EndlessRound) {
             return;
         }
         let until = *self.precommit_wait.get_or_insert(now + waiting(VOTE_WAIT, round));

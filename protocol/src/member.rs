@@ -77,6 +77,22 @@ pub struct Config {
 pub enum Sabotage {
     /// Half of the voters settle.
     HalfQuorum,
+    /// A lock binds nobody.
+    NoLocks,
+    /// A start forgets what it is locked on.
+    ForgottenLock,
+    /// Precommits of all rounds are counted together.
+    MixedRounds,
+    /// A round never ends without a decision.
+    EndlessRound,
+    /// Votes that contradict each other are no evidence, and forks are not looked at.
+    NoEvidence,
+    /// Certificates are not checked.
+    AnyChain,
+    /// A start votes before it has heard what it said.
+    NeverMute,
+    /// A store that is found out votes all the same.
+    NeverBurnt,
 }
 
 /// One member.
@@ -386,6 +402,11 @@ impl Core {
         self.identity.id()
     }
 
+    /// Whether the simulator wants this rule broken.
+    fn breaks(&self, rule: Sabotage) -> bool {
+        self.config.sabotage == Some(rule)
+    }
+
     fn scheme(&self) -> Scheme {
         self.identity.scheme()
     }
@@ -562,7 +583,7 @@ impl Entity {
             Durable::Cast(votes) => self.cast(core, votes),
             Durable::Installed(records, life) => self.installed(core, records, life),
             Durable::Replaced(life) => self.replaced(core, life),
-            Durable::Resolved(request) => self.reply(core, request, Ok(crate::control::Outcome::Done)),
+            Durable::Resolved(request) => self.resolved(core, request),
             Durable::Held { application, root, extent } => self.is_held(core, &application, root, extent),
             Durable::Applied { application, applied, result } => {
                 self.is_applied(core, &application, applied, result)
@@ -610,7 +631,9 @@ impl Entity {
 
     fn may_vote(&self, core: &Core) -> bool {
         let own = self.me(core).is_some_and(|me| me.role == Role::Voter && me.store == core.life.store);
-        own && self.silence.over && !core.burnt && !self.is_stopped()
+        let heard = self.silence.over || core.breaks(Sabotage::NeverMute);
+        let sound = !core.burnt && !self.is_stopped() || core.breaks(Sabotage::NeverBurnt);
+        own && heard && sound
     }
 
     /// Logs a condition once, until it is over.

@@ -1,147 +1,234 @@
-//! What goes wrong, and when: each seed draws which kinds of faults it has (swarm testing).
+//! What goes wrong. Each class of faults is a row of [`CLASSES`]; which of them a seed has, and when they strike, is
+//! planned before ([`crate::plan`]), and what is wrong all the time is drawn in [`Faults::new`].
 
+mod admins;
 mod disks;
+mod liars;
 mod links;
 mod processes;
+pub(crate) mod stores;
 
 use althing_protocol::rng::Rng;
 
 use crate::network::Weather;
-use crate::world::{Event, MS, SECOND, World};
+use crate::options::Options;
+use crate::plan::{Does, Plan};
+use crate::world::{Event, MS, World, stream};
 
-/// A kind of disaster: in how many of a thousand seeds it happens at all, and what it does.
-type Kind = (u64, fn(&mut World));
+/// A class of faults that strike now and then.
+pub(crate) struct Class {
+    /// What acts, options and documents call it.
+    pub(crate) name: &'static str,
+    /// In how many of a thousand seeds it happens at all.
+    pub(crate) per_mille: u64,
+    /// Seconds between two of them, on average over all seeds that have it.
+    pub(crate) every: u64,
+    /// How often in one world at most.
+    pub(crate) most: usize,
+    pub(crate) strike: fn(&mut World),
+}
 
-/// Everything that strikes now and then. What is wrong all the time is drawn in [`Faults::new`].
-const KINDS: [Kind; 13] = [
-    (600, links::partition),
-    (300, links::one_sided),
-    (300, links::isolate),
-    (250, links::bridge),
-    (300, links::flap),
-    (300, links::reset),
-    (250, links::replay),
-    (700, processes::crash),
-    (500, processes::die_between_outputs),
-    (200, processes::blackout),
-    (350, processes::pause),
-    (400, processes::jump),
-    (250, disks::fill),
+const fn class(name: &'static str, per_mille: u64, every: u64, most: usize, strike: fn(&mut World)) -> Class {
+    Class { name, per_mille, every, most, strike }
+}
+
+/// Every class. What takes a vote away for good is rare, and never takes a majority (`stores::may_spoil`).
+pub(crate) const CLASSES: &[Class] = &[
+    class("partition", 500, 120, 500, links::partition),
+    class("one-sided", 250, 150, 500, links::one_sided),
+    class("alone", 250, 150, 500, links::isolate),
+    class("bridge", 200, 180, 500, links::bridge),
+    class("flap", 200, 150, 500, links::flap),
+    class("reset", 250, 60, 500, links::reset),
+    class("half-open", 200, 120, 500, links::half_open),
+    class("corruption", 200, 90, 500, links::corrupt),
+    class("truncation", 200, 90, 500, links::truncate),
+    class("delay-spike", 250, 150, 500, links::delay_spike),
+    class("narrow", 150, 200, 500, links::narrow),
+    class("swizzle", 150, 200, 500, links::swizzle),
+    class("replay", 250, 90, 500, links::replay),
+    class("old-chain", 200, 120, 500, links::old_chain),
+    class("move", 150, 250, 6, processes::relocate),
+    class("crash", 500, 100, 500, processes::crash),
+    class("die-in-step", 400, 120, 500, processes::die_between_outputs),
+    class("blackout", 150, 250, 20, processes::blackout),
+    class("long-outage", 150, 250, 20, processes::long_outage),
+    class("pause", 300, 120, 500, processes::pause),
+    class("hang", 200, 150, 500, processes::hang),
+    class("throttle", 200, 150, 500, processes::throttle),
+    class("clock-jump", 300, 90, 500, processes::jump),
+    class("no-room", 200, 150, 500, disks::no_room),
+    class("full-disk", 150, 200, 500, disks::full),
+    class("write-error", 200, 200, 500, disks::write_error),
+    class("sync-error", 200, 200, 500, disks::sync_error),
+    class("read-error", 200, 200, 500, disks::read_error),
+    class("torn-write", 200, 150, 500, disks::torn_write),
+    class("bit-rot", 250, 100, 500, disks::bit_rot),
+    class("misdirected", 150, 150, 500, disks::misdirected),
+    class("lost-disk", 80, 300, 2, stores::lost),
+    class("old-disk", 120, 100, 8, stores::old),
+    class("lying-disk", 80, 300, 2, stores::lying),
+    class("twin", 60, 300, 1, stores::twin),
+    class("silent", 60, 300, 1, liars::silent),
+    class("selective", 80, 300, 1, liars::selective),
+    class("stale", 80, 300, 1, liars::stale),
+    class("garbage", 80, 300, 1, liars::garbage),
+    class("bad-content", 80, 300, 1, liars::bad_content),
+    class("equivocation", 60, 300, 1, liars::equivocator),
+    class("forgery", 80, 300, 1, liars::forger),
+    class("race", 400, 90, 500, admins::race),
+    class("stale-invitation", 150, 250, 10, admins::stale_invitation),
+    class("readmission", 300, 80, 500, admins::readmit),
+    class("recovery", 60, 400, 1, admins::recover),
 ];
 
-/// Which faults a seed has.
+/// What is wrong, and what will be.
 pub(crate) struct Faults {
-    rng: Rng,
+    /// For the act under way.
+    pub(crate) rng: Rng,
     /// Nothing goes wrong any more, or yet.
     pub(crate) on: bool,
-    pub(crate) weather: Weather,
-    kinds: Vec<fn(&mut World)>,
+    pub(crate) plan: Plan,
+    weather: Weather,
     pub(crate) slow_disks: bool,
     pub(crate) lossy_fetches: bool,
     /// Notifications of changed files get lost.
     pub(crate) deaf: bool,
-    /// Civil clocks are wrong.
-    skew: bool,
-    /// Clocks run at different speeds.
-    drift: bool,
     /// Changes are noticed at once, on all members at the same time.
     pub(crate) prompt: bool,
-    /// Mean time between disasters, in microseconds.
-    pace: u64,
+    /// The host that somebody named for the act under way.
+    named: Option<usize>,
+    /// When the last fault was put right.
+    pub(crate) ended: Option<u64>,
     cuts: u64,
+    storms: u64,
     pub(crate) partitioned: u64,
 }
 
 impl Faults {
-    pub(crate) fn new(any: bool, mut rng: Rng) -> Self {
-        let mut some =
-            |per_mille: u64, most: u64| if rng.chance(per_mille) { rng.below(most + 1) } else { 0 };
-        let weather = Weather {
-            lost: some(600, 200),
-            doubled: some(500, 200),
-            late: some(500, 100),
-            delay: 100 + some(700, 20 * MS),
-            jitter: 500 + some(700, 150 * MS),
+    pub(crate) fn new(options: &Options) -> Self {
+        let plan = Plan::new(options);
+        let mut rng = stream(options.seed, "weather");
+        let mut some = |name: &str, most: u64| {
+            let drawn = rng.below(most + 1);
+            if plan.has(name) { drawn } else { 0 }
         };
-        let kinds = KINDS.iter().filter(|(per_mille, _)| rng.chance(*per_mille)).map(|(_, kind)| *kind);
+        let weather = Weather {
+            lost: some("loss", 200),
+            doubled: some("duplication", 200),
+            late: some("reordering", 100),
+            delay: 100 + some("delay", 20 * MS),
+            jitter: 500 + some("jitter", 150 * MS),
+            rate: some("narrow-links", 200_000),
+        };
+        let weather = Weather { rate: if weather.rate == 0 { 0 } else { 30_000 + weather.rate }, ..weather };
         Self {
             on: false,
             weather,
-            kinds: kinds.collect(),
-            slow_disks: rng.chance(400) && any,
-            lossy_fetches: rng.chance(400) && any,
-            deaf: rng.chance(400) && any,
-            skew: rng.chance(400),
-            drift: rng.chance(300),
-            prompt: rng.chance(400),
-            pace: 2 * SECOND + rng.below(30 * SECOND),
+            slow_disks: plan.has("slow-disks"),
+            lossy_fetches: plan.has("lossy-fetches"),
+            deaf: plan.has("lost-notices"),
+            prompt: plan.has("prompt-notices"),
+            named: None,
+            ended: None,
             cuts: 0,
+            storms: 0,
             partitioned: 0,
+            plan,
             rng,
         }
     }
 }
 
-/// From now on things go wrong.
+/// From now on things go wrong, and administrators work, as planned.
 pub(crate) fn begin(world: &mut World) {
+    let acts: Vec<u64> = world.faults.plan.acts.iter().map(|act| act.at).collect();
+    for (number, at) in acts.into_iter().enumerate() {
+        world.schedule(at, Event::Act { number });
+    }
+    world.workload.on = true;
     if !world.options.faults {
         return;
     }
     world.faults.on = true;
     world.network.weather = world.faults.weather;
+    if world.faults.plan.has("jitter") {
+        world.count("messages took more or less long");
+    }
+    if world.faults.slow_disks {
+        world.count("disks were slow");
+    }
     for at in 0..world.hosts.len() {
-        if world.faults.skew {
+        if world.faults.plan.has("wrong-clocks") {
+            world.count("a clock was wrong");
             world.hosts[at].skew = world.faults.rng.below(120_000) as i64 - 60_000;
         }
-        if world.faults.drift {
+        if world.faults.plan.has("drifting-clocks") {
             world.count("a clock ran fast or slow");
             let faster = world.faults.rng.below(1000) as i64 - 500;
             world.set_clock_speed(at, faster);
         }
     }
-    let after = pause(world);
-    world.schedule(after, Event::Disaster);
 }
 
 /// From now on nothing goes wrong, and everything that did is put right.
 pub(crate) fn end(world: &mut World) {
     world.faults.on = false;
+    world.faults.ended = Some(world.now);
+    world.workload.on = false;
     world.faults.slow_disks = false;
     world.faults.lossy_fetches = false;
     world.faults.deaf = false;
     world.network.weather = Weather::FINE;
+    world.network.clear();
     world.mend();
+    stores::part_twins(world);
     for at in 0..world.hosts.len() {
+        liars::mend(world, at);
         let host = &mut world.hosts[at];
-        (host.doomed, host.frozen) = (None, 0);
+        (host.doomed, host.frozen, host.slow, host.unreadable_until, host.tear) = (None, 0, 0, 0, false);
+        world.unclog(at);
         world.fill(at, false);
         world.start(at);
     }
     world.note(None, "everything is healed");
 }
 
-fn pause(world: &mut World) -> u64 {
-    let pace = world.faults.pace;
-    pace / 10 + world.faults.rng.below(2 * pace)
+/// Something planned happens.
+pub(crate) fn act(world: &mut World, number: usize) {
+    let Some(act) = world.faults.plan.acts.get(number).cloned() else { return };
+    let rng = stream(world.options.seed, &format!("act {}", act.name));
+    match act.does {
+        Does::Work if world.workload.on => {
+            world.workload.rng = rng;
+            crate::workload::work(world);
+        }
+        Does::Fault(strike) if world.faults.on => {
+            world.faults.rng = rng;
+            world.faults.named =
+                act.host.and_then(|name| world.hosts.iter().position(|host| host.name == name));
+            strike(world);
+            world.faults.named = None;
+        }
+        Does::Work | Does::Fault(_) => {}
+    }
 }
 
-/// Something goes wrong.
-pub(crate) fn strike(world: &mut World) {
-    if !world.faults.on {
-        return;
-    }
-    let after = pause(world);
-    world.schedule(after, Event::Disaster);
-    if let Some(kind) = world.faults.rng.pick(&world.faults.kinds).copied() {
-        kind(world);
-    }
-}
+pub(crate) use admins::{come_over, give_up, late_join, put_right};
 
 /// A cut ends.
 pub(crate) fn heal(world: &mut World, number: u64) {
     if number == world.faults.cuts && world.network.is_partitioned() {
         world.note(None, "the network is whole again");
         world.mend();
+    }
+}
+
+/// Delays are again what they are in this seed.
+pub(crate) fn calm(world: &mut World, number: u64) {
+    if number == world.faults.storms && world.faults.on {
+        world.note(None, "delays are as before");
+        world.network.weather = world.faults.weather;
     }
 }
 
@@ -152,9 +239,13 @@ pub(crate) fn flap(world: &mut World, a: usize, b: usize) {
     }
 }
 
-/// One host at random; one that runs, if `up`.
+/// One host: the one that was named, or any; one that runs, if `up`.
 fn any(world: &mut World, up: bool) -> Option<usize> {
-    let hosts: Vec<usize> = (0..world.hosts.len()).filter(|at| !up || world.hosts[*at].is_up()).collect();
+    let fits = |at: &usize| !world.hosts[*at].absent && (!up || world.hosts[*at].is_up());
+    if let Some(named) = world.faults.named {
+        return fits(&named).then_some(named);
+    }
+    let hosts: Vec<usize> = (0..world.hosts.len()).filter(fits).collect();
     world.faults.rng.pick(&hosts).copied()
 }
 

@@ -3,10 +3,12 @@
 pub(crate) mod content;
 pub(crate) mod disk;
 pub(crate) mod tree;
+pub(crate) mod vices;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use althing_protocol::effect::Family;
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::member::Member;
@@ -16,9 +18,31 @@ use althing_protocol::time::{Instant, Now, WallTime};
 use content::Content;
 use disk::Disk;
 use tree::Live;
+use vices::Vices;
 
 /// The civil time at which every world begins: 2026-11-23T14:00:00Z.
 const BEGINNING: u64 = 1_795_442_400_000;
+
+/// Whether what a host signed is what its disk says it signed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Standing {
+    /// It is.
+    #[default]
+    Sound,
+    /// Its disk was put back to an earlier state by an administrator: it must not vote.
+    PutBack,
+    /// Its disk lied, or it was copied: nobody can know before it contradicts itself, and then it is named.
+    Forgetful,
+}
+
+/// An image of a disk.
+pub(crate) struct Image {
+    pub(crate) keys: BTreeMap<(Family, Vec<u8>), Vec<u8>>,
+    pub(crate) content: BTreeSet<Hash>,
+    pub(crate) at: u64,
+    /// The process that ran then.
+    pub(crate) life: u64,
+}
 
 /// One server.
 pub(crate) struct Host {
@@ -48,14 +72,36 @@ pub(crate) struct Host {
     pub(crate) directories: BTreeMap<String, tree::Tree>,
     /// Whom this process accepts and dials.
     pub(crate) peers: BTreeSet<MemberId>,
+    /// Where it dials them.
+    pub(crate) dials: BTreeMap<MemberId, Vec<Address>>,
     /// Applications to watch.
     pub(crate) places: BTreeSet<String>,
     /// When the process is to be woken, in microseconds of the world.
     pub(crate) wake: Option<u64>,
     /// It crashes after so many outputs more.
     pub(crate) doomed: Option<u64>,
-    /// Its disk was put back to an earlier state by an administrator.
-    pub(crate) restored: bool,
+    pub(crate) standing: Standing,
+    /// Its standing was another one once.
+    pub(crate) was_unsound: bool,
+    /// Some of its content rotted once.
+    pub(crate) has_rotted: bool,
+    /// An image of its disk, to be put back later.
+    pub(crate) image: Option<Image>,
+    /// There is no such machine now.
+    pub(crate) absent: bool,
+    /// How long each step of its process takes, in microseconds, and until when the last one does.
+    pub(crate) slow: u64,
+    pub(crate) busy_until: u64,
+    /// Until when nothing can be read from its disk.
+    pub(crate) unreadable_until: u64,
+    /// Until when the machine is not started.
+    pub(crate) away_until: u64,
+    /// The process dies in its next write.
+    pub(crate) tear: bool,
+    /// What it does that it should not.
+    pub(crate) vices: Vices,
+    /// Whom it has nothing to do with, and until when.
+    pub(crate) shunned: BTreeMap<usize, u64>,
     /// Until when its disk is full, in microseconds of the world.
     pub(crate) full_until: u64,
     /// Its key is in the hands of somebody who lies: others may name it.
@@ -85,10 +131,22 @@ impl Host {
             live: BTreeMap::new(),
             directories: BTreeMap::new(),
             peers: BTreeSet::new(),
+            dials: BTreeMap::new(),
             places: BTreeSet::new(),
             wake: None,
             doomed: None,
-            restored: false,
+            standing: Standing::Sound,
+            was_unsound: false,
+            has_rotted: false,
+            image: None,
+            absent: false,
+            slow: 0,
+            busy_until: 0,
+            unreadable_until: 0,
+            away_until: 0,
+            tear: false,
+            vices: Vices::default(),
+            shunned: BTreeMap::new(),
             full_until: 0,
             liar: false,
             keep: BTreeSet::new(),
@@ -116,6 +174,34 @@ impl Host {
     /// The process runs.
     pub(crate) fn is_up(&self) -> bool {
         self.member.is_some()
+    }
+
+    /// Somebody speaks with its key: its process, or who has taken it.
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_up() || self.vices.agent.is_some()
+    }
+
+    /// What it signs from now on may not be what its disk says it signed.
+    pub(crate) fn spoil(&mut self, standing: Standing) {
+        self.standing = standing;
+        self.was_unsound = true;
+    }
+
+    /// Another address from now on.
+    pub(crate) fn relocate(&mut self) {
+        let next = |at: SocketAddr| match at.ip() {
+            IpAddr::V4(ip) => {
+                let [a, b, c, d] = ip.octets();
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b.wrapping_add(1), c, d)), at.port())
+            }
+            IpAddr::V6(_) => at,
+        };
+        self.address = Address { control: next(self.address.control), bulk: next(self.address.bulk) };
+    }
+
+    /// Whether it knows where another one listens now, or expects to be dialled by it.
+    pub(crate) fn finds(&self, other: &Self) -> bool {
+        self.dials.get(&other.id).is_some_and(|addresses| addresses.contains(&other.address))
     }
 
     /// The process runs, is not held up, and is in an entity.

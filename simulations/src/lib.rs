@@ -9,11 +9,15 @@ mod host;
 mod invariants;
 mod liveness;
 pub mod model;
+mod mutation;
 mod network;
 mod options;
+mod plan;
 mod reference;
 mod run;
 pub mod scale;
+pub mod seeds;
+mod shrink;
 mod timeline;
 mod workload;
 mod world;
@@ -21,6 +25,8 @@ mod world;
 #[cfg(test)]
 mod scenarios;
 
-pub use options::{Mutation, Options};
-pub use run::simulate;
+pub use mutation::Mutation;
+pub use options::{Options, Strike};
+pub use run::{plan_of, simulate};
+pub use shrink::{Shrunk, shrink};
 pub use timeline::{Entry, Outcome, SOMETIMES, Violation};

@@ -3,6 +3,7 @@
 
 use althing_protocol::state::Role;
 
+use crate::host::Standing;
 use crate::world::{SECOND, World};
 
 /// So long after the last fault everything must be at rest.
@@ -13,11 +14,19 @@ pub(crate) fn stuck(world: &World) -> Vec<String> {
     let mut reasons = Vec::new();
     let Some(head) = world.reference.head() else { return vec!["there is no entity".into()] };
     for (at, host) in world.hosts.iter().enumerate() {
+        if host.absent {
+            continue;
+        }
         let Some(member) = &host.member else {
             reasons.push(format!("{} does not run", host.name));
             continue;
         };
-        let Some(state) = member.state() else { continue };
+        let Some(state) = member.state() else {
+            if head.state.member(&host.id).is_some() && host.standing != Standing::Sound {
+                reasons.push(format!("{} is a member and does not know it", host.name));
+            }
+            continue;
+        };
         if state.entity != world.reference.entity || head.state.member(&host.id).is_none() {
             continue;
         }
@@ -28,7 +37,7 @@ pub(crate) fn stuck(world: &World) -> Vec<String> {
         }
         // Spares never vote; whoever has joined is not at rest before it does.
         let spare = head.state.member(&host.id).is_some_and(|member| member.role == Role::Follower);
-        if !spare && !member.may_vote() && !host.restored {
+        if !spare && !member.may_vote() && host.standing == Standing::Sound {
             reasons.push(format!("{} does not vote", host.name));
         }
         content(world, at, &mut reasons);
@@ -79,4 +88,23 @@ pub(crate) fn demand(world: &mut World) {
         let text = format!("after {} s: {}", BOUND / SECOND, reasons.join("; "));
         world.violate("§5.5.8", text);
     }
+}
+
+/// After a fork that is proved: everybody that saw both branches stops, and those are all that can be reached.
+pub(crate) fn demand_stop(world: &mut World) {
+    let goes_on = |world: &World| -> Vec<String> {
+        let Some(state) = world.reference.state() else { return Vec::new() };
+        let hosts = world.hosts.iter().filter(|host| {
+            let member = host.member.as_ref();
+            let here = member.and_then(|member| member.state()).is_some_and(|own| own.entity == state.entity);
+            here && !host.absent && state.is_voter(&host.id) && member.is_some_and(|member| member.may_vote())
+        });
+        hosts.map(|host| host.name.clone()).collect()
+    };
+    let stopped = world.run_until(BOUND, |world| goes_on(world).is_empty());
+    if !stopped && world.violations.is_empty() {
+        let text = format!("the entity has forked, and still voting: {}", goes_on(world).join(" "));
+        world.violate("§5.5.9", text);
+    }
+    world.count("a fork was proved and everybody stopped");
 }

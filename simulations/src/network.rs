@@ -1,6 +1,6 @@
 //! The network between hosts: connections that come and go, messages that are late, lost, doubled and reordered.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use althing_protocol::rng::Rng;
@@ -20,12 +20,18 @@ pub(crate) struct Weather {
     pub(crate) delay: u64,
     /// Added at random, in microseconds.
     pub(crate) jitter: u64,
+    /// Bytes a second that a link carries in one direction; 0 for any number.
+    pub(crate) rate: u64,
 }
 
 impl Weather {
     /// A quiet local network.
-    pub(crate) const FINE: Self = Self { lost: 0, doubled: 0, late: 0, delay: 200, jitter: 800 };
+    pub(crate) const FINE: Self = Self { lost: 0, doubled: 0, late: 0, delay: 200, jitter: 800, rate: 0 };
 }
+
+/// Bytes that wait for a narrow link; more are dropped, as the outbox of the daemon drops what a lane cannot take. Less
+/// than there, as links here are narrower.
+const LANE: u64 = 8 << 10;
 
 /// Messages that are remembered for a replay.
 const OVERHEARD: usize = 64;
@@ -34,6 +40,15 @@ const OVERHEARD: usize = 64;
 /// is not signed, and a connection proves who speaks.
 pub(crate) fn is_push(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\xa1\x64Push")
+}
+
+/// What happens to the next message on a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Damage {
+    /// Some of its bytes are others.
+    Changed,
+    /// It ends in the middle.
+    Cut,
 }
 
 /// A connection of two hosts.
@@ -47,11 +62,52 @@ pub(crate) struct Connection {
     pub(crate) generation: u64,
     /// The lives of the two hosts that connected.
     pub(crate) lives: (u64, u64),
+    /// The next message is damaged on its way.
+    pub(crate) damage: Option<Damage>,
+    /// Until when each direction is busy with what was sent.
+    busy: [u64; 2],
+}
+
+/// How many messages had which fate.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fates {
+    lost: u64,
+    doubled: u64,
+    overtaken: u64,
+    queued: u64,
+    dropped: u64,
+}
+
+impl Fates {
+    /// Each fate that messages had, and how many had it.
+    pub(crate) fn marks(self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all = [
+            ("a message was lost", self.lost),
+            ("a message came twice", self.doubled),
+            ("a message was held up and overtaken", self.overtaken),
+            ("a message waited for its link", self.queued),
+            ("a queue was full", self.dropped),
+        ];
+        all.into_iter().filter(|(_, count)| *count > 0)
+    }
+}
+
+/// A message that waits for a clogged host.
+pub(crate) struct Held {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) generation: u64,
+    pub(crate) bytes: Rc<[u8]>,
 }
 
 /// All connections.
 pub(crate) struct Network {
     hosts: usize,
+    /// Hosts whose links are narrow: bytes a second, and until when.
+    narrow: BTreeMap<usize, (u64, u64)>,
+    /// Hosts that nothing comes from or gets to now, and what waits for that to end.
+    clogged: BTreeSet<usize>,
+    held: Vec<Held>,
     /// From, to: nothing gets through.
     blocked: BTreeSet<(usize, usize)>,
     connections: Vec<Connection>,
@@ -61,12 +117,17 @@ pub(crate) struct Network {
     rng: Rng,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
+    /// What became of messages.
+    pub(crate) fates: Fates,
 }
 
 impl Network {
     pub(crate) fn new(hosts: usize, rng: Rng) -> Self {
         Self {
             hosts,
+            narrow: BTreeMap::new(),
+            clogged: BTreeSet::new(),
+            held: Vec::new(),
             blocked: BTreeSet::new(),
             connections: vec![Connection::default(); hosts * hosts],
             weather: Weather::FINE,
@@ -74,6 +135,7 @@ impl Network {
             rng,
             messages: 0,
             bytes: 0,
+            fates: Fates::default(),
         }
     }
 
@@ -138,15 +200,78 @@ impl Network {
         self.bytes += bytes as u64;
         let mut arrivals = Vec::new();
         if self.rng.chance(self.weather.lost) {
+            self.fates.lost += 1;
             return arrivals;
         }
         let copies = 1 + u64::from(self.rng.chance(self.weather.doubled));
+        self.fates.doubled += copies - 1;
         for _ in 0..copies {
             let late = self.rng.chance(self.weather.late);
+            self.fates.overtaken += u64::from(late);
             let held = if late { self.rng.below(2 * SECOND) } else { 0 };
             arrivals.push(self.delay() + held);
         }
         arrivals
+    }
+
+    /// How long a message waits for its link; none if the lane is full.
+    pub(crate) fn queue(&mut self, from: usize, to: usize, bytes: u64, now: u64) -> Option<u64> {
+        let Some(rate) = self.rate(from, to, now) else { return Some(0) };
+        let side = usize::from(from > to);
+        let waits = self.connection(from, to).busy[side].saturating_sub(now);
+        if waits.saturating_mul(rate) / SECOND > LANE {
+            self.fates.dropped += 1;
+            return None;
+        }
+        self.fates.queued += u64::from(waits > 0);
+        let waits = waits + bytes * SECOND / rate;
+        self.connection(from, to).busy[side] = now + waits;
+        Some(waits)
+    }
+
+    /// Bytes a second from one host to another, if that is limited.
+    pub(crate) fn rate(&self, from: usize, to: usize, now: u64) -> Option<u64> {
+        let own =
+            [from, to].into_iter().filter_map(|at| self.narrow.get(&at)).filter(|(_, until)| *until > now);
+        let weather = (self.weather.rate > 0).then_some(self.weather.rate);
+        own.map(|(rate, _)| *rate).chain(weather).min()
+    }
+
+    /// A host's links carry so little until then.
+    pub(crate) fn narrow(&mut self, at: usize, rate: u64, until: u64) {
+        self.narrow.insert(at, (rate, until));
+    }
+
+    /// Nothing is narrow any more.
+    pub(crate) fn clear(&mut self) {
+        self.narrow.clear();
+        for connection in &mut self.connections {
+            (connection.damage, connection.busy) = (None, [0; 2]);
+        }
+    }
+
+    /// Nothing comes from a host or gets to it.
+    pub(crate) fn clog(&mut self, at: usize) {
+        self.clogged.insert(at);
+    }
+
+    /// Whether a message must wait, and then it does.
+    pub(crate) fn hold(&mut self, held: Held) -> Option<Held> {
+        if !self.clogged.contains(&held.from) && !self.clogged.contains(&held.to) {
+            return Some(held);
+        }
+        self.held.push(held);
+        None
+    }
+
+    /// A host is let go, and with it what waited for nobody else.
+    pub(crate) fn unclog(&mut self, at: usize) -> Vec<Held> {
+        self.clogged.remove(&at);
+        let all = std::mem::take(&mut self.held);
+        let waits = |held: &Held| self.clogged.contains(&held.from) || self.clogged.contains(&held.to);
+        let (waiting, free) = all.into_iter().partition(waits);
+        self.held = waiting;
+        free
     }
 
     /// How long something takes to get from one host to another.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::state::State;
+use althing_protocol::statement::Signed;
 
 /// A settled record.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct Settled {
     pub(crate) record: Hash,
     /// The state it leads to.
     pub(crate) state: State,
+    /// Who settled it.
+    pub(crate) votes: Vec<Signed>,
 }
 
 /// The content in force of an application.

@@ -9,13 +9,14 @@ use althing_protocol::record::Policy;
 use althing_protocol::time::Millis;
 
 use crate::options::Options;
+use crate::plan::Plan;
 use crate::timeline::{Outcome, Violation};
 use crate::world::{SECOND, World};
 use crate::{faults, liveness, workload};
 
 /// Runs one seed: an entity comes together, lives through faults, and must come to rest when they end.
 pub fn simulate(options: &Options) -> Outcome {
-    let mut world = World::new(*options);
+    let mut world = World::new(options.clone());
     let result = catch_unwind(AssertUnwindSafe(|| live(&mut world)));
     if let Err(panic) = result {
         let text = panic
@@ -28,6 +29,11 @@ pub fn simulate(options: &Options) -> Outcome {
     outcome(world)
 }
 
+/// What is planned for a case: when, in seconds after the faults begin, and what.
+pub fn plan_of(options: &Options) -> Vec<(f64, String)> {
+    Plan::new(options).acts.into_iter().map(|act| (act.at as f64 / SECOND as f64, act.name)).collect()
+}
+
 fn live(world: &mut World) {
     found(world);
     create(world, "web", Policy::Majority);
@@ -37,12 +43,18 @@ fn live(world: &mut World) {
     if !world.violations.is_empty() {
         return;
     }
+    world.begun = world.seconds();
     faults::begin(world);
-    workload::begin(world);
     world.run((world.options.hours * 3600.0) as u64 * SECOND);
-    world.workload.on = false;
+    let forked = world.forked;
+    world.go_on();
     faults::end(world);
-    if world.violations.is_empty() {
+    if world.violations.is_empty() && !forked {
+        faults::put_right(world);
+    }
+    if world.forked {
+        liveness::demand_stop(world);
+    } else if world.violations.is_empty() {
         calm(world);
         liveness::demand(world);
     }
@@ -137,12 +149,14 @@ pub(crate) fn ask(world: &mut World, at: usize, command: Command) -> Option<Answ
     }
 }
 
-fn outcome(world: World) -> Outcome {
+fn outcome(mut world: World) -> Outcome {
+    world.sometimes.extend(world.network.fates.marks());
     let get = |name: &str| world.sometimes.get(name).copied().unwrap_or(0);
     let violations: Vec<Violation> = world.violations.clone();
     Outcome {
         seed: world.options.seed,
         members: world.options.members,
+        begun: world.begun,
         seconds: world.seconds(),
         events: world.steps,
         messages: world.network.messages,

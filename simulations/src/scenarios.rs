@@ -43,6 +43,7 @@ const WEB: &str = "web";
 /// Members that run one application, all of them at rest.
 fn at_rest(members: usize) -> World {
     let mut world = World::new(Options { seed: 7, members, faults: false, ..Options::default() });
+    world.by_hand = true;
     found(&mut world);
     create(&mut world, WEB, Policy::Majority);
     assert_holds(&world);

@@ -8,7 +8,8 @@ use althing_protocol::rng::Rng;
 use althing_protocol::time::Millis;
 
 use crate::host::tree;
-use crate::world::{Event, SECOND, World};
+use crate::plan::Plan;
+use crate::world::World;
 
 /// The administrators.
 pub(crate) struct Workload {
@@ -21,32 +22,18 @@ pub(crate) struct Workload {
     churn: bool,
     /// The newcomer that an invitation is asked for, and the request.
     inviting: Option<(usize, u64)>,
-    pace: u64,
     deployed: u64,
 }
 
 impl Workload {
-    pub(crate) fn new(mut rng: Rng) -> Self {
-        let (drift, pace) = (rng.chance(800), SECOND + rng.below(15 * SECOND));
-        let churn = rng.chance(400);
-        Self { rng, on: false, drift, churn, inviting: None, pace, deployed: 0 }
+    pub(crate) fn new(rng: Rng, plan: &Plan) -> Self {
+        let (drift, churn) = (plan.has("drift"), plan.has("churn"));
+        Self { rng, on: false, drift, churn, inviting: None, deployed: 0 }
     }
-}
-
-/// They begin.
-pub(crate) fn begin(world: &mut World) {
-    world.workload.on = true;
-    world.schedule(SECOND, Event::Work);
 }
 
 /// One thing that an administrator does.
 pub(crate) fn work(world: &mut World) {
-    if !world.workload.on {
-        return;
-    }
-    let pace = world.workload.pace;
-    let after = pace / 4 + world.workload.rng.below(2 * pace);
-    world.schedule(after, Event::Work);
     if world.workload.drift && world.workload.rng.chance(400) {
         return meddle(world);
     }
@@ -61,7 +48,9 @@ pub(crate) fn work(world: &mut World) {
 
 /// A host whose process answers and is in an entity.
 fn somebody(world: &mut World) -> Option<usize> {
-    let ready = |at: &usize| world.hosts[*at].is_member() && world.hosts[*at].frozen <= world.now;
+    let ready = |at: &usize| {
+        world.hosts[*at].is_member() && world.hosts[*at].frozen <= world.now && !world.is_twin(*at)
+    };
     let up: Vec<usize> = (0..world.hosts.len()).filter(ready).collect();
     world.workload.rng.pick(&up).copied()
 }
@@ -78,8 +67,8 @@ fn churn(world: &mut World) {
         return;
     }
     let Some(at) = somebody(world) else { return };
-    let outside = (0..world.hosts.len()).find(|at| world.hosts[*at].is_up() && !world.hosts[*at].is_member());
-    let voters = world.reference.state().map_or(0, |state| state.voters().count());
+    let outside = (0..world.hosts.len())
+        .find(|at| world.hosts[*at].is_up() && !world.hosts[*at].is_member() && !world.is_twin(*at));
     match (outside, world.workload.rng.below(4)) {
         (Some(newcomer), 0..=2) => {
             let lasts = Millis::seconds(600);
@@ -88,7 +77,7 @@ fn churn(world: &mut World) {
             world.workload.inviting = Some((newcomer, request));
         }
         // One member must be left that was there from the beginning, for those that were away.
-        _ if voters > 3 => {
+        _ if crate::faults::stores::may_shrink(world) => {
             let command = if world.workload.rng.chance(500) {
                 Command::Leave
             } else {
@@ -99,6 +88,13 @@ fn churn(world: &mut World) {
         }
         _ => {}
     }
+}
+
+/// Some application that a member knows of.
+pub(crate) fn application(world: &mut World, at: usize) -> Option<String> {
+    let state = world.hosts[at].member.as_ref()?.state()?;
+    let names: Vec<String> = state.applications.keys().cloned().collect();
+    world.workload.rng.pick(&names).cloned()
 }
 
 /// What is asked of this member next.

@@ -6,6 +6,7 @@ mod event;
 mod links;
 mod lives;
 mod requests;
+mod twins;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -19,6 +20,7 @@ use crate::faults::Faults;
 use crate::host::Host;
 use crate::host::content::Library;
 use crate::invariants::Invariants;
+use crate::mutation::Mutation;
 use crate::network::Network;
 use crate::options::Options;
 use crate::reference::Reference;
@@ -67,6 +69,15 @@ pub(crate) struct World {
     pub(crate) timeline: Vec<Entry>,
     pub(crate) sometimes: BTreeMap<&'static str, u64>,
     out: Vec<Output>,
+    /// A host and its copy.
+    pub(crate) twin: Option<(usize, usize)>,
+    /// Two records of one epoch were settled, and who signed both is known: all that is left is that everybody stops.
+    pub(crate) forked: bool,
+    /// When faults began, in seconds.
+    pub(crate) begun: f64,
+    /// A story: what goes wrong in it is nobody's plan.
+    pub(crate) by_hand: bool,
+    stopped: bool,
 }
 
 /// A random stream of its own for each part of the world, so that more use of one does not change the others.
@@ -86,23 +97,31 @@ impl World {
             Host::new(index, if real { identity } else { identity.simulated() })
         };
         let later = if options.faults { stream(seed, "later").below(3) as usize } else { 0 };
-        let hosts: Vec<Host> = (0..options.members + later).map(host).collect();
-        let by_id = hosts.iter().enumerate().map(|(index, host)| (host.id, index)).collect();
+        let faults = Faults::new(&options);
+        let copies = usize::from(faults.plan.has_class("twin"));
+        let mut hosts: Vec<Host> = (0..options.members + later + copies).map(host).collect();
+        hosts.iter_mut().skip(options.members + later).for_each(|host| host.absent = true);
+        let there = hosts.iter().enumerate().filter(|(_, host)| !host.absent);
+        let by_id = there.map(|(index, host)| (host.id, index)).collect();
+        let chance = |part: &str| match options.variant {
+            0 => stream(seed, part),
+            variant => stream(seed, &format!("{part} {variant}")),
+        };
         let mut world = Self {
-            options,
             now: SECOND,
             steps: 0,
             queue: BinaryHeap::new(),
             numbers: 0,
-            network: Network::new(hosts.len(), stream(seed, "network")),
+            network: Network::new(hosts.len(), chance("network")),
             by_id,
             hosts,
             library: Library::default(),
             reference: Reference::default(),
             invariants: Invariants::default(),
-            faults: Faults::new(options.faults, stream(seed, "faults")),
-            workload: Workload::new(stream(seed, "workload")),
-            rng: stream(seed, "world"),
+            workload: Workload::new(stream(seed, "workload"), &faults.plan),
+            faults,
+            rng: chance("world"),
+            options,
             trace: blake3::Hasher::new(),
             asked: BTreeMap::new(),
             replies: BTreeMap::new(),
@@ -112,6 +131,11 @@ impl World {
             timeline: Vec::new(),
             sometimes: BTreeMap::new(),
             out: Vec::new(),
+            twin: None,
+            forked: false,
+            begun: 0.0,
+            by_hand: false,
+            stopped: false,
         };
         for host in 0..world.hosts.len() {
             let reach = world.rng.below(10_000);
@@ -131,7 +155,7 @@ impl World {
 
     /// Lets the next thing happen, if it does so before `until`; false when nothing does.
     pub(crate) fn step(&mut self, until: u64) -> bool {
-        if self.queue.peek().is_none_or(|due| due.0.at > until) || !self.violations.is_empty() {
+        if self.queue.peek().is_none_or(|due| due.0.at > until) || self.is_over() {
             return false;
         }
         let Some(Reverse(due)) = self.queue.pop() else { return false };
@@ -145,6 +169,35 @@ impl World {
             self.violate("storm", text);
         }
         true
+    }
+
+    /// Nothing more happens: something must not have, or everything that could be found out was.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.violations.is_empty() || (self.forked && !self.stopped)
+    }
+
+    /// Whether this world's hosts break a rule on purpose.
+    pub(crate) fn breaks(&self, rule: Mutation) -> bool {
+        self.options.mutation == Some(rule)
+    }
+
+    /// The same, once in so many times; that it did is counted, so that it is known that it can.
+    pub(crate) fn breaks_now(&mut self, rule: Mutation, once_in: u64) -> bool {
+        let does = self.breaks(rule) && self.rng.below(once_in) == 0;
+        if does {
+            self.count("a planted bug struck");
+        }
+        does
+    }
+
+    /// After a fork time goes on, to see everybody stop.
+    pub(crate) fn go_on(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Whether anything went wrong in the last microseconds, or an administrator of a story did it.
+    pub(crate) fn was_disturbed(&self, lately: u64) -> bool {
+        self.faults.on || self.by_hand || self.faults.ended.is_some_and(|ended| ended + lately > self.now)
     }
 
     /// Messages under way, by the first bytes that name their kind and by their ends.
@@ -162,7 +215,7 @@ impl World {
     pub(crate) fn run(&mut self, span: u64) {
         let until = self.now + span;
         while self.step(until) {}
-        if self.violations.is_empty() {
+        if !self.is_over() {
             self.now = until;
         }
     }
@@ -170,7 +223,7 @@ impl World {
     /// Lets time pass until something is so, at most `span`; whether it became so.
     pub(crate) fn run_until(&mut self, span: u64, is_so: impl Fn(&Self) -> bool) -> bool {
         let until = self.now + span;
-        while self.now < until && self.violations.is_empty() {
+        while self.now < until && !self.is_over() {
             if is_so(self) {
                 return true;
             }
@@ -180,11 +233,11 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
-        if let Some(host) = event.host()
-            && self.hosts[host].frozen > self.now
-        {
-            let left = self.hosts[host].frozen - self.now;
-            return self.schedule(left, event);
+        if let Some(host) = event.host() {
+            let free = self.hosts[host].frozen.max(self.hosts[host].busy_until);
+            if free > self.now {
+                return self.schedule(free - self.now, event);
+            }
         }
         match event {
             Event::Deliver { from, to, generation, bytes } => self.deliver(from, to, generation, &bytes),
@@ -215,11 +268,36 @@ impl World {
             Event::JoinAsk { newcomer, life, at, bytes } => self.join_ask(newcomer, life, at, bytes),
             Event::JoinAnswer { newcomer, life, answer } => self.join_answer(newcomer, life, answer),
             Event::Start { host } => self.start(host),
-            Event::Disaster => crate::faults::strike(self),
+            Event::Act { number } => crate::faults::act(self, number),
+            Event::Calm { number } => crate::faults::calm(self, number),
+            Event::Clog { host, on: true } if self.faults.on => self.network.clog(host),
+            Event::Clog { host, .. } => self.unclog(host),
+            Event::Kill { host, life } => {
+                if self.is_alive(host, life) {
+                    self.crash(host, "as its watchdog kills it");
+                    self.schedule(SECOND, Event::Start { host });
+                }
+            }
+            Event::Fast { host } => (self.hosts[host].slow, self.hosts[host].busy_until) = (0, 0),
+            Event::Scrub { host, life, piece } => self.scrub(host, life, piece),
+            Event::Truth { host, life } => {
+                if self.is_alive(host, life) && self.faults.on {
+                    crate::faults::stores::truth(self, host);
+                }
+            }
+            Event::LateJoin { host, request } => crate::faults::late_join(self, host, request),
+            Event::Recover { host, kept } => crate::faults::give_up(self, host, kept),
+            Event::ComeOver { request, kept } => crate::faults::come_over(self, request, &kept),
+            Event::Lie { host } => {
+                if self.hosts[host].vices.agent.is_some() {
+                    crate::host::vices::lie(self, host);
+                    self.schedule(SECOND, Event::Lie { host });
+                }
+            }
+            Event::Forgive { host, other } => self.look_later(host, other),
             Event::Heal { number } => crate::faults::heal(self, number),
             Event::Flap { a, b } => crate::faults::flap(self, a, b),
             Event::Room { host } => self.fill(host, false),
-            Event::Work => crate::workload::work(self),
             Event::Patrol { host } => self.patrol(host),
         }
     }
@@ -249,6 +327,9 @@ impl World {
         }
         out.clear();
         self.out = out;
+        if self.hosts[at].slow > 0 {
+            self.hosts[at].busy_until = self.now + self.hosts[at].slow;
+        }
         crate::invariants::after_step(self, at);
         self.arm(at);
     }
@@ -262,6 +343,10 @@ impl World {
 
     /// Has the member woken when it wants to be.
     fn arm(&mut self, at: usize) {
+        if self.breaks_now(Mutation::LostWakes, 3) {
+            self.hosts[at].wake = Some(u64::MAX);
+            return;
+        }
         let host = &self.hosts[at];
         let Some(deadline) = host.member.as_ref().and_then(|member| member.deadline()) else { return };
         let when = host.when(deadline).max(self.now);

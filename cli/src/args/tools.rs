@@ -30,7 +30,7 @@ pub(crate) struct Demo {
 /// Simulate an entity through disasters, by the same rules and in no time
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  althing simulate --seed 7\n  althing simulate --seed 7 --members 9 --hours 24 --json"
+    after_help = "Examples:\n  althing simulate --seed 7\n  althing simulate --seed 7 --members 9 --hours 24 --json\n  althing simulate --members 5 --fault crash@60:m2 --fault partition@90"
 )]
 pub(crate) struct Simulate {
     /// The same seed gives the same run
@@ -42,6 +42,9 @@ pub(crate) struct Simulate {
     /// How many simulated hours
     #[arg(long, value_name = "H", default_value_t = 1.0)]
     pub(crate) hours: f64,
+    /// Nothing goes wrong but this: CLASS in the seeds that have it, or CLASS@SECONDS[:HOST] once; may be repeated
+    #[arg(long = "fault", value_name = "SPEC")]
+    pub(crate) faults: Vec<String>,
 }
 
 /// Wait until something is so; exit with 124 if it is not in time

@@ -46,17 +46,15 @@ impl Entity {
     /// The root that a content quorum of the placed voters shows, and that is neither in force nor empty.
     fn shown_by_most(&self, name: &str) -> Option<Hash> {
         let application = self.state.applications.get(name)?;
-        let mut shown: Vec<Hash> =
-            self.state.voters().filter_map(|voter| self.list_of(&voter.id, name)?.observed).collect();
-        shown.sort();
-        shown.dedup();
         let settled = application.root_hash();
         // Nothing is not something that was there before.
         let counts =
             |root: &Hash| Some(*root) != settled && (settled.is_some() || *root != Manifest::empty().root);
-        shown
-            .into_iter()
-            .find(|root| counts(root) && self.holders_of_drift(name, root) >= self.state.content_quorum())
+        let seen = self.state.voters().filter_map(|voter| self.list_of(&voter.id, name)?.observed);
+        let mut shown: Vec<Hash> = seen.filter(counts).collect();
+        shown.sort();
+        shown.dedup();
+        shown.into_iter().find(|root| self.holders_of_drift(name, root) >= self.state.content_quorum())
     }
 
     /// The root that more than half of the placed voters show instead of the settled one, if the policy adopts it.

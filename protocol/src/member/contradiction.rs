@@ -2,7 +2,7 @@
 //! contradict each other, a second certificate of an epoch, an entity that was begun anew. Content and traffic go on.
 
 use super::saved;
-use super::{Core, Durable, Entity};
+use super::{Core, Durable, Entity, Sabotage};
 use crate::control::{Code, Refusal};
 use crate::effect::Output;
 use crate::event::{Event, Severity};
@@ -59,6 +59,9 @@ impl Entity {
 
     /// Rule 11: keep both, tell it, stop settling. Both are of a member of the roster, and both signatures hold.
     pub(super) fn equivocation(&mut self, core: &mut Core, a: Checked, b: Checked) {
+        if core.breaks(Sabotage::NoEvidence) {
+            return;
+        }
         let author = a.author();
         let epoch = a.vote().map_or(self.state.epoch + 1, |vote| vote.epoch);
         let what = Contradiction::Statements(Box::new((a.signed().clone(), b.signed().clone())));
@@ -76,6 +79,9 @@ impl Entity {
 
     /// Somebody shows a link of an epoch that is settled here.
     pub(super) fn compare_link(&mut self, core: &mut Core, from: MemberId, link: &Link) {
+        if core.breaks(Sabotage::NoEvidence) {
+            return;
+        }
         let certificate = &link.certificate;
         let Some(deciders) = self.trail.deciders(certificate.epoch) else { return };
         if self.trail.record(certificate.epoch).is_none_or(|mine| mine == certificate.value) {
@@ -273,6 +279,15 @@ impl Entity {
         }
         core.persist(writes, Durable::Resolved(request));
         Ok(())
+    }
+
+    /// What was found is durably acknowledged. A member that started while it was stopped has not cast again what it had
+    /// promised; its votes may be on no other board any more, and it cannot vote otherwise.
+    pub(super) fn resolved(&mut self, core: &mut Core, request: u64) {
+        self.reply(core, request, Ok(crate::control::Outcome::Done));
+        if self.may_vote(core) {
+            self.cast_again(core);
+        }
     }
 
     fn may_resolve(&self, evidence: &Evidence, keep: Option<&str>) -> Result<(), Refusal> {

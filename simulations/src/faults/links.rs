@@ -1,12 +1,16 @@
 //! What goes wrong between hosts.
 
 use super::{any, span};
+use crate::network::Damage;
 use crate::world::{Event, MS, SECOND, World};
 
 /// All hosts in a random order.
 fn shuffled(world: &mut World) -> Vec<usize> {
-    let mut all: Vec<usize> = (0..world.hosts.len()).collect();
+    let mut all: Vec<usize> = (0..world.hosts.len()).filter(|at| !world.hosts[*at].absent).collect();
     world.faults.rng.shuffle(&mut all);
+    if let Some(at) = world.faults.named.and_then(|named| all.iter().position(|host| *host == named)) {
+        all.swap(0, at);
+    }
     all
 }
 
@@ -101,5 +105,86 @@ pub(super) fn replay(world: &mut World) {
     let (Some(from), Some(to)) = (any(world, true), any(world, true)) else { return };
     if from != to {
         world.replay(from, to);
+    }
+}
+
+/// One end of a connection knows that it is gone, and the other goes on as if it stood.
+pub(super) fn half_open(world: &mut World) {
+    let all = shuffled(world);
+    if let [a, b, ..] = all[..] {
+        let after = span(world, 5 * SECOND, 40 * SECOND);
+        if world.half_open(a, b, after) {
+            world.count("a half-open connection");
+            let text = format!("its connection to {} is half open", world.hosts[b].name);
+            world.note(Some(a), text);
+        }
+    }
+}
+
+/// Bytes are changed on their way: the encryption notices, and the connection ends.
+pub(super) fn corrupt(world: &mut World) {
+    damage(world, Damage::Changed);
+}
+
+/// A connection ends in the middle of a message.
+pub(super) fn truncate(world: &mut World) {
+    damage(world, Damage::Cut);
+}
+
+fn damage(world: &mut World, how: Damage) {
+    let all = shuffled(world);
+    if let [a, b, ..] = all[..] {
+        world.network.connection(a, b).damage = Some(how);
+    }
+}
+
+/// Everything takes much longer for a while.
+pub(super) fn delay_spike(world: &mut World) {
+    world.count("delays rose");
+    world.note(None, "messages take long");
+    world.faults.storms += 1;
+    let number = world.faults.storms;
+    world.network.weather.delay += 50 * MS + world.faults.rng.below(400 * MS);
+    world.network.weather.jitter += world.faults.rng.below(SECOND);
+    let after = span(world, 2 * SECOND, 30 * SECOND);
+    world.schedule(after, Event::Calm { number });
+}
+
+/// A host's links carry little for a while: messages queue, and what does not fit is dropped.
+pub(super) fn narrow(world: &mut World) {
+    let Some(at) = any(world, false) else { return };
+    world.count("a host had narrow links");
+    world.note(Some(at), "has narrow links");
+    let rate = 300 + world.faults.rng.below(6_000);
+    let until = world.now + span(world, 5 * SECOND, 40 * SECOND);
+    world.network.narrow(at, rate, until);
+}
+
+/// Hosts are clogged one after the other, and let go in another order: what was said meanwhile comes late, all at once.
+pub(super) fn swizzle(world: &mut World) {
+    let mut some = shuffled(world);
+    let count = 1 + world.faults.rng.below(some.len() as u64) as usize;
+    some.truncate(count);
+    world.count("hosts were clogged and let go in another order");
+    let text = format!("{} are clogged", names(world, &some));
+    world.note(None, text);
+    let mut at = 0;
+    for host in &some {
+        at += world.faults.rng.below(2 * SECOND);
+        world.schedule(at, Event::Clog { host: *host, on: true });
+    }
+    world.faults.rng.shuffle(&mut some);
+    for host in some {
+        at += 100 * MS + world.faults.rng.below(4 * SECOND);
+        world.schedule(at, Event::Clog { host, on: false });
+    }
+}
+
+/// Settled records of long ago are sent to somebody who has them.
+pub(super) fn old_chain(world: &mut World) {
+    let (Some(from), Some(to)) = (any(world, true), any(world, true)) else { return };
+    if from != to {
+        let after = world.faults.rng.below(8);
+        world.send_old_chain(from, to, after);
     }
 }

@@ -49,3 +49,42 @@ pub(super) fn jump(world: &mut World) {
     world.hosts[at].skew = world.faults.rng.below(120_000) as i64 - 60_000;
     world.count("a clock jumped");
 }
+
+/// A machine is away for minutes.
+pub(super) fn long_outage(world: &mut World) {
+    let Some(at) = any(world, true) else { return };
+    world.count("a long outage");
+    world.crash(at, "and is away for long");
+    let after = 60 * SECOND + world.faults.rng.below(180 * SECOND);
+    world.schedule(after, Event::Start { host: at });
+}
+
+/// A process hangs, with its connections open, until a watchdog kills it.
+pub(super) fn hang(world: &mut World) {
+    let Some(at) = any(world, true) else { return };
+    world.count("a process hung until its watchdog killed it");
+    let after = span(world, 5 * SECOND, 30 * SECOND);
+    world.hosts[at].frozen = world.now + after + SECOND;
+    world.note(Some(at), "hangs");
+    let life = world.hosts[at].life;
+    world.schedule(after, Event::Kill { host: at, life });
+}
+
+/// A process gets little of its processor: each step takes long.
+pub(super) fn throttle(world: &mut World) {
+    let Some(at) = any(world, true) else { return };
+    world.count("a process was slow");
+    world.hosts[at].slow = 1 + world.faults.rng.below(12 * MS);
+    world.note(Some(at), "is slow");
+    let after = span(world, 5 * SECOND, 60 * SECOND);
+    world.schedule(after, Event::Fast { host: at });
+}
+
+/// A machine comes back with another address.
+pub(super) fn relocate(world: &mut World) {
+    let Some(at) = any(world, true) else { return };
+    world.crash(at, "and gets another address");
+    world.count("a member came back with another address");
+    world.hosts[at].relocate();
+    start_later(world, at);
+}

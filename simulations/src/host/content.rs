@@ -63,6 +63,10 @@ pub(crate) struct Content {
     young: BTreeSet<Hash>,
     /// Captures under way: no root names yet what they put here.
     unnamed: BTreeSet<u64>,
+    /// Pieces whose bytes are not what they were, and nobody has looked yet.
+    rotten: BTreeSet<Hash>,
+    /// Pieces that were found rotten, put aside and not fetched again yet.
+    damaged: BTreeSet<Hash>,
     /// What the collection under way leaves.
     marked: Option<BTreeSet<Hash>>,
 }
@@ -72,8 +76,52 @@ impl Content {
         self.pieces.contains(piece)
     }
 
+    /// The bytes of a piece change on the disk.
+    pub(crate) fn rot(&mut self, piece: Hash) {
+        self.pieces.remove(&piece);
+        self.rotten.insert(piece);
+    }
+
+    /// Somebody reads a piece and finds that it is not what it was.
+    pub(crate) fn find_rotten(&mut self, piece: &Hash) -> bool {
+        let found = self.rotten.remove(piece);
+        if found {
+            self.damaged.insert(*piece);
+        }
+        found
+    }
+
+    /// Whether a piece rotted and was not fetched again.
+    pub(crate) fn is_damaged(&self, piece: &Hash) -> bool {
+        self.rotten.contains(piece) || self.damaged.contains(piece)
+    }
+
+    /// The files among what is here.
+    pub(crate) fn files(&self, library: &Library) -> Vec<Hash> {
+        self.pieces.iter().filter(|piece| library.directory(piece).is_none()).copied().collect()
+    }
+
+    /// What of a root is neither here nor, unknown to all, rotten.
+    pub(crate) fn forgotten(&self, library: &Library, root: &Hash) -> Vec<Hash> {
+        let mut lacking = self.lacking(library, root);
+        lacking.retain(|piece| !self.rotten.contains(piece) && !self.damaged.contains(piece));
+        lacking
+    }
+
+    /// Everything that is here, to put it back later.
+    pub(crate) fn image(&self) -> BTreeSet<Hash> {
+        self.pieces.clone()
+    }
+
+    /// What was here once is here again, and nothing else.
+    pub(crate) fn put_back(&mut self, pieces: BTreeSet<Hash>) {
+        *self = Self { pieces, ..Self::default() };
+    }
+
     /// A piece is synced, or found to be here by somebody who goes on to rely on it.
     pub(crate) fn put(&mut self, piece: Hash) {
+        self.rotten.remove(&piece);
+        self.damaged.remove(&piece);
         self.pieces.insert(piece);
         self.young.insert(piece);
     }
@@ -99,10 +147,22 @@ impl Content {
         self.unnamed.remove(&capture);
     }
 
+    /// What came since the last collection began was not durable (a planted bug).
+    pub(crate) fn forget_young(&mut self) {
+        let young = std::mem::take(&mut self.young);
+        self.pieces.retain(|piece| !young.contains(piece));
+    }
+
+    /// The collection under way takes what came since it began too (a planted bug).
+    pub(crate) fn hurry(&mut self) {
+        self.young.clear();
+    }
+
     /// The process died: what was under way was not durable.
     pub(crate) fn crash(&mut self) {
         let pieces = std::mem::take(&mut self.pieces);
-        *self = Self { pieces, ..Self::default() };
+        let (rotten, damaged) = (std::mem::take(&mut self.rotten), std::mem::take(&mut self.damaged));
+        *self = Self { pieces, rotten, damaged, ..Self::default() };
     }
 
     pub(crate) fn is_marked(&self) -> bool {

@@ -85,17 +85,47 @@ impl Disk {
     }
 
     /// Everything durable, to put it back later.
-    #[cfg(test)]
     pub(crate) fn snapshot(&self) -> BTreeMap<(Family, Vec<u8>), Vec<u8>> {
         self.durable.clone()
     }
 
     /// Puts a snapshot back.
-    #[cfg(test)]
     pub(crate) fn restore(&mut self, snapshot: BTreeMap<(Family, Vec<u8>), Vec<u8>>) {
         self.queue.clear();
         self.durable = snapshot;
         self.promise = self.read_promise();
+    }
+
+    /// Half of the first batch on its way is found (a planted bug).
+    pub(crate) fn tear(&mut self) {
+        if let Some(batch) = self.queue.pop_front() {
+            let half = batch.writes.len().div_ceil(2);
+            let writes = batch.writes.into_iter().skip(half).collect();
+            self.queue.push_front(Batch { writes, ..batch });
+            self.sync();
+        }
+    }
+
+    /// Forgets what the store is called (a planted bug).
+    pub(crate) fn forget_life(&mut self) {
+        self.durable.retain(|(family, key), _| *family != Family::Meta || key != b"life");
+    }
+
+    /// Every third record is not kept for others (a planted bug).
+    pub(crate) fn skip_records(&mut self) {
+        let skipped = |write: &Write| {
+            write.family == Family::Chain && write.key.last().is_some_and(|byte| byte % 3 == 2)
+        };
+        for batch in &mut self.queue {
+            batch.writes.retain(|write| !skipped(write));
+        }
+    }
+
+    /// The newest batch is durable before the others (a planted bug).
+    pub(crate) fn newest_first(&mut self) {
+        if let Some(newest) = self.queue.pop_back() {
+            self.queue.push_front(newest);
+        }
     }
 
     /// Forgets every promise (a planted bug).

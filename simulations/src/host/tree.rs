@@ -33,6 +33,8 @@ pub(crate) struct Live {
     pub(crate) version: u64,
     /// Apply under way.
     pub(crate) journal: Option<Journal>,
+    /// What every scan shows, whatever is there (a planted bug).
+    pub(crate) shown: Option<Manifest>,
     /// A scan is under way, and whether another must follow.
     pub(crate) scanning: bool,
     pub(crate) again: bool,

@@ -9,9 +9,10 @@ use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::record::{Link, Record};
 use althing_protocol::state::State;
-use althing_protocol::statement::{Checked, Step};
+use althing_protocol::statement::{Checked, Signed, Step};
 
 use super::{holdings, service, undone, votes, windows};
+use crate::host::Standing;
 use crate::reference::Settled;
 use crate::world::World;
 
@@ -36,12 +37,40 @@ pub(super) fn settled(world: &mut World, at: usize, link: &Link) {
     let chain = world.reference.chain_of(&record.entity);
     if let Some(known) = chain.and_then(|chain| chain.get(&epoch)) {
         if known.record != value {
-            let (one, other) = (known.record.short(), value.short());
-            world.violate("§5.5.1", format!("epoch {epoch} is {one}, and {other} on {name}"));
+            let known = known.clone();
+            fork(world, &name, &known, link, &parent);
         }
         return;
     }
     grow(world, &name, &record, link, &parent);
+}
+
+/// A second record of an epoch. With one liar, or one store that forgot, a bare majority cannot exclude that: then whoever
+/// signed both is known by its signatures, and all that is left to demand is that everybody stops ([`crate::liveness`]).
+fn fork(world: &mut World, name: &str, known: &Settled, link: &Link, parent: &Settled) {
+    let signed = |votes: &[Signed]| votes.iter().map(|vote| vote.author).collect::<BTreeSet<_>>();
+    let both =
+        signed(&known.votes).intersection(&signed(&link.certificate.votes)).copied().collect::<Vec<_>>();
+    let bad = |id: &MemberId| {
+        world
+            .by_id
+            .get(id)
+            .is_some_and(|at| world.hosts[*at].liar || world.hosts[*at].standing == Standing::Forgetful)
+    };
+    let majority = parent.state.governance.quorum == QuorumRule::Majority;
+    let proved = majority && !both.is_empty() && both.iter().all(bad);
+    let (epoch, one, other) = (link.certificate.epoch, known.record.short(), link.certificate.value.short());
+    if proved {
+        let names: Vec<String> = both.iter().map(|id| parent.state.name_of(id)).collect();
+        world.count("a liar forked the entity");
+        world.note(
+            None,
+            format!("epoch {epoch} is {one}, and {other} on {name}; {} signed both", names.join(" ")),
+        );
+        world.forked = true;
+        return;
+    }
+    world.violate("§5.5.1", format!("epoch {epoch} is {one}, and {other} on {name}"));
 }
 
 /// A new epoch of the reference entity.
@@ -77,7 +106,7 @@ fn grow(world: &mut World, name: &str, record: &Record, link: &Link, parent: &Se
         service::settled(world, &before, &state, record);
     }
     if let Some(chain) = world.reference.chain_of_mut(&record.entity) {
-        chain.insert(epoch, Settled { record: value, state });
+        chain.insert(epoch, Settled { record: value, state, votes: link.certificate.votes.clone() });
     }
     if counts {
         windows::settled(world, &before, record);
@@ -93,7 +122,7 @@ fn readmitted(world: &mut World, before: &State, after: &State) {
         if let (Some(old), Some(new)) = (store(before), store(after))
             && old != new
         {
-            host.restored = false;
+            host.standing = Standing::Sound;
         }
     }
 }
@@ -142,7 +171,7 @@ pub(super) fn after_step(world: &mut World, at: usize) {
         return;
     }
     if world.reference.chain_of(&state.entity).is_none() {
-        world.reference.begin(Settled { record: head, state: state.clone() });
+        world.reference.begin(Settled { record: head, state: state.clone(), votes: Vec::new() });
     }
     let same = |settled: &Settled| settled.record == head && settled.state == *state;
     let chain = world.reference.chain_of(&state.entity);
@@ -151,7 +180,7 @@ pub(super) fn after_step(world: &mut World, at: usize) {
     let name = world.hosts[at].name.clone();
     if earlier.is_some_and(|(entity, _)| entity != place.0) {
         votes::entered(world, at);
-        world.hosts[at].restored = false;
+        world.hosts[at].standing = Standing::Sound;
     }
     if !agrees {
         let head: Hash = head;

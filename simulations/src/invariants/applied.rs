@@ -14,7 +14,7 @@ pub(super) fn applies(world: &mut World, at: usize, application: &str, root: &Ha
             format!("{name} applies {} to {application}, which nobody settled", root.short()),
         );
     }
-    let lacking = world.hosts[at].content.lacking(&world.library, root).len();
+    let lacking = world.hosts[at].content.forgotten(&world.library, root).len();
     if lacking > 0 || world.library.directory(root).is_none() {
         let text = format!("{name} applies {} to {application}, and lacks {lacking} pieces", root.short());
         world.violate("§5.5.4", text);

@@ -6,12 +6,13 @@ use althing_protocol::record::{Change, Record};
 use althing_protocol::state::State;
 use althing_protocol::statement::{Checked, Holding};
 
+use crate::host::Standing;
 use crate::reference::Content;
 use crate::world::World;
 
 /// A promise leaves: what it promises must be here.
 pub(super) fn sent(world: &mut World, at: usize, holding: &Holding) {
-    let lacking = world.hosts[at].content.lacking(&world.library, &holding.root).len();
+    let lacking = world.hosts[at].content.forgotten(&world.library, &holding.root).len();
     if lacking > 0 {
         let name = world.hosts[at].name.clone();
         let text = format!("{name} promises {} and lacks {lacking} pieces", holding.root.short());
@@ -50,7 +51,9 @@ pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
 pub(super) fn swept(world: &mut World, at: usize) {
     let host = &world.hosts[at];
     let lost = world.reference.content.iter().find(|(_, content)| {
-        content.holders.contains(&host.id) && !host.content.lacking(&world.library, &content.root).is_empty()
+        content.holders.contains(&host.id)
+            && host.standing == Standing::Sound
+            && !host.content.forgotten(&world.library, &content.root).is_empty()
     });
     if let Some((application, content)) = lost {
         let text =

@@ -7,8 +7,10 @@ use althing_protocol::ballot::Promise;
 use althing_protocol::codec;
 use althing_protocol::effect::{Family, Write};
 use althing_protocol::hash::Hash;
-use althing_protocol::statement::{Step, Vote};
+use althing_protocol::record::Record;
+use althing_protocol::statement::{Statement, Step, Vote};
 
+use crate::host::Standing;
 use crate::world::World;
 
 /// Votes that left a host, over all its lives.
@@ -28,7 +30,7 @@ pub(super) fn sent(world: &mut World, at: usize, entity: Hash, vote: &Vote) {
     let name = host.name.clone();
     let earlier = world.invariants.sent.entry(at).or_default().votes.insert(place, vote.value);
     if let Some(earlier) = earlier {
-        if earlier != vote.value {
+        if earlier != vote.value && world.hosts[at].standing != Standing::Forgetful {
             world.violate(
                 "§5.5.3",
                 format!("{name} votes {:?} and voted {earlier:?} in {place:?}", vote.value),
@@ -50,8 +52,45 @@ pub(super) fn sent(world: &mut World, at: usize, entity: Hash, vote: &Vote) {
     if !world.hosts[at].member.as_ref().is_some_and(|member| member.may_vote()) {
         world.violate("§5.5.11", format!("{name} votes and may not: {vote:?}"));
     }
-    if world.hosts[at].restored {
+    if world.hosts[at].standing == Standing::PutBack {
         world.violate("§5.5.11", format!("{name} votes from a disk that was put back: {vote:?}"));
+    }
+}
+
+/// Who proposed and voted what, and why, for the timeline.
+pub(super) fn tell(world: &mut World, at: usize, statement: &Statement) {
+    let lock = world.hosts[at].disk.promise.as_ref().and_then(|promise| promise.lock);
+    let text = match statement {
+        Statement::Proposal(proposal) => {
+            let value = Record::hash_of(&proposal.record).short();
+            let pol = if proposal.pol.is_empty() { "fresh" } else { "with a POL" };
+            format!("proposes {value} in epoch {} round {}, {pol}", proposal.epoch, proposal.round)
+        }
+        Statement::Vote(vote) => {
+            let step = if vote.step == Step::Prevote { "prevotes" } else { "precommits" };
+            let value = vote.value.map_or("nothing".to_owned(), |value| value.short());
+            let why = match (vote.step, vote.value, lock) {
+                (Step::Prevote, None, Some((value, since))) => {
+                    format!(
+                        "locked on {} since round {since}, and nothing it may leave that for",
+                        value.short()
+                    )
+                }
+                (Step::Prevote, None, None) => "no proposal in time that it agrees with".to_owned(),
+                (Step::Prevote, Some(_), _) => match vote.relied {
+                    Some(relied) => format!("resting on the prevotes of round {relied}"),
+                    None => "it agrees with it".to_owned(),
+                },
+                (Step::Precommit, Some(_), _) => "a quorum prevoted it".to_owned(),
+                (Step::Precommit, None, _) => "no quorum prevoted one value in time".to_owned(),
+            };
+            format!("{step} {value} in epoch {} round {}: {why}", vote.epoch, vote.round)
+        }
+        _ => return,
+    };
+    let entry = (at, text.clone());
+    if world.invariants.told_last.replace(entry.clone()) != Some(entry) {
+        world.note(Some(at), text);
     }
 }
 
@@ -96,7 +135,7 @@ pub(super) fn synced(world: &mut World, at: usize) {
     let name = world.hosts[at].name.clone();
     let sent = world.invariants.sent.entry(at).or_default();
     let before = std::mem::replace(&mut sent.round, now);
-    if now < before && !world.hosts[at].restored {
+    if now < before && world.hosts[at].standing == Standing::Sound {
         world.violate("§5.5.3", format!("{name} went from epoch and round {before:?} back to {now:?}"));
     }
 }

@@ -13,6 +13,7 @@ use crate::world::{SECOND, World};
 /// Five hosts; the first three have one tree at the root, the others another.
 fn furnished(policy: Policy, same: usize) -> World {
     let mut world = World::new(Options { seed: 5, members: 5, faults: false, ..Options::default() });
+    world.by_hand = true;
     found(&mut world);
     let common = tree::random(&mut world.workload.rng);
     for at in 0..5 {

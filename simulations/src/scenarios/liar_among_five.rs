@@ -9,6 +9,7 @@ use althing_protocol::statement::{
 use althing_protocol::wire::{Beat, Have, Highest, Message};
 
 use super::{answer, assert_holds, at_rest, deploy, revision};
+use crate::host::Standing;
 use crate::world::{SECOND, World};
 
 const LIAR: usize = 4;
@@ -130,7 +131,7 @@ fn the_others_name_it_and_settle_as_before() {
         assert!(member.may_vote(), "host {at} was talked into silence");
     }
     // Its own program finds out that somebody else has spoken with its key.
-    world.hosts[LIAR].restored = true;
+    world.hosts[LIAR].spoil(Standing::PutBack);
     world.start(LIAR);
     world.run(30 * SECOND);
     assert_holds(&world);

@@ -51,6 +51,7 @@ fn a_certified_application_is_put_right_on_however_many() {
 /// Members that run a certified application.
 fn certified(members: usize) -> World {
     let mut world = World::new(Options { seed: 11, members, faults: false, ..Options::default() });
+    world.by_hand = true;
     found(&mut world);
     let source = Some(workload::source(&mut world, 1));
     let (application, root) = (WEB.to_owned(), format!("/srv/{WEB}"));

@@ -14,6 +14,7 @@ use crate::world::{SECOND, World};
 fn seven() -> World {
     let quorum = Some(QuorumRule::Supermajority);
     let mut world = World::new(Options { seed: 7, members: 7, faults: false, quorum, ..Options::default() });
+    world.by_hand = true;
     found(&mut world);
     create(&mut world, WEB, Policy::Majority);
     assert_holds(&world);

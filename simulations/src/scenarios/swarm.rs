@@ -1,20 +1,16 @@
 //! A few seeds of the swarm with every change; `bin/swarm.rs` runs many.
 
-use crate::{Options, simulate};
-
-/// Seeds that failed once, with the members and minutes they failed with; they are replayed for ever.
-const FAILED: [(u64, usize, f64); 6] =
-    [(20, 9, 10.0), (1003, 4, 8.0), (1066, 4, 8.0), (1086, 3, 8.0), (1088, 4, 8.0), (1126, 3, 8.0)];
+use crate::{Options, seeds, simulate};
 
 fn check(options: &Options) {
     let outcome = simulate(options);
-    assert_eq!(outcome.violations, [], "seed {} of {} members", options.seed, options.members);
+    assert_eq!(outcome.violations, [], "{options}");
 }
 
 #[test]
-fn seeds_that_failed_once_hold() {
-    for (seed, members, minutes) in FAILED {
-        check(&Options { seed, members, hours: minutes / 60.0, ..Options::default() });
+fn cases_that_failed_once_hold() {
+    for options in seeds::read(seeds::SEEDS).expect("seeds.txt holds cases") {
+        check(&options);
     }
 }
 

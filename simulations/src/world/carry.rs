@@ -11,7 +11,8 @@ use althing_protocol::{codec, limits};
 
 use super::{Event, MS, World};
 use crate::invariants;
-use crate::options::Mutation;
+use crate::mutation::Mutation;
+use crate::network::Held;
 
 impl World {
     pub(super) fn carry_out(&mut self, at: usize, output: Output) {
@@ -20,7 +21,10 @@ impl World {
             Output::SendChain { to, after } => self.send_chain(at, to, after),
             Output::Persist { batch, writes } => self.persist(at, batch, writes),
             Output::Peers(peers) => self.set_peers(at, &peers),
-            Output::Shun { peer, .. } => invariants::shunned(self, &peer),
+            Output::Shun { peer, lasts } => {
+                invariants::shunned(self, &peer);
+                self.shun(at, &peer, lasts);
+            }
             Output::Places(places) => self.set_places(at, places),
             Output::Scan { application, depth } => {
                 let _: Depth = depth;
@@ -53,18 +57,54 @@ impl World {
         if bytes.len() > limits::MESSAGE_BYTES {
             self.violate("limits", format!("a message of {} bytes", bytes.len()));
         }
-        let Some(to) = self.by_id.get(&to).copied() else { return };
-        let Some(generation) = self.network.is_usable(at, to) else { return };
+        let Some(to) = self.route(at, &to) else { return };
         let bytes: Rc<[u8]> = bytes.into();
+        if !self.hosts[at].liar {
+            return self.carry(at, to, bytes);
+        }
+        for bytes in self.hosts[at].vices.filter(to, bytes, &mut self.rng) {
+            self.carry(at, to, bytes);
+        }
+    }
+
+    /// Somebody says something that its program does not.
+    pub(crate) fn utter(&mut self, at: usize, to: usize, bytes: &[u8]) {
+        self.carry(at, to, bytes.into());
+    }
+
+    /// A message goes on its way.
+    fn carry(&mut self, from: usize, to: usize, bytes: Rc<[u8]>) {
+        let Some(generation) = self.network.is_usable(from, to) else { return };
         self.network.overhear(&bytes);
+        let Some(waits) = self.network.queue(from, to, bytes.len() as u64, self.now) else {
+            return;
+        };
+        let held = Held { from, to, generation, bytes };
+        let Some(Held { bytes, .. }) = self.network.hold(held) else { return };
         for after in self.network.send(bytes.len()) {
-            self.schedule(after, Event::Deliver { from: at, to, generation, bytes: bytes.clone() });
+            self.schedule(waits + after, Event::Deliver { from, to, generation, bytes: bytes.clone() });
+        }
+    }
+
+    /// Old settled records, sent by somebody who has them to somebody who has not asked.
+    pub(crate) fn send_old_chain(&mut self, from: usize, to: usize, after: u64) {
+        let links: Vec<_> = self.hosts[from].disk.chain(after).take(4).collect();
+        if !links.is_empty() && self.hosts[from].is_up() {
+            self.count("old certificates were sent again");
+            let to = self.hosts[to].id;
+            self.send(from, to, Message::Chain(links).encode());
         }
     }
 
     pub(super) fn deliver(&mut self, from: usize, to: usize, generation: u64, bytes: &[u8]) {
         if self.network.is_usable(from, to) != Some(generation) || self.network.is_blocked(from, to) {
             return;
+        }
+        if self.is_damaged(from, to) {
+            return;
+        }
+        if self.hosts[to].vices.agent.is_some() {
+            return crate::host::vices::hear(self, to, from, bytes);
         }
         if !self.hosts[to].is_up() {
             return;
@@ -79,6 +119,11 @@ impl World {
             };
             highest.said.retain(|signed| !is_vote(signed));
             bytes = Message::Highest(highest).encode();
+        }
+        let strange = self.breaks_now(Mutation::WrongSender, 20);
+        let from = if strange { (from + 1) % self.hosts.len() } else { from };
+        if from == to {
+            return;
         }
         let from = self.hosts[from].id;
         self.give(to, Input::Received { from, bytes });
@@ -111,6 +156,10 @@ impl World {
         let life = host.life;
         let when = host.disk.enqueue(batch, writes, now, delay);
         self.schedule(when - now, Event::Synced { host: at, life });
+        if self.hosts[at].tear {
+            self.count("a write was torn");
+            return self.crash_with(at, "in the middle of a write", Some(0));
+        }
         if self.options.mutation == Some(Mutation::EarlyAcknowledgement) {
             let input = Box::new(Input::Persisted(batch));
             self.schedule(0, Event::Give { host: at, life, input });
@@ -127,7 +176,6 @@ impl World {
     }
 
     /// A host's disk is full for a time: nothing becomes durable, and nothing is captured. Its daemon tells it.
-    #[cfg(test)]
     pub(crate) fn fill_disk(&mut self, at: usize, lasts: u64) {
         let (now, life) = (self.now, self.hosts[at].life);
         self.hosts[at].full_until = now + lasts;
@@ -148,8 +196,17 @@ impl World {
         if !self.is_alive(at, life) {
             return;
         }
+        if self.breaks(Mutation::NewestFirst) {
+            self.hosts[at].disk.newest_first();
+        }
+        if self.breaks(Mutation::GappyChain) {
+            self.hosts[at].disk.skip_records();
+        }
         let Some(batch) = self.hosts[at].disk.sync() else { return };
         invariants::synced(self, at, &batch.writes);
+        if self.breaks_now(Mutation::LostAnswers, 50) {
+            return;
+        }
         if self.options.mutation != Some(Mutation::EarlyAcknowledgement) {
             self.give(at, Input::Persisted(batch.name));
         }

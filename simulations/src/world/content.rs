@@ -1,7 +1,9 @@
 //! Scans, captures, fetches and applies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
+use althing_protocol::codec;
+use althing_protocol::conduct::Offence;
 use althing_protocol::effect::{
     Applied, Captured, Fetched, Input, NotApplied, NotCaptured, Place, Scan, Source, Want,
 };
@@ -15,7 +17,10 @@ use super::{Event, MS, SECOND, World};
 use crate::host::content::name_of;
 use crate::host::tree::{Journal, Tree};
 use crate::invariants;
-use crate::options::Mutation;
+use crate::mutation::Mutation;
+
+/// A holder that takes longer is given up.
+const MOST_PATIENT: u64 = 60 * SECOND;
 
 /// What a host says when its disk is full.
 const NO_ROOM: &str = "no space left on device";
@@ -70,7 +75,7 @@ impl World {
         let scan = if unstable {
             Scan::Unstable("it changed".into())
         } else {
-            match live.manifest() {
+            match live.shown.clone().or_else(|| live.manifest()) {
                 None => Scan::Absent,
                 Some(manifest) => {
                     let extent = manifest.extent().unwrap_or_default();
@@ -78,6 +83,10 @@ impl World {
                 }
             }
         };
+        if self.breaks(Mutation::StaleScan) {
+            let live = self.hosts[at].live(application);
+            live.shown = live.shown.take().or_else(|| live.manifest());
+        }
         if again {
             self.scan(at, life, application);
         }
@@ -118,7 +127,8 @@ impl World {
         self.hosts[at].content.capture_begins(capture);
         if let Some(manifest) = tree.as_ref().and_then(|tree| Manifest::from_items(tree).ok()) {
             self.library.learn(&manifest);
-            for piece in self.library.pieces(&manifest.root) {
+            let stored = !self.breaks_now(Mutation::EmptyCapture, 3);
+            for piece in self.library.pieces(&manifest.root).into_iter().filter(|_| stored) {
                 self.hosts[at].content.put(piece);
             }
         }
@@ -166,7 +176,9 @@ impl World {
         let after = match from {
             None => MS + self.rng.below(20 * MS),
             Some(from) if self.network.is_usable(at, from).is_some() => {
-                2 * self.network.delay() + bytes / 20 + self.rng.below(30 * MS)
+                let rate = self.network.rate(at, from, self.now).unwrap_or(20_000_000);
+                let carried = (bytes * SECOND / rate).min(MOST_PATIENT);
+                2 * self.network.delay() + carried + self.rng.below(30 * MS)
             }
             Some(_) => 50 * MS + self.rng.below(3 * SECOND),
         };
@@ -182,11 +194,16 @@ impl World {
         wants: Vec<Want>,
     ) {
         let mut result = Fetched::default();
-        let reachable = from.is_none_or(|from| {
-            self.hosts[from].is_up()
-                && self.network.is_usable(at, from).is_some()
-                && self.network.is_open(at, from)
-        });
+        let false_content = from.is_some_and(|from| self.hosts[from].vices.bad_content);
+        let unreadable = from.map_or(at, |from| from);
+        let unreadable = self.faults.on && self.hosts[unreadable].unreadable_until > self.now;
+        let reachable = !unreadable
+            && !false_content
+            && from.is_none_or(|from| {
+                self.hosts[from].is_up()
+                    && self.network.is_usable(at, from).is_some()
+                    && self.network.is_open(at, from)
+            });
         let here = if from.is_none() { self.live_pieces(at, application) } else { BTreeSet::new() };
         let mut full = false;
         for want in wants {
@@ -198,6 +215,10 @@ impl World {
                 continue;
             }
             let held = self.hosts[from.unwrap_or(at)].content.has(&name) || here.contains(&name);
+            if (!reachable || lost || !held) && self.breaks_now(Mutation::FalseFetch, 2) {
+                result.done.push(want);
+                continue;
+            }
             if !reachable || lost || !held {
                 result.missing.push(want);
                 continue;
@@ -211,6 +232,9 @@ impl World {
             }
             result.done.push(want);
         }
+        if let Some(from) = from.filter(|_| false_content && !result.missing.is_empty()) {
+            self.see_through(at, from, &result.missing);
+        }
         if full {
             result.error = Some(NO_ROOM.to_owned());
         } else if !result.missing.is_empty() && from.is_some() {
@@ -218,6 +242,46 @@ impl World {
             self.count("a holder did not give what it was asked for");
         }
         self.give(at, Input::Fetched { fetch, result });
+    }
+
+    /// A liar answered a request for content with something else: whoever asked looks, as a daemon does, and tells its
+    /// member.
+    fn see_through(&mut self, at: usize, from: usize, wants: &[Want]) {
+        let times = wants.iter().filter(|want| !self.is_what_was_wanted(want)).count() as u64;
+        self.count("other content than was asked for came and was refused");
+        let who = self.hosts[from].id;
+        self.give(at, Input::Offended { who, offence: Offence::Content, times });
+    }
+
+    /// Whether the bytes that a liar sends for a piece pass for it.
+    fn is_what_was_wanted(&mut self, want: &Want) -> bool {
+        let bytes = match (self.rng.below(3), want) {
+            // A path that leads elsewhere.
+            (0, _) => codec::encode(&vec![("../../etc/passwd", 0o644)]),
+            // More than was asked for.
+            (1, Want::File(_, size)) => vec![0; (*size as usize).min(1000) + 1],
+            _ => self.rng.bytes::<64>().to_vec(),
+        };
+        Hash::of(&bytes) == name_of(want)
+    }
+
+    /// A member reads a piece of its content again.
+    pub(super) fn scrub(&mut self, at: usize, life: u64, piece: Hash) {
+        if !self.is_alive(at, life) {
+            // It is read after the next start.
+            if self.hosts[at].content.find_rotten(&piece) {
+                self.hosts[at].content.rot(piece);
+            }
+            let life = self.hosts[at].life;
+            return self.schedule(5 * SECOND, Event::Scrub { host: at, life, piece });
+        }
+        if self.hosts[at].content.find_rotten(&piece) {
+            self.count("rotten content was found");
+            self.give(
+                at,
+                Input::Damaged { content: piece, aside: "the directory for damaged content".to_owned() },
+            );
+        }
     }
 
     /// What the live tree of an application holds.
@@ -244,8 +308,9 @@ impl World {
         let differences = want.and_then(|want| repair::diff(&have, &want).ok());
         let all = differences.as_ref().map_or(0, Vec::len);
         let differences = differences.map(|differences| repair::except(differences, leave));
-        let Some(differences) = differences.filter(|_| self.hosts[at].live(&application).journal.is_none())
-        else {
+        let damaged = !self.hosts[at].content.lacking(&self.library, &root).is_empty();
+        let free = !damaged && self.hosts[at].live(&application).journal.is_none();
+        let Some(differences) = differences.filter(|_| free) else {
             let why = "an apply is under way, or the content is not complete".to_owned();
             let result = Err(NotApplied::Lacking(why));
             return self.schedule(
@@ -253,7 +318,10 @@ impl World {
                 Event::Give { host: at, life, input: Box::new(Input::Applied { apply, result }) },
             );
         };
-        let actions = repair::actions(&differences).actions.into();
+        let mut actions: VecDeque<Action> = repair::actions(&differences).actions.into();
+        if self.breaks(Mutation::HalfApply) {
+            actions.pop_back();
+        }
         let (left, paths) = (all - differences.len(), differences.iter().map(|it| it.path.clone()).collect());
         let applied = Applied { left: left as u64, paths, ..Applied::default() };
         let journal = Journal { apply, life, root, actions, applied };
@@ -270,13 +338,24 @@ impl World {
         let live = self.hosts[at].live(application);
         let Some(mut journal) = live.journal.take() else { return };
         if self.hosts[at].full && journal.actions.front().is_some_and(needs_room) {
-            return self.give_up(at, application, &journal);
+            return self.give_up(at, application, &journal, NotApplied::NoRoom(NO_ROOM.to_owned()));
+        }
+        if let Some(Action::WriteFile { content, .. }) = journal.actions.front()
+            && !self.hosts[at].content.has(content)
+            && self.hosts[at].content.is_damaged(content)
+        {
+            self.count("an apply met rotten content");
+            let why = NotApplied::Lacking("its content is damaged".to_owned());
+            return self.give_up(at, application, &journal, why);
         }
         let live = self.hosts[at].live(application);
         if let Some(action) = journal.actions.pop_front() {
             invariants::writes(self, at, application, &action);
             let live = self.hosts[at].live(application);
             let (changed, trashed) = live.act(&action);
+            if self.options.mutation == Some(Mutation::NoTrash) {
+                live.trash.clear();
+            }
             journal.applied.changed += changed;
             journal.applied.trashed += trashed;
             live.journal = Some(journal);
@@ -290,7 +369,9 @@ impl World {
         invariants::applied(self, at, application, &journal.root);
         let life = self.hosts[at].life;
         if journal.life == life {
-            self.give(at, Input::Applied { apply: journal.apply, result: Ok(journal.applied) });
+            if !self.breaks_now(Mutation::LostResults, 5) {
+                self.give(at, Input::Applied { apply: journal.apply, result: Ok(journal.applied) });
+            }
         } else {
             self.count("an apply went forward after a crash");
         }
@@ -300,11 +381,10 @@ impl World {
     }
 
     /// An apply that finds no room stops where it is; the next one goes on from there.
-    fn give_up(&mut self, at: usize, application: &str, journal: &Journal) {
+    fn give_up(&mut self, at: usize, application: &str, journal: &Journal, why: NotApplied) {
         let life = self.hosts[at].life;
         if journal.life == life {
-            let result = Err(NotApplied::NoRoom(NO_ROOM.to_owned()));
-            self.give(at, Input::Applied { apply: journal.apply, result });
+            self.give(at, Input::Applied { apply: journal.apply, result: Err(why) });
         }
         self.scan(at, life, application);
     }
@@ -357,6 +437,9 @@ impl World {
             let keep = host.keep.iter().copied().chain(journals).collect();
             host.content.mark(&self.library, &keep, careless);
             return self.collect_later(at, 3 * SECOND);
+        }
+        if self.breaks(Mutation::HastyCollection) {
+            self.hosts[at].content.hurry();
         }
         let gone = self.hosts[at].content.sweep();
         if gone > 0 {

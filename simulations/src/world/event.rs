@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use althing_protocol::effect::{Input, Want};
+use althing_protocol::hash::Hash;
 
 use crate::host::tree::Tree;
 
@@ -43,16 +44,36 @@ pub(crate) enum Event {
     JoinAnswer { newcomer: usize, life: u64, answer: Result<Vec<u8>, String> },
     /// A crashed host starts again.
     Start { host: usize },
-    /// Something goes wrong.
-    Disaster,
+    /// Something that was planned happens.
+    Act { number: usize },
+    /// A time of long delays ends.
+    Calm { number: u64 },
+    /// Nothing comes from a host and nothing gets to it, or everything again.
+    Clog { host: usize, on: bool },
+    /// A watchdog kills a process that hangs.
+    Kill { host: usize, life: u64 },
+    /// A process is as fast as it was.
+    Fast { host: usize },
+    /// A member reads a piece of its content again.
+    Scrub { host: usize, life: u64, piece: Hash },
+    /// A disk that lied loses what it said it had.
+    Truth { host: usize, life: u64 },
+    /// Somebody uses an old invitation.
+    LateJoin { host: usize, request: u64 },
+    /// Those that are left begin anew.
+    Recover { host: usize, kept: Vec<String> },
+    /// And those that they keep come over.
+    ComeOver { request: u64, kept: Vec<String> },
+    /// A liar makes something up.
+    Lie { host: usize },
+    /// A host has to do with another one again.
+    Forgive { host: usize, other: usize },
     /// Every cut is healed.
     Heal { number: u64 },
     /// A link goes down, or up.
     Flap { a: usize, b: usize },
     /// A full disk has room again.
     Room { host: usize },
-    /// An administrator does something.
-    Work,
     /// Trees are looked at without any notification.
     Patrol { host: usize },
 }
@@ -70,16 +91,26 @@ impl Event {
             | Self::Capture { host, .. }
             | Self::Fetch { host, .. }
             | Self::Apply { host, .. }
+            | Self::Scrub { host, .. }
             | Self::Sweep { host, .. } => Some(*host),
             Self::JoinAsk { at, .. } => Some(*at),
             Self::JoinAnswer { newcomer, .. } => Some(*newcomer),
             Self::Look { .. }
             | Self::Start { .. }
-            | Self::Disaster
+            | Self::Act { .. }
+            | Self::Calm { .. }
+            | Self::Clog { .. }
+            | Self::Kill { .. }
+            | Self::Fast { .. }
+            | Self::Truth { .. }
+            | Self::LateJoin { .. }
+            | Self::Recover { .. }
+            | Self::ComeOver { .. }
+            | Self::Lie { .. }
+            | Self::Forgive { .. }
             | Self::Heal { .. }
             | Self::Flap { .. }
             | Self::Room { .. }
-            | Self::Work
             | Self::Patrol { .. } => None,
         }
     }

@@ -1,24 +1,31 @@
 //! Processes start, crash, and find their disks put back to an earlier state.
 
-#[cfg(test)]
 use std::collections::BTreeMap;
 
-#[cfg(test)]
 use althing_protocol::effect::Family;
 use althing_protocol::effect::Input;
-use althing_protocol::member::{Config, Member, Sabotage};
+use althing_protocol::member::{Config, Member};
 
 use super::{Event, MS, SECOND, World};
-use crate::options::Mutation;
+use crate::host::{Image, Standing};
+use crate::mutation::Mutation;
 
 impl World {
     /// Starts a host's process from what is on its disk.
     pub(crate) fn start(&mut self, at: usize) {
-        if self.hosts[at].is_up() {
+        let host = &self.hosts[at];
+        if host.is_on() || host.absent || (self.faults.on && host.away_until > self.now) {
             return;
+        }
+        if self.faults.on && host.unreadable_until > self.now {
+            // A process that cannot read its disk ends, and is started again.
+            return self.schedule(5 * SECOND, Event::Start { host: at });
         }
         if self.options.mutation == Some(Mutation::ForgottenPromise) {
             self.hosts[at].disk.forget_promises();
+        }
+        if self.breaks(Mutation::ForgottenLife) {
+            self.hosts[at].disk.forget_life();
         }
         let saved = match self.hosts[at].disk.saved() {
             Ok(saved) => saved,
@@ -31,8 +38,7 @@ impl World {
         (host.doomed, host.frozen) = (None, 0);
         host.mono = self.rng.below(100_000) * SECOND;
         let now = host.now(self.now);
-        let half = self.options.mutation == Some(Mutation::HalfQuorum);
-        let sabotage = half.then_some(Sabotage::HalfQuorum);
+        let sabotage = self.options.mutation.and_then(Mutation::sabotage);
         let config = Config { version: "0.1.0".into(), address: Some(host.address), sabotage };
         host.member = Some(Member::restore(host.identity.clone(), config, seed, saved, now));
         self.resume_applies(at);
@@ -44,6 +50,11 @@ impl World {
 
     /// The process dies now: what was not durable is lost, but sometimes for the batch that was being written.
     pub(crate) fn crash(&mut self, at: usize, how: &str) {
+        self.crash_with(at, how, None);
+    }
+
+    /// The same; of the batches on their way so many are found after all.
+    pub(crate) fn crash_with(&mut self, at: usize, how: &str, found: Option<usize>) {
         if !self.hosts[at].is_up() {
             return;
         }
@@ -53,11 +64,19 @@ impl World {
         if pending > 0 {
             self.count("a crash lost what was not durable");
         }
-        let survive = if self.rng.chance(300) { pending.min(1) } else { 0 };
+        let drawn = if self.rng.chance(300) { 1 } else { 0 };
+        let survive = found.unwrap_or(drawn).min(pending);
         let host = &mut self.hosts[at];
         host.member = None;
-        (host.doomed, host.frozen) = (None, 0);
+        (host.doomed, host.frozen, host.busy_until, host.tear) = (None, 0, 0, false);
+        host.shunned.clear();
+        if self.options.mutation == Some(Mutation::TornBatch) {
+            host.disk.tear();
+        }
         host.disk.crash(survive);
+        if self.options.mutation == Some(Mutation::LateContent) {
+            host.content.forget_young();
+        }
         host.content.crash();
         host.peers.clear();
         host.places.clear();
@@ -105,12 +124,31 @@ impl World {
         self.hosts[at].disk.snapshot()
     }
 
-    /// An administrator puts a stopped host's disk back to an earlier state.
-    #[cfg(test)]
-    pub(crate) fn put_back(&mut self, at: usize, snapshot: BTreeMap<(Family, Vec<u8>), Vec<u8>>) {
+    /// An image of a host's disk is taken.
+    pub(crate) fn take_image(&mut self, at: usize) {
+        self.note(Some(at), "an image of its disk is taken");
+        let (now, host) = (self.now, &mut self.hosts[at]);
+        host.image = Some(Image {
+            keys: host.disk.snapshot(),
+            content: host.content.image(),
+            at: now,
+            life: host.life,
+        });
+    }
+
+    /// An administrator puts a stopped host's keys back to an earlier state.
+    pub(crate) fn put_back(&mut self, at: usize, keys: BTreeMap<(Family, Vec<u8>), Vec<u8>>) {
         self.note(Some(at), "its disk is put back to an earlier state");
-        self.hosts[at].restored = true;
-        self.hosts[at].disk.restore(snapshot);
+        self.hosts[at].spoil(Standing::PutBack);
+        self.hosts[at].disk.restore(keys);
+        crate::invariants::put_back(self, at);
+    }
+
+    /// What a stopped host's disk held once is all that it holds.
+    pub(crate) fn rewind(&mut self, at: usize, image: Image) {
+        self.hosts[at].spoil(Standing::Forgetful);
+        self.hosts[at].disk.restore(image.keys);
+        self.hosts[at].content.put_back(image.content);
         crate::invariants::put_back(self, at);
     }
 }

@@ -5,6 +5,7 @@ use althing_protocol::effect::Input;
 use althing_protocol::statement::Address;
 
 use super::{Event, SECOND, World};
+use crate::mutation::Mutation;
 
 /// How long a stranger waits for an answer.
 const JOIN_WAIT: u64 = 40 * SECOND;
@@ -28,6 +29,10 @@ impl World {
         let life = self.hosts[at].life;
         self.asked.insert(request, Asked { host: at, life, at: self.now, what });
         let by = "admin".to_owned();
+        if self.breaks_now(Mutation::AskedTwice, 5) {
+            let (by, command) = (by.clone(), command.clone());
+            self.give(at, Input::Requested { request, by, command });
+        }
         self.give(at, Input::Requested { request, by, command });
         request
     }

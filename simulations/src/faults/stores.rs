@@ -1,0 +1,116 @@
+//! Disks that forget what was synced: lost, put back, lying, or copied. Such a store may never vote again before its
+//! member is re-admitted, so it never happens to more than the others can do without.
+
+use std::collections::BTreeSet;
+
+use althing_protocol::identity::MemberId;
+
+use super::{any, span};
+use crate::host::Standing;
+use crate::world::{Event, MS, SECOND, World};
+
+/// An image is put back only when it is older than this: meanwhile the store was started, or it spoke.
+const OLD: u64 = 20 * SECOND;
+
+/// Voters of the entity that are what they seem.
+fn sound(world: &World) -> (BTreeSet<MemberId>, usize) {
+    let Some(state) = world.reference.state() else { return (BTreeSet::new(), 0) };
+    let is_sound = |id: &MemberId| {
+        world
+            .by_id
+            .get(id)
+            .is_some_and(|at| world.hosts[*at].standing == Standing::Sound && !world.hosts[*at].liar)
+    };
+    let sound = state.voters().map(|voter| voter.id).filter(is_sound).collect();
+    (sound, state.quorum())
+}
+
+/// Whether the others can do without this host's vote for good.
+pub(crate) fn may_spoil(world: &World, at: usize) -> bool {
+    let (mut sound, quorum) = sound(world);
+    let is_voter = sound.remove(&world.hosts[at].id);
+    is_voter && sound.len() >= quorum && world.hosts[at].is_member() && !world.is_twin(at)
+}
+
+/// Whether one voter less leaves a quorum of sound ones in a smaller roster.
+pub(crate) fn may_shrink(world: &World) -> bool {
+    let (sound, quorum) = sound(world);
+    let voters = world.reference.state().map_or(0, |state| state.voters().count());
+    voters > 3 && sound.len() > quorum
+}
+
+fn victim(world: &mut World) -> Option<usize> {
+    any(world, true).filter(|at| may_spoil(world, *at))
+}
+
+fn start_later(world: &mut World, at: usize) {
+    let after = 100 * MS + span(world, 2 * SECOND, 20 * SECOND);
+    world.schedule(after, Event::Start { host: at });
+}
+
+/// Everything on the disk is gone, the key and the applications' trees are not.
+pub(super) fn lost(world: &mut World) {
+    let Some(at) = victim(world) else { return };
+    world.count("a disk was lost");
+    world.crash(at, "and its disk is new");
+    world.put_back(at, Default::default());
+    world.hosts[at].content.put_back(BTreeSet::new());
+    start_later(world, at);
+}
+
+/// An image is taken; and an old one is put back.
+pub(super) fn old(world: &mut World) {
+    let aged = |at: &usize| world.hosts[*at].image.as_ref().is_some_and(|image| image.at + OLD < world.now);
+    let found = (0..world.hosts.len()).find(|at| aged(at) && may_spoil(world, *at));
+    let Some(at) = found else {
+        if let Some(at) = victim(world) {
+            world.take_image(at);
+        }
+        return;
+    };
+    world.count("an old image of a disk was put back");
+    world.crash(at, "and an old image of its disk is put back");
+    if let Some(image) = world.hosts[at].image.take() {
+        // Numbers tell an image of an earlier life. One of this life is a disk that forgot a little: others remind it.
+        if image.life == world.hosts[at].life {
+            world.rewind(at, image);
+        } else {
+            world.put_back(at, image.keys);
+            world.hosts[at].content.put_back(image.content);
+        }
+    }
+    start_later(world, at);
+}
+
+/// A disk says that it has synced and has not, and then the power fails.
+pub(super) fn lying(world: &mut World) {
+    let Some(at) = victim(world) else { return };
+    world.note(Some(at), "its disk lies: nothing is synced any more");
+    world.take_image(at);
+    world.hosts[at].spoil(Standing::Forgetful);
+    let after = span(world, SECOND, 10 * SECOND);
+    let life = world.hosts[at].life;
+    world.schedule(after, Event::Truth { host: at, life });
+}
+
+/// The power fails, and what the disk said it had is not there.
+pub(crate) fn truth(world: &mut World, at: usize) {
+    let Some(image) = world.hosts[at].image.take() else { return };
+    world.count("a disk had lied");
+    world.crash(at, "and its disk had lied");
+    world.rewind(at, image);
+    start_later(world, at);
+}
+
+/// A machine is copied, key and disk, and both run.
+pub(super) fn twin(world: &mut World) {
+    let Some(at) = victim(world) else { return };
+    if world.begin_twin(at) {
+        world.count("a machine was copied");
+    }
+}
+
+/// The copies are stopped for good.
+pub(crate) fn part_twins(world: &mut World) {
+    world.end_twin();
+}

@@ -1,0 +1,86 @@
+//! §5.5.9 and design §10: nobody honest is accused, and nothing critical is told that no fault explains.
+
+use althing_protocol::event::{Event, Severity};
+use althing_protocol::identity::MemberId;
+
+use crate::host::{Host, Standing};
+use crate::world::{SECOND, World};
+
+/// So long after the last fault the majority may still be missed.
+const AFTERMATH: u64 = 120 * SECOND;
+
+fn host<'a>(world: &'a World, who: &MemberId) -> Option<&'a Host> {
+    world.by_id.get(who).map(|at| &world.hosts[*at])
+}
+
+/// The host is, or was, in the hands of a liar.
+fn is_liar(world: &World, who: &MemberId) -> bool {
+    host(world, who).is_some_and(|host| host.liar)
+}
+
+/// What the host signed is not what it knows that it signed.
+fn is_unsound(world: &World, who: &MemberId) -> bool {
+    world.invariants.keys_stolen
+        || host(world, who)
+            .is_some_and(|host| host.liar || host.standing != Standing::Sound || host.was_unsound)
+}
+
+/// A member wants to be left alone by another.
+pub(super) fn shunned(world: &mut World, peer: &MemberId) {
+    if is_liar(world, peer) {
+        world.count("a liar was left alone");
+    } else {
+        world.violate("§10", format!("an honest member is left alone: {peer}"));
+    }
+}
+
+/// A member logs something: whom does it accuse, and is anything wrong?
+pub(super) fn told(world: &mut World, at: usize, event: &Event) {
+    let me = world.hosts[at].id;
+    let subject = event.subject.unwrap_or(me);
+    if event.severity == Severity::Critical {
+        world.count("something critical was told");
+    }
+    let wrong = match event.kind.as_str() {
+        "peer.misbehaves" if is_liar(world, &subject) => {
+            world.count("a liar was named");
+            None
+        }
+        "peer.misbehaves" => Some("§10"),
+        "vote.equivocation" if is_unsound(world, &subject) => None,
+        // Whoever brings the other branch is no liar for that.
+        "chain.fork" if world.forked || world.invariants.keys_stolen => None,
+        "evidence.forged" if is_liar(world, &subject) || world.invariants.keys_stolen => None,
+        "member.doubled" if is_unsound(world, &subject) || is_unsound(world, &me) => None,
+        "vote.equivocation" | "chain.fork" | "evidence.forged" | "member.doubled" => Some("§5.5.9"),
+        "record.unknown" => Some("§5.5.2"),
+        "store.burnt" if is_unsound(world, &me) => {
+            world.count("a restored store was found out");
+            None
+        }
+        "store.burnt" => Some("§5.5.3"),
+        _ if event.severity == Severity::Critical && !is_explained(world, at, event) => Some("unexplained"),
+        _ => None,
+    };
+    if let Some(clause) = wrong {
+        let name = world.hosts[at].name.clone();
+        world.violate(clause, format!("{name} says {}: {}", event.kind, event.text));
+    }
+}
+
+/// Whether something that happened to this host, or to the world, explains what it tells.
+fn is_explained(world: &World, at: usize, event: &Event) -> bool {
+    let host = &world.hosts[at];
+    match event.kind.as_str() {
+        "majority.lost" => world.was_disturbed(AFTERMATH),
+        "disk.full" => host.full || host.full_until > 0,
+        "apply.failed" => {
+            host.full || host.full_until > 0 || host.has_rotted || world.was_disturbed(AFTERMATH)
+        }
+        "application.not-cleared" => true,
+        "entity.superseded" => {
+            world.sometimes.contains_key("the majority was lost for long") || world.by_hand
+        }
+        _ => false,
+    }
+}
