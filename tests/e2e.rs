@@ -18,6 +18,8 @@ mod join;
 mod operators;
 #[path = "e2e/partition.rs"]
 mod partition;
+#[path = "e2e/placement.rs"]
+mod placement;
 #[path = "e2e/readme.rs"]
 mod readme;
 #[path = "e2e/releases.rs"]

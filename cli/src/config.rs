@@ -143,7 +143,8 @@ impl Config {
             };
             let text = match entry.value {
                 Value::Text(text) => text,
-                Value::Other(kind) => {
+                other => {
+                    let kind = other.kind();
                     let what = format!("is {kind}, and {} is a text", setting.key);
                     problems.in_file(file, &Problem::new(entry.value_at, what));
                     continue;

@@ -1,18 +1,20 @@
-//! The file that says what an application is, for `app check` and `app apply`: TOML with name, root, policy and
-//! switching.
+//! The file that says what an application is, for `app check`, `app apply` and `app show --manifest`: TOML, and one
+//! table of keys for reading, comparing and printing.
 
 use std::path::Path;
 
 use althing_protocol::control::Code;
 use althing_protocol::handling::{Handling, Switching};
-use althing_protocol::record::Policy;
-use althing_protocol::validity::{check_label, check_root};
+use althing_protocol::placement::Placement;
+use althing_protocol::record::{Definition, Policy};
+use althing_protocol::validity::{check_label, check_pattern, check_root};
+use althing_protocol::view::AppView;
 
 use crate::error::{Failure, Result};
 use crate::toml_file::{Entry, File, Problem, Value, closest};
 
 /// Keys that a manifest may have.
-const KEYS: [&str; 4] = ["name", "root", "policy", "switching"];
+const KEYS: [&str; 7] = ["name", "root", "policy", "switching", "groups", "unmanaged", "adopt"];
 
 /// What an application is to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +27,97 @@ pub(crate) struct Manifest {
     pub(crate) policy: Policy,
     /// How members handle its tree.
     pub(crate) handling: Handling,
+    /// Which members it goes to.
+    pub(crate) placement: Placement,
+    /// Patterns of paths that are not managed.
+    pub(crate) unmanaged: Vec<String>,
+    /// Whether what a majority has there becomes the first revision; as it is, or so for a new one, if absent.
+    pub(crate) adopts: Option<bool>,
+}
+
+/// One thing that would be another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Differs {
+    /// The key.
+    pub(crate) key: &'static str,
+    /// As it is.
+    pub(crate) from: String,
+    /// As the file says.
+    pub(crate) to: String,
+}
+
+impl Manifest {
+    /// What the entity has.
+    pub(crate) fn of(app: &AppView) -> Self {
+        Self {
+            name: app.name.clone(),
+            root: app.path.clone(),
+            policy: if app.policy == "certified" { Policy::Certified } else { Policy::Majority },
+            handling: app.handling.clone(),
+            placement: Placement::of(app.groups.iter().cloned()),
+            unmanaged: app.unmanaged.clone(),
+            adopts: Some(app.adopts),
+        }
+    }
+
+    /// What would be another than in `is`, in the order of the keys.
+    pub(crate) fn differences(&self, is: &Self) -> Vec<Differs> {
+        let differs = |key, from: String, to: String| (from != to).then_some(Differs { key, from, to });
+        let adopts = |manifest: &Self| manifest.adopts.or(is.adopts).unwrap_or(true).to_string();
+        let all = [
+            differs("policy", policy(is.policy).to_owned(), policy(self.policy).to_owned()),
+            differs("groups", is.placement.to_string(), self.placement.to_string()),
+            differs("unmanaged", listed(&is.unmanaged), listed(&self.unmanaged)),
+            differs("adopt", adopts(is), adopts(self)),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    /// Patterns of `is` that are gone: what they match is managed from now on.
+    pub(crate) fn managed_again<'a>(&self, is: &'a Self) -> Vec<&'a str> {
+        is.unmanaged.iter().filter(|pattern| !self.unmanaged.contains(pattern)).map(String::as_str).collect()
+    }
+
+    /// What has to be said anew about `is`.
+    pub(crate) fn redefinition(&self, is: &Self) -> (Option<Placement>, Definition) {
+        let placement = (self.placement != is.placement).then(|| self.placement.clone());
+        let definition = Definition {
+            policy: (self.policy != is.policy).then_some(self.policy),
+            unmanaged: (self.unmanaged != is.unmanaged).then(|| self.unmanaged.clone()),
+            adopts: self.adopts.filter(|adopts| is.adopts != Some(*adopts)),
+        };
+        (placement, definition)
+    }
+
+    /// The file: what [`read`] reads again as this.
+    pub(crate) fn text(&self) -> String {
+        // Both write the texts that a manifest may have the same way.
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let list = |texts: Vec<&str>| {
+            let items: Vec<String> = texts.into_iter().map(quoted).collect();
+            format!("[{}]", items.join(", "))
+        };
+        let mut lines = vec![
+            format!("name = {}", quoted(&self.name)),
+            format!("root = {}", quoted(&self.root)),
+            format!("policy = {}", quoted(policy(self.policy))),
+        ];
+        if self.handling.switching != Switching::InPlace {
+            lines.push(format!("switching = {}", quoted(self.handling.switching.name())));
+        }
+        if !self.placement.is_everywhere() {
+            lines.push(format!("groups = {}", list(self.placement.0.iter().map(String::as_str).collect())));
+        }
+        if !self.unmanaged.is_empty() {
+            lines.push(format!("unmanaged = {}", list(self.unmanaged.iter().map(String::as_str).collect())));
+        }
+        lines.extend(self.adopts.map(|adopts| format!("adopt = {adopts}")));
+        lines.join("\n") + "\n"
+    }
+}
+
+fn listed(patterns: &[String]) -> String {
+    if patterns.is_empty() { "none".to_owned() } else { patterns.join(" ") }
 }
 
 /// Reads the file; all its problems at once, the first in full.
@@ -61,68 +154,108 @@ fn parse(file: &File) -> std::result::Result<Manifest, Vec<Problem>> {
     let mut text = |key: &str| text_of(&entries, key, &mut problems);
     let (name, root, policy) = (text("name"), text("root"), text("policy"));
     let switching = text("switching");
-    if let Some((name, entry)) = &name
-        && check_label(name).is_err()
-    {
-        let what = "is not a name: letters, digits, `-`, `_` and `.`, at most 63 of them";
-        problems.push(Problem::new(entry.value_at.clone(), what));
-    }
-    if let Some((root, entry)) = &root
-        && check_root(root).is_err()
-    {
-        let what = "is not a root: an absolute path without `.` and `..`, not `/` itself";
-        problems.push(Problem::new(entry.value_at.clone(), what));
-    }
-    let policy = match policy.as_ref().map(|(text, entry)| (text.as_str(), entry)) {
-        None | Some(("majority", _)) => Policy::Majority,
-        Some(("certified", _)) => Policy::Certified,
-        Some((_, entry)) => {
-            let what = "is neither `majority` nor `certified`";
+    let mut texts = |key: &str| texts_of(&entries, key, &mut problems);
+    let (groups, unmanaged) = (texts("groups"), texts("unmanaged"));
+    let adopts = flag_of(&entries, "adopt", &mut problems);
+    let mut check = |found: &Option<(String, &Entry)>, is_good: &dyn Fn(&str) -> bool, what: &str| {
+        if let Some((text, entry)) = found
+            && !is_good(text)
+        {
             problems.push(Problem::new(entry.value_at.clone(), what));
-            Policy::Majority
         }
     };
-    let switching = switching.and_then(|(text, entry)| {
-        let known = Switching::parse(&text);
-        if known.is_none() {
-            let what = "is neither `in-place` nor `release`";
-            problems.push(Problem::new(entry.value_at.clone(), what));
-        }
-        known
-    });
+    check(&name, &|name| check_label(name).is_ok(), NAME);
+    check(&root, &|root| check_root(root).is_ok(), ROOT);
+    check(
+        &policy,
+        &|policy| matches!(policy, "majority" | "certified"),
+        "is neither `majority` nor `certified`",
+    );
+    check(&switching, &|text| Switching::parse(text).is_some(), "is neither `in-place` nor `release`");
+    let switching = switching.and_then(|(text, _)| Switching::parse(&text)).unwrap_or_default();
+    let mut each = |found: &Option<(Vec<String>, &Entry)>, is_good: &dyn Fn(&str) -> bool, what: &str| {
+        let (texts, entry) = found.as_ref()?;
+        let bad = texts.iter().find(|text| !is_good(text))?;
+        problems.push(Problem::new(entry.value_at.clone(), format!("has {bad:?}, which {what}")));
+        Some(())
+    };
+    each(&groups, &|group| check_label(group).is_ok(), NAME);
+    each(&unmanaged, &|pattern| check_pattern(pattern).is_ok(), PATTERN);
     if !entries.iter().any(|entry| entry.key == "name") {
         problems.push(Problem::new(0..0, "the manifest has no `name`"));
     }
     problems.sort_by_key(|problem| problem.at.start);
-    match name {
-        Some((name, _)) if problems.is_empty() => {
-            let root = root.map_or_else(|| format!("/srv/{name}"), |(root, _)| root);
-            let handling = Handling { switching: switching.unwrap_or_default() };
-            Ok(Manifest { name, root, policy, handling })
-        }
-        _ => Err(problems),
-    }
+    let (Some((name, _)), true) = (name, problems.is_empty()) else { return Err(problems) };
+    Ok(Manifest {
+        root: root.map_or_else(|| format!("/srv/{name}"), |(root, _)| root),
+        name,
+        policy: policy.map_or(Policy::Majority, |(policy, _)| read_policy(&policy)),
+        handling: Handling { switching },
+        placement: Placement::of(groups.into_iter().flat_map(|(groups, _)| groups)),
+        unmanaged: unmanaged.map(|(patterns, _)| patterns).unwrap_or_default(),
+        adopts,
+    })
+}
+
+const NAME: &str = "is not a name: letters, digits, `-`, `_` and `.`, at most 63 of them";
+const ROOT: &str = "is not a root: an absolute path without `.` and `..`, not `/` itself";
+const PATTERN: &str = "is not a pattern of paths below the root";
+
+fn read_policy(text: &str) -> Policy {
+    if text == "certified" { Policy::Certified } else { Policy::Majority }
+}
+
+fn entry_of<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
+    entries.iter().find(|entry| entry.key == key)
+}
+
+fn wrong(entry: &Entry, what: &str) -> Problem {
+    let kind = entry.value.kind();
+    Problem::new(entry.value_at.clone(), format!("is {kind}, and `{}` is {what}", entry.key))
 }
 
 fn text_of<'a>(entries: &'a [Entry], key: &str, problems: &mut Vec<Problem>) -> Option<(String, &'a Entry)> {
-    let entry = entries.iter().find(|entry| entry.key == key)?;
-    match &entry.value {
-        Value::Text(text) => Some((text.clone(), entry)),
-        Value::Other(kind) => {
-            problems.push(Problem::new(entry.value_at.clone(), format!("is {kind}, and `{key}` is a text")));
-            None
-        }
+    let entry = entry_of(entries, key)?;
+    if let Value::Text(text) = &entry.value {
+        return Some((text.clone(), entry));
     }
+    problems.push(wrong(entry, "a text"));
+    None
+}
+
+fn texts_of<'a>(
+    entries: &'a [Entry],
+    key: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<(Vec<String>, &'a Entry)> {
+    let entry = entry_of(entries, key)?;
+    if let Value::Texts(texts) = &entry.value {
+        return Some((texts.clone(), entry));
+    }
+    problems.push(wrong(entry, "a list of texts"));
+    None
+}
+
+fn flag_of(entries: &[Entry], key: &str, problems: &mut Vec<Problem>) -> Option<bool> {
+    let entry = entry_of(entries, key)?;
+    if let Value::Flag(flag) = entry.value {
+        return Some(flag);
+    }
+    problems.push(wrong(entry, "true or false"));
+    None
 }
 
 /// The file in full, as `app check` shows it.
 pub(crate) fn shown(manifest: &Manifest) -> String {
-    let Manifest { name, root, handling, .. } = manifest;
-    let switching = match handling.switching {
-        Switching::InPlace => String::new(),
-        other => format!(", switching {}", other.name()),
-    };
-    format!("application {name} at {root}, policy {}{switching}", policy(manifest.policy))
+    let Manifest { name, root, placement, unmanaged, .. } = manifest;
+    let mut text = format!("application {name} at {root} on {placement}, policy {}", policy(manifest.policy));
+    if manifest.handling.switching != Switching::InPlace {
+        text = format!("{text}, switching {}", manifest.handling.switching.name());
+    }
+    if !unmanaged.is_empty() {
+        text = format!("{text}, unmanaged {}", unmanaged.join(" "));
+    }
+    text
 }
 
 /// The policy as people write it.
@@ -146,8 +279,15 @@ mod tests {
 
     #[test]
     fn a_name_is_enough() {
-        let (name, root, handling) = ("shop".into(), "/srv/shop".into(), Handling::default());
-        let shop = Manifest { name, root, policy: Policy::Majority, handling };
+        let shop = Manifest {
+            name: "shop".into(),
+            root: "/srv/shop".into(),
+            policy: Policy::Majority,
+            handling: Handling::default(),
+            placement: Placement::default(),
+            unmanaged: Vec::new(),
+            adopts: None,
+        };
         assert_eq!(parsed("name = \"shop\"\n"), Ok(shop.clone()));
         let full = "name = \"shop\"\nroot = \"/var/www\"\npolicy = \"certified\"\n";
         let certified = Manifest { root: "/var/www".into(), policy: Policy::Certified, ..shop.clone() };
@@ -155,9 +295,48 @@ mod tests {
         let release = Manifest { handling: Handling { switching: Switching::Release }, ..shop };
         let text = "name = \"shop\"\nswitching = \"release\"\n";
         assert_eq!(parsed(text).as_ref(), Ok(&release));
-        assert_eq!(shown(&release), "application shop at /srv/shop, policy majority, switching release");
+        let text = "application shop at /srv/shop on all members, policy majority, switching release";
+        assert_eq!((shown(&release).as_str(), parsed(&release.text())), (text, Ok(release)));
         let problems = parsed("name = \"shop\"\nswitching = \"releases\"\n").expect_err("no such word");
         assert_eq!(problems, ["shop.toml:2:13: is neither `in-place` nor `release`"]);
+    }
+
+    #[test]
+    fn what_is_printed_is_read_again_and_differs_in_nothing() {
+        let full = "name = \"shop\"\nroot = \"/var/www\"\npolicy = \"certified\"\ngroups = [\"cache\", \"web\"]\n\
+                    unmanaged = [\"log/**\", \"it's \\\"quoted\\\"\"]\nadopt = false\n";
+        let manifest = parsed(full).expect("valid");
+        assert_eq!(manifest.placement, Placement::of(["web", "cache"]));
+        assert_eq!(manifest.unmanaged, ["log/**", "it's \"quoted\""]);
+        let again = parsed(&manifest.text()).expect("printed");
+        assert_eq!((again.differences(&manifest), &again), (Vec::new(), &manifest));
+        assert_eq!(manifest.redefinition(&again), (None, Definition::default()));
+    }
+
+    #[test]
+    fn a_difference_says_what_was_and_what_would_be() {
+        let is = parsed("name = \"shop\"\nunmanaged = [\"log/**\", \"tmp\"]\nadopt = true\n").expect("valid");
+        let new = parsed("name = \"shop\"\ngroups = [\"web\"]\nunmanaged = [\"tmp\"]\n").expect("valid");
+        let told: Vec<String> =
+            new.differences(&is).iter().map(|it| format!("{}: {} → {}", it.key, it.from, it.to)).collect();
+        assert_eq!(told, ["groups: all members → group web", "unmanaged: log/** tmp → tmp"]);
+        assert_eq!(new.managed_again(&is), ["log/**"]);
+        let (placement, definition) = new.redefinition(&is);
+        assert_eq!(placement, Some(Placement::of(["web"])));
+        assert_eq!(definition, Definition { unmanaged: Some(vec!["tmp".into()]), ..Definition::default() });
+    }
+
+    #[test]
+    fn lists_and_flags_have_their_kinds() {
+        let text = "name = \"a\"\ngroups = \"web\"\nunmanaged = [\"../x\"]\nadopt = \"yes\"\n";
+        let problems = parsed(text).expect_err("three");
+        let ends = [
+            "is a text, and `groups` is a list of texts",
+            PATTERN,
+            "is a text, and `adopt` is true or false",
+        ];
+        assert_eq!(problems.len(), ends.len(), "{problems:?}");
+        problems.iter().zip(ends).for_each(|(problem, end)| assert!(problem.ends_with(end), "{problem}"));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
 
 /// A file that was read.
 #[derive(Clone, Debug)]
@@ -32,6 +33,10 @@ pub(crate) struct Entry {
 pub(crate) enum Value {
     /// A text.
     Text(String),
+    /// True or false.
+    Flag(bool),
+    /// A list of texts.
+    Texts(Vec<String>),
     /// Anything else, by the name of its kind.
     Other(&'static str),
 }
@@ -116,11 +121,34 @@ fn flatten(prefix: &str, table: &DeTable<'_>, found: &mut Vec<Entry>) {
             }
             DeValue::String(text) => Value::Text(text.to_string()),
             DeValue::Integer(_) | DeValue::Float(_) => Value::Other("a number"),
-            DeValue::Boolean(_) => Value::Other("true or false"),
+            DeValue::Boolean(flag) => Value::Flag(*flag),
             DeValue::Datetime(_) => Value::Other("a date"),
-            DeValue::Array(_) => Value::Other("a list"),
+            DeValue::Array(items) => {
+                texts(items).map_or(Value::Other("a list of other things"), Value::Texts)
+            }
         };
         found.push(Entry { key: name, key_at: key.span(), value: plain, value_at: value.span() });
+    }
+}
+
+/// The items of a list, if all are texts.
+fn texts(items: &DeArray<'_>) -> Option<Vec<String>> {
+    let text = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
+        DeValue::String(text) => Some(text.to_string()),
+        _ => None,
+    };
+    items.iter().map(text).collect()
+}
+
+impl Value {
+    /// The name of its kind, for who expected another.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a text",
+            Self::Flag(_) => "true or false",
+            Self::Texts(_) => "a list",
+            Self::Other(kind) => kind,
+        }
     }
 }
 

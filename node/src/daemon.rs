@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use althing_protocol::conduct::Offence;
 use althing_protocol::control::{Code, Command, Progress, Refusal, Reply};
-use althing_protocol::effect::{Fetched, Input, NotApplied, NotCaptured, Output, Scan};
+use althing_protocol::effect::{Fetched, Input, NotApplied, NotCaptured, Output, Scan, Source};
 use althing_protocol::event::{Event, Severity};
 use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::limits;
@@ -25,9 +25,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::collect::Collector;
-use crate::files::{self, Files, Neighbours, TRASH_KEPT};
+use crate::files::{self, Files, Neighbours, Patterns, TRASH_KEPT};
 use crate::net::{BulkStream, Net, NetConfig, NetError, NetEvent, Peer};
-use crate::place::{Entry, Place, Work as PlaceWork};
+use crate::place::{self, Ending, Entry, Place, Work as PlaceWork};
 use crate::sample::Sampler;
 use crate::serving::Serving;
 use crate::writer::{Work, Writer};
@@ -410,10 +410,13 @@ impl Daemon {
             }
             Output::Capture { capture, application, source } => {
                 let unnamed = self.store.unnamed();
-                if !self.submit(&application, PlaceWork::Capture { capture, source, unnamed }) {
-                    let result =
-                        Err(NotCaptured::Failed("this application has no place on this member".into()));
-                    self.later(Input::Captured { capture, result });
+                if self.live.places.contains_key(&application) {
+                    if !self.submit(&application, PlaceWork::Capture { capture, source, unnamed }) {
+                        let busy = NotCaptured::Failed("too much is to be done with it at once".into());
+                        self.later(Input::Captured { capture, result: Err(busy) });
+                    }
+                } else {
+                    self.capture_apart(capture, &application, source, unnamed);
                 }
             }
             Output::Fetch { fetch, application, from, wants } => self.fetch(fetch, &application, from, wants),
@@ -460,6 +463,40 @@ impl Daemon {
 
     fn submit(&self, application: &str, work: PlaceWork) -> bool {
         self.live.places.get(application).is_some_and(|place| place.submit(work))
+    }
+
+    /// Captures content of an application that does not go to this member: whoever deploys need not have it.
+    fn capture_apart(&self, capture: u64, application: &str, source: Source, unnamed: Unnamed) {
+        let known = self.member.state().and_then(|state| state.applications.get(application));
+        let made = known.map(|known| {
+            let files = self.files_of(application, &known.root)?;
+            let files = files.with_unmanaged(Patterns::new(&known.unmanaged)?);
+            Ok(files.with_handling(known.terms.handling.clone())?)
+        });
+        let made: anyhow::Result<Files> = made.unwrap_or_else(|| Err(anyhow::anyhow!("it was removed")));
+        match made {
+            Ok(files) => {
+                let to = self.to.clone();
+                tokio::task::spawn_blocking(move || place::capture(&files, capture, &source, unnamed, &to));
+            }
+            Err(error) => {
+                let why = NotCaptured::Failed(format!("{application} cannot be captured here: {error:#}"));
+                self.later(Input::Captured { capture, result: Err(why) });
+            }
+        }
+    }
+
+    /// The driver of an application whose root directory is this, before any prefix.
+    fn files_of(&self, name: &str, root: &str) -> anyhow::Result<Files> {
+        let at = self.path_of(root);
+        Ok(Files::new(name, &at, &self.config.dir, Arc::clone(&self.store))?)
+    }
+
+    fn path_of(&self, root: &str) -> PathBuf {
+        match &self.config.prefix {
+            Some(prefix) => prefix.join(root.trim_start_matches('/')),
+            None => PathBuf::from(root),
+        }
     }
 
     fn send_chain(&self, to: MemberId, after: u64) {
@@ -515,22 +552,22 @@ impl Daemon {
             (name.clone(), Entry { name, root, unmanaged, handling })
         };
         let wanted: BTreeMap<String, Entry> = places.into_iter().map(of).collect();
-        let (kept, gone) = std::mem::take(&mut self.live.places)
-            .into_iter()
-            .partition(|(name, place)| wanted.get(name) == Some(&place.of));
+        let (kept, mut gone): (BTreeMap<String, Place>, BTreeMap<String, Place>) =
+            std::mem::take(&mut self.live.places)
+                .into_iter()
+                .partition(|(name, place)| wanted.get(name) == Some(&place.of));
         self.live.places = kept;
+        let mut before: BTreeMap<String, Ending> =
+            gone.iter_mut().filter_map(|(name, place)| Some((name.clone(), place.end()?))).collect();
         self.retire(gone);
         for (name, entry) in wanted {
             if self.live.places.contains_key(&name) {
                 continue;
             }
             self.live.retired.remove(&name);
-            let at = match &self.config.prefix {
-                Some(prefix) => prefix.join(entry.root.trim_start_matches('/')),
-                None => PathBuf::from(&entry.root),
-            };
+            let at = self.path_of(&entry.root);
             let (paths, to) = ((&*at, &*self.config.dir), self.to.clone());
-            match Place::start(entry, paths, &self.neighbours, &self.store, to) {
+            match Place::start((entry, before.remove(&name)), paths, &self.neighbours, &self.store, to) {
                 Ok(place) => {
                     self.live.places.insert(name, place);
                 }

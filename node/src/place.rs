@@ -50,7 +50,11 @@ pub(crate) struct Place {
     work: SyncSender<Work>,
     stop: Arc<AtomicBool>,
     scanning: Arc<AtomicBool>,
+    worker: Option<Ending>,
 }
+
+/// The worker of a place, which ends.
+pub(crate) type Ending = thread::JoinHandle<()>;
 
 /// What a place is for; another root or other patterns make another place.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,9 +76,10 @@ impl Drop for Place {
 }
 
 impl Place {
-    /// Starts both threads. An apply that a crash interrupted is finished before anything is scanned.
+    /// Starts both threads, when the worker of the place that this one takes the place of has ended. An apply that a
+    /// crash, or that end, interrupted is finished before anything is scanned.
     pub(crate) fn start(
-        of: Entry,
+        (of, before): (Entry, Option<Ending>),
         (at, dir): (&Path, &Path),
         neighbours: &Arc<Neighbours>,
         store: &Arc<Store>,
@@ -97,8 +102,13 @@ impl Place {
             scanning: Arc::clone(&scanning),
             again: false,
         };
-        thread::Builder::new().name(format!("app {name}")).spawn(move || worker.run(&queue))?;
-        let place = Self { of, files, work, stop, scanning };
+        let run = move || {
+            // One that panicked has ended, too.
+            let _ = before.map(Ending::join);
+            worker.run(&queue);
+        };
+        let worker = Some(thread::Builder::new().name(format!("app {name}")).spawn(run)?);
+        let place = Self { of, files, work, stop, scanning, worker };
         place.watch(at.to_owned())?;
         Ok(place)
     }
@@ -116,6 +126,12 @@ impl Place {
             }
         })?;
         Ok(())
+    }
+
+    /// Has the worker end, once.
+    pub(crate) fn end(&mut self) -> Option<Ending> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.worker.take()
     }
 
     /// Queues work; scans are merged, the rest waits its turn.
@@ -143,7 +159,9 @@ impl Worker {
         while !self.stop.load(Ordering::Relaxed) {
             match queue.recv_timeout(if self.again { UNSTABLE } else { PERIOD }) {
                 Ok(Work::Scan(depth)) => self.scan(depth),
-                Ok(Work::Capture { capture, source, unnamed }) => self.capture(capture, &source, unnamed),
+                Ok(Work::Capture { capture, source, unnamed }) => {
+                    captured(&self.files, capture, &source, (unnamed, self.job()), &self.to);
+                }
                 Ok(Work::Apply { apply, root, epoch, leave, order }) => {
                     self.apply(apply, (root, epoch), &leave, order);
                 }
@@ -154,6 +172,23 @@ impl Worker {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+        queue.try_iter().for_each(|work| self.decline(work));
+    }
+
+    /// What was asked of a place that has another now, or none: nobody waits for it in vain.
+    fn decline(&self, work: Work) {
+        let why =
+            || "the application was given other paths to manage, or does not go here any more".to_owned();
+        match work {
+            Work::Scan(_) => {}
+            Work::Capture { capture, .. } => {
+                self.tell(Input::Captured { capture, result: Err(NotCaptured::Failed(why())) });
+            }
+            Work::Apply { apply, .. } => {
+                self.tell(Input::Applied { apply, result: Err(NotApplied::Failed(why())) });
+            }
+            Work::Clear { clear, .. } => self.tell(Input::Cleared { clear, result: Err(why()) }),
         }
     }
 
@@ -194,23 +229,6 @@ impl Worker {
             thread::sleep(SECOND_LOOK);
         }
         Scan::Unstable("it changes all the time".to_owned())
-    }
-
-    fn capture(&self, capture: u64, source: &Source, unnamed: Unnamed) {
-        let source = match source {
-            Source::Live => files::Source::Live,
-            Source::Directory(path) => files::Source::Directory(PathBuf::from(path)),
-        };
-        let result = self.files.capture(&source, self.job());
-        if let Err(CaptureError::Store(fault)) = &result
-            && fault.is_fatal()
-        {
-            end(fault);
-        }
-        let result = result.map(|captured| Captured { root: captured.root, extent: captured.extent });
-        let input = Input::Captured { capture, result: result.map_err(not_captured) };
-        // The channel closes only when the daemon ends.
-        let _ = self.to.blocking_send(Happening::Captured { input, unnamed });
     }
 
     fn apply(&mut self, apply: u64, (root, epoch): (Hash, u64), leave: &[ItemPath], order: Order) {
@@ -271,6 +289,40 @@ impl Worker {
             tracing::warn!(application = self.name, %error, "the trash could not be looked through");
         }
     }
+}
+
+/// Captures content of an application that has no place on this member.
+pub(crate) fn capture(
+    files: &Files,
+    capture: u64,
+    source: &Source,
+    unnamed: Unnamed,
+    to: &mpsc::Sender<Happening>,
+) {
+    captured(files, capture, source, (unnamed, Job::unattended()), to);
+}
+
+fn captured(
+    files: &Files,
+    capture: u64,
+    source: &Source,
+    (unnamed, job): (Unnamed, Job<'_>),
+    to: &mpsc::Sender<Happening>,
+) {
+    let source = match source {
+        Source::Live => files::Source::Live,
+        Source::Directory(path) => files::Source::Directory(PathBuf::from(path)),
+    };
+    let result = files.capture(&source, job);
+    if let Err(CaptureError::Store(fault)) = &result
+        && fault.is_fatal()
+    {
+        end(fault);
+    }
+    let result = result.map(|captured| Captured { root: captured.root, extent: captured.extent });
+    let input = Input::Captured { capture, result: result.map_err(not_captured) };
+    // The channel closes only when the daemon ends.
+    let _ = to.blocking_send(Happening::Captured { input, unnamed });
 }
 
 fn not_captured(error: CaptureError) -> NotCaptured {

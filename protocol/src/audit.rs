@@ -125,7 +125,7 @@ fn words_of_application(change: &Change) -> (&'static str, String) {
         Change::Create { root, policy, .. } => {
             ("create", format!("at {root}, policy {policy:?}").to_lowercase())
         }
-        Change::Arrange { .. } => ("arrange", "new terms".to_owned()),
+        Change::Arrange { terms, .. } => ("arrange", format!("goes to {}", terms.placement)),
         Change::Define { policy, .. } => ("define", format!("policy {policy:?}").to_lowercase()),
         Change::Discard { keep_files: true, .. } => ("discard", "its files stay where they are".to_owned()),
         Change::Discard { keep_files: false, .. } => ("discard", "its files go to the trash".to_owned()),

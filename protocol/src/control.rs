@@ -9,7 +9,8 @@ use crate::governance::{Authority, Governance, QuorumRule};
 use crate::handling::Handling;
 use crate::hash::Hash;
 use crate::manifest::Extent;
-use crate::record::Policy;
+use crate::placement::Placement;
+use crate::record::{Definition, Policy};
 use crate::statement::Address;
 use crate::time::{Millis, WallTime};
 
@@ -99,6 +100,9 @@ pub enum Command {
         member: String,
         /// By key; a label without a value is removed.
         labels: BTreeMap<String, Option<String>>,
+        /// Of applications that do not go to it any more: leave their files, instead of moving them to the trash.
+        #[serde(default)]
+        keep_files: bool,
     },
     /// Have a member count again whose store was lost, restored or copied.
     Readmit {
@@ -170,6 +174,26 @@ pub enum Command {
         /// How members handle its tree.
         #[serde(default, skip_serializing_if = "crate::codec::is_default")]
         handling: Handling,
+        /// Which members it goes to; all if absent.
+        #[serde(default)]
+        placement: Placement,
+        /// Whether what a majority has there already becomes the first revision; unless it comes with a source, if absent.
+        #[serde(default)]
+        adopts: Option<bool>,
+    },
+    /// Say anew what an application is.
+    Arrange {
+        /// Its name.
+        application: String,
+        /// Which members it goes to; where it goes now if absent.
+        #[serde(default)]
+        placement: Option<Placement>,
+        /// What else is to be another.
+        #[serde(default)]
+        definition: Definition,
+        /// Members that it does not go to any more leave its files where they are.
+        #[serde(default)]
+        keep_files: bool,
     },
     /// An application is not the entity's any more.
     Discard {
@@ -504,6 +528,7 @@ codes! {
     NoSuchApplication = "E402", "no-such-application", 105, "The entity has no application of this name.";
     NoSuchRevision = "E403", "no-such-revision", 105, "This revision is not kept any more, or never was.";
     NoSuchItem = "E404", "no-such-item", 105, "There is no item of this name.";
+    NotPlaced = "E407", "not-placed", 105, "The application does not go to this member.";
     NoRequest = "E405", "no-request", 75, "The member has not asked to be re-admitted, or is not heard.";
     NothingToResolve = "E406", "nothing-to-resolve", 105, "Nothing was found on this member that would have to be acknowledged.";
     WindowOpen = "E412", "window-open", 75, "An update window of the application is open on another member.";

@@ -53,6 +53,7 @@ impl Code {
             | Self::BackupInvalid => self.file_page(),
             Self::Contradiction
             | Self::NoRequest
+            | Self::NotPlaced
             | Self::NothingToResolve
             | Self::KeepNeeded
             | Self::OtherBranch
@@ -346,6 +347,15 @@ impl Code {
                 "A member asks for its re-admission itself, when it finds that its store was lost, restored or copied. It \
                  must run and be heard.",
                 &[("see who asks", "althing roster show"), ("see who is heard", "althing member list")],
+            ),
+            Self::NotPlaced => page(
+                "An application goes to all members or to those of some groups. What was asked needs its files, and this \
+                 member is in none of its groups: ask a member that it goes to, or put this one into a group.",
+                &[
+                    ("see where it goes", "althing app show APP"),
+                    ("ask a member that has it", "althing app verify APP --on MEMBER"),
+                    ("put this one into a group", "althing member label MEMBER group=GROUP"),
+                ],
             ),
             Self::NothingToResolve => page(
                 "Evidence is kept by each member that saw it. This one has none, or it was acknowledged already.",

@@ -37,6 +37,7 @@ pub mod member;
 pub mod metrics;
 pub mod order;
 pub mod path;
+pub mod placement;
 pub mod record;
 pub mod repair;
 pub mod rng;

@@ -95,6 +95,8 @@ pub const PROPOSAL_ROUNDS_AHEAD: u32 = 4;
 
 /// Patterns of one application for what it does not manage.
 pub const UNMANAGED: usize = 32;
+/// Groups that an application goes to, at most; a member's label has room for no more.
+pub const GROUPS: usize = 32;
 /// One such pattern.
 pub const PATTERN_BYTES: usize = 255;
 /// Paths that an apply names as changed, for the member that counts repairs.

@@ -18,6 +18,7 @@ mod leaving;
 mod local;
 mod operation;
 pub mod orders;
+mod placing;
 mod recovering;
 mod requests;
 pub mod roster;
@@ -197,6 +198,8 @@ struct Entity {
     /// The roots that the host was told to keep.
     kept: Option<BTreeSet<Hash>>,
     departures: leaving::Departures,
+    /// By application that goes to few: who else keeps its content. What the state says, computed once for it.
+    keepers: BTreeMap<String, Vec<MemberId>>,
     operations: BTreeMap<u64, Operation>,
     orders: orders::Orders,
     candidate: voting::Candidate,
@@ -456,7 +459,8 @@ impl Core {
 
 impl Entity {
     fn restore(core: &Core, head: Head, saved: Saved) -> Self {
-        let departures = leaving::Departures::new(&saved, &head.state.applications);
+        let departures = leaving::Departures::new(&saved, &core.me(), &head.state);
+        let keepers = placing::keepers(&head.state);
         let mut ballot = Ballot::new(core.me(), &head.state, head.record, saved.promise);
         ballot.sabotage(core.config.sabotage);
         let mut records = BTreeSet::new();
@@ -492,6 +496,7 @@ impl Entity {
             locals,
             kept: None,
             departures,
+            keepers,
             operations: BTreeMap::new(),
             orders: orders::Orders::new(saved.orders, core.now.mono),
             candidate: voting::Candidate::default(),
@@ -544,7 +549,8 @@ impl Entity {
             handling: handling.clone(),
         };
         // One that was removed keeps its place until it is cleared away, also from a new one of its name.
-        let present = self.state.applications.iter().filter(|(name, _)| !self.is_leaving(name));
+        let here = |name: &str| self.is_here(core, name) && !self.is_leaving(name);
+        let present = self.state.applications.iter().filter(|(name, _)| here(name));
         let present =
             present.map(|(name, known)| place(name, &known.root, &known.unmanaged, &known.terms.handling));
         let leaving = self.departures.pending.iter();

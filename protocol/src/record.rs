@@ -146,6 +146,21 @@ pub enum Policy {
     Certified,
 }
 
+/// What of an application's definition is to be another; what is absent stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// What drift on a majority means.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub policy: Option<Policy>,
+    /// Patterns of paths that are not managed.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub unmanaged: Option<Vec<String>>,
+    /// Whether what a majority has there already becomes the first revision.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub adopts: Option<bool>,
+}
+
 /// One change of the entity's state. Each is complete in itself; whether it is valid depends on the state and
 /// these bytes only.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -228,6 +243,9 @@ pub enum Change {
         member: MemberId,
         /// By key.
         labels: BTreeMap<String, Option<String>>,
+        /// Of applications that do not go to it any more, as in [`Change::Arrange`]. Needs protocol version 2.
+        #[serde(default, skip_serializing_if = "codec::is_default")]
+        keep_files: bool,
     },
     /// A member whose store was lost, restored or copied counts anew: as a learner, from a new store, in its old
     /// place of the roster.
@@ -264,12 +282,18 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "codec::is_default")]
         terms: Terms,
     },
-    /// Sets the terms of an application. Needs protocol version 2.
+    /// Says anew what an application is. Needs protocol version 2.
     Arrange {
         /// Its name.
         application: String,
         /// All of its terms from now on.
         terms: Terms,
+        /// What else is to be another.
+        #[serde(default, skip_serializing_if = "codec::is_default")]
+        definition: Definition,
+        /// Members that it does not go to any more leave its files where they are, instead of moving them to the trash.
+        #[serde(default, skip_serializing_if = "codec::is_default")]
+        keep_files: bool,
     },
     /// An application is not the entity's any more.
     Discard {
@@ -356,7 +380,8 @@ impl Change {
             Self::Create { .. }
             | Self::Arrange { .. }
             | Self::SetQuorum { .. }
-            | Self::SetAuthority { .. } => 2,
+            | Self::SetAuthority { .. }
+            | Self::Label { keep_files: true, .. } => 2,
             Self::Open { root: Some(_), .. } => 2,
             Self::Invite { .. }
             | Self::Revoke { .. }

@@ -12,6 +12,7 @@ use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
 use crate::manifest::Extent;
+use crate::placement::Placement;
 use crate::record::{Genesis, Policy};
 use crate::statement::{Address, Id16};
 use crate::succession::Origin;
@@ -170,6 +171,9 @@ pub struct Terms {
     /// How members handle its tree.
     #[serde(default, skip_serializing_if = "codec::is_default")]
     pub handling: Handling,
+    /// Which members it goes to.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub placement: Placement,
 }
 
 /// An application.
@@ -335,12 +339,11 @@ impl State {
         self.governance.quorum.of(self.voters().count())
     }
 
-    /// How many Holdings a content needs: a quorum of the placed voters (finding 45). The design asks for three where
-    /// there are three, which would stop every deployment of a three-member entity that has lost one; with the
-    /// certificate a majority has the content durably, and that is what the promise needs
-    /// (docs/decisions/0013-holders.md).
-    pub fn content_quorum(&self) -> usize {
-        self.governance.quorum.of(self.voters().count())
+    /// How many Holdings a content needs that so many members are to hold ([`State::holders`]): a quorum of them (finding
+    /// 45). The design asks for three where there are three, which would stop every deployment to three members of which
+    /// one is lost; what more than half hold survives the loss of any one (docs/decisions/0013-holders.md).
+    pub fn content_quorum(&self, holders: usize) -> usize {
+        self.governance.quorum.of(holders)
     }
 
     /// Forgets intents too old to be replayed.

@@ -3,6 +3,7 @@
 
 mod governance;
 mod members;
+mod placing;
 
 pub use governance::Licence;
 
@@ -14,7 +15,7 @@ use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmission, Record};
 use crate::state::{
-    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, Service, State, Terms, Window,
+    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window,
 };
 use crate::statement::{Checked, Id16, Intent, Signed, Statement, StatementFault, Step, Unverified};
 use crate::time::WallTime;
@@ -76,6 +77,12 @@ pub enum Invalid {
     /// This root was settled before; only a rollback may settle it again (finding 2).
     #[error("this content was settled before")]
     KnownRoot,
+    /// Members that an application goes to hold nothing of it: only its keepers do (finding 15).
+    #[error("none of the members that it goes to holds the content durably")]
+    OnlyKept,
+    /// A window of this application is open: neither who it goes to nor what it manages can change (finding 42).
+    #[error("an update window of {0} is open")]
+    InWindow(String),
     /// The policy, or too few placed voters, forbids adoption.
     #[error("the policy of the application does not adopt drift")]
     NotAdoptable,
@@ -180,7 +187,7 @@ impl State {
         self.member(author).is_some_and(|member| member.store == *store)
     }
 
-    /// Counts the Holdings of distinct placed voters for this application's present basis and `root`.
+    /// Counts the Holdings of distinct holders for this application's present basis and `root`.
     pub fn check_evidence(
         &self,
         application: &str,
@@ -188,22 +195,21 @@ impl State {
         evidence: &[Signed],
         scheme: Scheme,
     ) -> Result<(), Invalid> {
-        let need = self.content_quorum();
-        let basis = self.application(application)?.basis;
+        let known = self.application(application)?;
+        let (basis, may) = (known.basis, self.holders(application, known));
         let mut holders = BTreeSet::new();
         for signed in evidence.iter().take(self.members.len()) {
             let holding = Unverified::read(signed.clone(), &self.entity)?;
             let Statement::Holding(said) = &holding.envelope().statement else { return Err(Invalid::Kind) };
             let about = said.application == application && said.basis == basis && said.root == *root;
             let author = holding.author();
-            let counts = self.is_voter(&author) && self.has(&author, &holding.envelope().store);
+            let counts = may.contains(&author) && self.has(&author, &holding.envelope().store);
             // What does not count is not worth looking at its signature: junk must not cost more than it counts.
             if about && counts && !holders.contains(&author) {
                 holders.insert(holding.verify(scheme)?.author());
             }
         }
-        let have = holders.len();
-        if have >= need { Ok(()) } else { Err(Invalid::Evidence { have, need }) }
+        self.suffices(application, known, &holders)
     }
 
     fn application(&self, name: &str) -> Result<&Application, Invalid> {
@@ -287,7 +293,7 @@ impl Draft<'_> {
             Change::Spare { member, anyway } => self.spare(member, *anyway),
             Change::Enlist { member } => self.enlist(member),
             Change::Rename { member, name } => self.rename(member, name),
-            Change::Label { member, labels } => self.label(member, labels),
+            Change::Label { member, labels, .. } => self.label(member, labels),
             Change::Readmit(request) => self.readmit(request),
             Change::Move { addresses } => self.relocate(addresses),
             Change::SetQuorum { rule } => self.set_quorum(*rule),
@@ -306,7 +312,9 @@ impl Draft<'_> {
                 };
                 self.create(application, new)
             }
-            Change::Arrange { application, terms } => self.arrange(application, terms),
+            Change::Arrange { application, terms, definition, .. } => {
+                self.arrange(application, terms, definition)
+            }
             Change::Discard { application, .. } => self.discard(application),
             Change::Extend { application, expires } => self.extend(application, *expires),
             Change::Define { application, policy } => {
@@ -403,17 +411,19 @@ impl Draft<'_> {
         if self.next.author(&checked)? != *id || !recent {
             return Err(Invalid::Stale);
         }
+        let counted = self.next.counted();
         let member = self.next.members.iter_mut().find(|member| member.id == *id);
         let member = member.ok_or(Invalid::NotAMember(*id))?;
         if member.role != Role::Learner || word.epoch < member.since {
             return Err(Invalid::Stale);
         }
         member.role = Role::Voter;
-        self.placed_voters_changed();
+        self.roster_changed(&counted);
         Ok(())
     }
 
     fn remove(mut self, id: &MemberId) -> Result<(), Invalid> {
+        let counted = self.next.counted();
         let member = self.next.member(id).ok_or(Invalid::NotAMember(*id))?.clone();
         let voters = self.next.voters().count();
         if member.role == Role::Voter && voters == 1 {
@@ -425,7 +435,7 @@ impl Draft<'_> {
         self.next.past.push(PastMember { id: *id, name: member.name, until: self.next.epoch });
         self.next.members.retain(|member| member.id != *id);
         self.close_windows_of(id);
-        self.placed_voters_changed();
+        self.roster_changed(&counted);
         Ok(())
     }
 
@@ -437,6 +447,7 @@ impl Draft<'_> {
             return Err(StatementFault::Signature(id).into());
         }
         let (epoch, voters) = (self.next.epoch, self.next.voters().count());
+        let counted = self.next.counted();
         let member = self.next.members.iter_mut().find(|member| member.id == id);
         let member = member.ok_or(Invalid::NotAMember(id))?;
         if member.store != request.replaced || request.store == request.replaced {
@@ -452,24 +463,19 @@ impl Draft<'_> {
         member.addresses = vec![request.address];
         member.since = epoch;
         self.close_windows_of(&id);
-        self.placed_voters_changed();
+        self.roster_changed(&counted);
         Ok(())
     }
 
     /// A window ends with its author.
     fn close_windows_of(&mut self, author: &MemberId) {
+        let epoch = self.next.epoch;
         for application in self.next.applications.values_mut() {
             if application.window.as_ref().is_some_and(|window| window.author == *author) {
                 application.window = None;
+                application.basis = epoch;
             }
         }
-    }
-
-    /// Every Holding gathered so far counted under another denominator: they are asked for anew (findings 16, 42).
-    fn placed_voters_changed(self) {
-        let epoch = self.next.epoch;
-        self.next.roster_epoch = epoch;
-        self.next.applications.values_mut().for_each(|application| application.basis = epoch);
     }
 
     fn relocate(self, addresses: &[crate::statement::Address]) -> Result<(), Invalid> {
@@ -487,10 +493,8 @@ impl Draft<'_> {
         check_label(name)?;
         let root = new.root.as_str();
         check_root(root)?;
-        if new.unmanaged.len() > limits::UNMANAGED {
-            return Err(Invalid::Full("patterns of unmanaged paths"));
-        }
-        new.unmanaged.iter().try_for_each(|pattern| check_pattern(pattern))?;
+        check_patterns(&new.unmanaged)?;
+        placing::check(new.placement())?;
         if self.next.applications.len() >= limits::APPLICATIONS {
             return Err(Invalid::Full("applications"));
         }
@@ -509,18 +513,6 @@ impl Draft<'_> {
             return Err(Invalid::Overlap(other.clone()));
         }
         self.next.applications.insert(name.to_owned(), new);
-        Ok(())
-    }
-
-    /// How a tree is handled is in the names of everything that was settled of it, and in the form it has on disks.
-    fn arrange(self, name: &str, terms: &Terms) -> Result<(), Invalid> {
-        let application = concerned(self.next, name)?;
-        if application.terms.handling != terms.handling {
-            return Err(Invalid::NotSo(
-                "how its tree is handled is the same for the whole life of an application",
-            ));
-        }
-        application.terms = terms.clone();
         Ok(())
     }
 
@@ -584,7 +576,8 @@ impl Draft<'_> {
     }
 
     fn adopt(self, name: &str, root: Hash, extent: Extent, evidence: &[Signed]) -> Result<(), Invalid> {
-        let placed = self.before.voters().count();
+        let known = self.before.applications.get(name);
+        let placed = known.map_or(0, |known| self.before.placed_voters(known).count());
         let application = self.next.application(name)?;
         let first = application.revisions.is_empty() && !application.adopts;
         if application.policy != Policy::Majority || placed < ADOPTERS || first {
@@ -655,6 +648,13 @@ pub fn check_pattern(pattern: &str) -> Result<(), Invalid> {
         && !pattern.chars().any(char::is_control)
         && pattern.split('/').all(plain);
     if good { Ok(()) } else { Err(Invalid::Text(format!("the pattern {pattern:?}"))) }
+}
+
+fn check_patterns(patterns: &[String]) -> Result<(), Invalid> {
+    if patterns.len() > limits::UNMANAGED {
+        return Err(Invalid::Full("patterns of unmanaged paths"));
+    }
+    patterns.iter().try_for_each(|pattern| check_pattern(pattern))
 }
 
 fn lies_in(path: &str, root: &str) -> bool {

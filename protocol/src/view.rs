@@ -171,6 +171,18 @@ pub struct AppView {
     pub bytes: u64,
     /// `majority` or `certified`.
     pub policy: String,
+    /// Groups of members that it goes to; all members if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Names of the members of these groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
+    /// Names of the members that keep its content without having it at its path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keepers: Vec<String>,
+    /// Whether what more than half have there already becomes the first revision.
+    #[serde(default)]
+    pub adopts: bool,
     /// Patterns of paths below the path that are not managed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmanaged: Vec<String>,
@@ -336,6 +348,12 @@ pub struct MemberView {
     /// By key.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// The groups it is in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Applications whose content it keeps although they do not go to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keeps: Vec<String>,
     /// Whether it counts in the majority.
     pub counts: bool,
     /// Whether it says that it votes now (false while mute after a start).

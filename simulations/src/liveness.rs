@@ -1,7 +1,7 @@
 //! §5.5.8: after faults stop, every request is answered, every member reaches the head and its content, in bounded
 //! time; and if not, who is stuck and why.
 
-use althing_protocol::state::Role;
+use althing_protocol::state::{Application, Role};
 
 use crate::host::Standing;
 use crate::world::{SECOND, World};
@@ -60,6 +60,10 @@ fn content(world: &World, at: usize, reasons: &mut Vec<String>) {
             reasons.push(format!("a window of {name} is open on {author}, implicit: {}", window.implicit));
         }
         let Some(settled) = application.settled() else { continue };
+        if !state.is_placed(application, &host.id) {
+            elsewhere(world, at, (name, application), reasons);
+            continue;
+        }
         let live = host.live.get(name).and_then(|live| live.root());
         let observed = member.observed(name);
         let applied = member.applied(name);
@@ -77,6 +81,19 @@ fn content(world: &World, at: usize, reasons: &mut Vec<String>) {
                 applied,
             ));
         }
+    }
+}
+
+/// Of an application that does not go to this host: its tree is no business of the host's, and a keeper has its content.
+fn elsewhere(world: &World, at: usize, (name, application): (&str, &Application), reasons: &mut Vec<String>) {
+    let (host, Some(state)) = (&world.hosts[at], world.reference.state()) else { return };
+    if host.places.contains(name) {
+        reasons.push(format!("{}: {name} was not cleared away", host.name));
+    }
+    let Some(root) = application.root_hash() else { return };
+    let lacking = host.content.lacking(&world.library, &root).len();
+    if lacking > 0 && state.keepers(name, application).contains(&host.id) {
+        reasons.push(format!("{}: keeps {name}, and lacks {lacking} pieces", host.name));
     }
 }
 

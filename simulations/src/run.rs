@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use althing_protocol::control::{Command, Outcome as Answer};
 use althing_protocol::governance::{Governance, QuorumRule};
 use althing_protocol::handling::Handling;
+use althing_protocol::placement::Placement;
 use althing_protocol::record::Policy;
 use althing_protocol::time::Millis;
 
@@ -118,8 +119,17 @@ pub(crate) fn create(world: &mut World, name: &str, policy: Policy) {
     let source = Some(workload::source(world, at));
     let root = format!("/srv/{name}");
     let (application, unmanaged) = (name.into(), Vec::new());
-    let handling = Handling::default();
-    let create = Command::Create { application, root, policy, source, replace: false, unmanaged, handling };
+    let create = Command::Create {
+        application,
+        root,
+        policy,
+        source,
+        replace: false,
+        unmanaged,
+        handling: Handling::default(),
+        placement: Placement::default(),
+        adopts: None,
+    };
     ask(world, at, create);
     if !world.run_until(60 * SECOND, |world| liveness::stuck(world).is_empty()) && world.violations.is_empty()
     {

@@ -391,7 +391,7 @@ impl Entity {
         let (begin, epoch) = (self.now, self.hosts[at].epoch + 1);
         self.requests += 1;
         let labels = BTreeMap::from([("rack".to_owned(), Some(format!("r{}", self.requests)))]);
-        let command = Command::Label { member: entity::name(at), labels };
+        let command = Command::Label { member: entity::name(at), labels, keep_files: false };
         self.give(at, Input::Requested { request: self.requests, by: "scale".into(), command });
         let mut times = vec![None; self.hosts.len()];
         while self.now < begin + 30 * SECOND && times.iter().any(Option::is_none) {

@@ -18,6 +18,7 @@ mod member_away_catches_up;
 mod members_in_and_out_of_service;
 mod mutations;
 mod operators;
+mod placement;
 mod readmission;
 mod removed_application;
 mod restored_snapshot_goes_mute;

@@ -3,7 +3,8 @@
 use althing_protocol::control::{Command, Outcome as Answer};
 use althing_protocol::effect::Source;
 use althing_protocol::handling::Handling;
-use althing_protocol::record::Policy;
+use althing_protocol::placement::Placement;
+use althing_protocol::record::{Definition, Policy};
 use althing_protocol::rng::Rng;
 use althing_protocol::time::Millis;
 
@@ -23,12 +24,17 @@ pub(crate) struct Workload {
     /// The newcomer that an invitation is asked for, and the request.
     inviting: Option<(usize, u64)>,
     deployed: u64,
+    /// Draws of its own, so that the rest of a seed is the same with and without groups.
+    groups: Rng,
+    /// Applications are placed on groups, and members change them.
+    regroups: bool,
 }
 
 impl Workload {
-    pub(crate) fn new(rng: Rng, plan: &Plan) -> Self {
+    pub(crate) fn new(rng: Rng, mut groups: Rng, plan: &Plan) -> Self {
         let (drift, churn) = (plan.has("drift"), plan.has("churn"));
-        Self { rng, on: false, drift, churn, inviting: None, deployed: 0 }
+        let regroups = groups.chance(400);
+        Self { rng, on: false, drift, churn, inviting: None, deployed: 0, groups, regroups }
     }
 }
 
@@ -39,6 +45,9 @@ pub(crate) fn work(world: &mut World) {
     }
     if world.workload.churn && world.workload.rng.chance(150) {
         return churn(world);
+    }
+    if world.workload.regroups && world.workload.groups.chance(150) {
+        return regroup(world);
     }
     let Some(at) = somebody(world) else { return };
     if let Some(command) = choose(world, at) {
@@ -97,6 +106,33 @@ pub(crate) fn application(world: &mut World, at: usize) -> Option<String> {
     world.workload.rng.pick(&names).cloned()
 }
 
+/// A member gets other groups, or an application goes elsewhere.
+fn regroup(world: &mut World) {
+    let ready = |at: &usize| {
+        world.hosts[*at].is_member() && world.hosts[*at].frozen <= world.now && !world.is_twin(*at)
+    };
+    let up: Vec<usize> = (0..world.hosts.len()).filter(ready).collect();
+    let Some(at) = world.workload.groups.pick(&up).copied() else { return };
+    let keep_files = world.workload.groups.chance(200);
+    let groups = ["", "a", "b", "a,b"][world.workload.groups.below(4) as usize];
+    let names: Vec<String> =
+        world.reference.state().map_or_else(Vec::new, |state| state.applications.keys().cloned().collect());
+    let application =
+        world.workload.groups.pick(&names).cloned().filter(|_| world.workload.groups.chance(400));
+    let command = if let Some(application) = application {
+        let placement = Placement::of(groups.split(',').filter(|group| !group.is_empty()));
+        let (placement, definition) = (Some(placement), Definition::default());
+        world.count("an application was placed elsewhere");
+        Command::Arrange { application, placement, definition, keep_files }
+    } else {
+        let member = world.workload.groups.below(world.hosts.len() as u64) as usize;
+        let labels = [("group".to_owned(), Some(groups.to_owned()))].into();
+        world.count("a member got other groups");
+        Command::Label { member: world.hosts[member].name.clone(), labels, keep_files }
+    };
+    world.request(at, command);
+}
+
 /// What is asked of this member next.
 fn choose(world: &mut World, at: usize) -> Option<Command> {
     let id = world.hosts[at].id;
@@ -145,7 +181,7 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
 /// The application that everybody works on, again.
 fn create(world: &mut World, at: usize) -> Command {
     let (application, root, unmanaged) = ("web".to_owned(), "/srv/web".to_owned(), Vec::new());
-    let (source, handling) = (Some(source(world, at)), Handling::default());
+    let source = Some(source(world, at));
     Command::Create {
         application,
         root,
@@ -153,7 +189,9 @@ fn create(world: &mut World, at: usize) -> Command {
         source,
         replace: true,
         unmanaged,
-        handling,
+        handling: Handling::default(),
+        placement: Placement::default(),
+        adopts: None,
     }
 }
 

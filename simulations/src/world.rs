@@ -118,7 +118,7 @@ impl World {
             library: Library::default(),
             reference: Reference::default(),
             invariants: Invariants::default(),
-            workload: Workload::new(stream(seed, "workload"), &faults.plan),
+            workload: Workload::new(stream(seed, "workload"), stream(seed, "groups"), &faults.plan),
             faults,
             rng: chance("world"),
             options,

@@ -27,27 +27,36 @@ pub(crate) enum AppVerb {
         watch: bool,
     },
     New(New),
+    Place(Place),
     /// Check the file that says what an application is
     #[command(after_help = "Examples:\n  althing app check shop.toml")]
     Check {
-        /// A TOML file with name, root and policy
+        /// A TOML file with name, root, policy, groups, unmanaged, adopt
         manifest: PathBuf,
     },
     /// Define an application as a file says, or change it to that
     #[command(after_help = "Examples:\n  althing app apply shop.toml -n\n  althing app apply shop.toml")]
     Apply {
-        /// A TOML file with name, root and policy
+        /// A TOML file with name, root, policy, groups, unmanaged, adopt
         manifest: PathBuf,
+        /// Members that it does not go to any more leave its files, instead of moving them to the trash
+        #[arg(long)]
+        keep_files: bool,
         /// Only say what would be done
         #[arg(short = 'n', long)]
         dry_run: bool,
     },
     /// Show one application
-    #[command(after_help = "Examples:\n  althing app show shop")]
+    #[command(
+        after_help = "Examples:\n  althing app show shop\n  althing app show shop --manifest > shop.toml"
+    )]
     Show {
         /// Its name
         #[arg(value_name = "A")]
         app: String,
+        /// As the file that `althing app apply` reads
+        #[arg(long)]
+        manifest: bool,
     },
     Items(Items),
     Diff(Diff),
@@ -131,6 +140,7 @@ Examples:
   althing app new shop --from ./site
   althing app new shop --from ./site --unmanaged 'cache/**' --unmanaged '*.log'
   althing app new shop --adopt
+  althing app new shop --from ./site --group web
   althing app new shop --root /var/www/shop --policy certified
   althing app new shop --from ./site --switching release")]
 pub(crate) struct New {
@@ -152,6 +162,9 @@ pub(crate) struct New {
     /// What more than half of the members have there already becomes revision 1 (the default without --from)
     #[arg(long, conflicts_with_all = ["from", "replace"])]
     pub(crate) adopt: bool,
+    /// It goes to the members of this group only; may be given several times
+    #[arg(long = "group", value_name = "NAME")]
+    pub(crate) groups: Vec<String>,
     /// Leave these paths below the root alone; may be given several times. * and ? stay within a name, ** does not
     #[arg(long, value_name = "PATTERN")]
     pub(crate) unmanaged: Vec<String>,
@@ -167,6 +180,31 @@ pub(crate) enum Switching {
     InPlace,
     /// As a whole: the root is a link to one of the trees in ROOT.releases.
     Release,
+}
+
+/// Say which members an application goes to
+///
+/// Members that it does not go to any more clear it away: their files of it go to the trash. Members that it goes to now
+/// fetch it. A group is a name that members have in their label `group`: `althing member label web3 group=web`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  althing app place shop --group web
+  althing app place shop --group web --group cache --keep-files
+  althing app place shop --all")]
+pub(crate) struct Place {
+    /// Its name
+    #[arg(value_name = "A")]
+    pub(crate) app: String,
+    /// To the members of this group; may be given several times
+    #[arg(long = "group", value_name = "NAME", required_unless_present = "all")]
+    pub(crate) groups: Vec<String>,
+    /// To all members
+    #[arg(long, conflicts_with = "groups")]
+    pub(crate) all: bool,
+    /// Members that it does not go to any more leave its files where they are
+    #[arg(long)]
+    pub(crate) keep_files: bool,
 }
 
 /// What it means when a majority of members changed the same way outside of an update.

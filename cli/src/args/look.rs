@@ -195,8 +195,11 @@ pub(crate) enum MemberVerb {
         name: String,
     },
     /// Set labels of a member, or remove them
+    ///
+    /// The label `group` lists the groups that the member is in, separated by commas. Applications go to all members or to
+    /// those of their groups: `althing app place`.
     #[command(
-        after_help = "Examples:\n  althing member label web3 zone=b rack=4\n  althing member label web3 rack="
+        after_help = "Examples:\n  althing member label web3 zone=b rack=4\n  althing member label web3 rack=\n  althing member label web3 group=web,cache"
     )]
     Label {
         /// Its name
@@ -205,6 +208,9 @@ pub(crate) enum MemberVerb {
         /// Key and value; without a value the label is removed
         #[arg(value_name = "K=V", required = true, value_parser = label)]
         labels: Vec<(String, Option<String>)>,
+        /// Leave the files of applications that do not go to it any more, instead of moving them to the trash
+        #[arg(long)]
+        keep_files: bool,
     },
     /// Remove a member from the roster for good
     ///

@@ -2,6 +2,7 @@
 
 use althing_protocol::control::{Command, Outcome};
 use althing_protocol::handling::{Handling, Switching};
+use althing_protocol::placement::Placement;
 use althing_protocol::record;
 use althing_protocol::view::Diff as DiffView;
 use serde::Deserialize;
@@ -32,9 +33,15 @@ pub(super) async fn app(context: &Context, args: App) -> Result<Exit> {
     match args.verb.unwrap_or(AppVerb::List { watch: false }) {
         AppVerb::List { watch } => context.look(watch, &Query::new("apps"), apps::screen).await,
         AppVerb::New(args) => new(context, args).await,
+        AppVerb::Place(args) => define::place(context, args).await,
         AppVerb::Check { manifest } => define::check(context, &manifest),
-        AppVerb::Apply { manifest, dry_run } => define::apply(context, &manifest, dry_run).await,
-        AppVerb::Show { app } => context.read(&Query::new("app").with("name", app), apps::one).await,
+        AppVerb::Apply { manifest, keep_files, dry_run } => {
+            define::apply(context, &manifest, keep_files, dry_run).await
+        }
+        AppVerb::Show { app, manifest: true } => define::show(context, &app).await,
+        AppVerb::Show { app, manifest: false } => {
+            context.read(&Query::new("app").with("name", app), apps::one).await
+        }
         AppVerb::Items(args) => items(context, args).await,
         AppVerb::Diff(args) => diff(context, args).await,
         AppVerb::History { app } => {
@@ -86,8 +93,17 @@ async fn new(context: &Context, args: New) -> Result<Exit> {
         args::Switching::InPlace => Switching::InPlace,
         args::Switching::Release => Switching::Release,
     };
-    let handling = Handling { switching };
-    let command = Command::Create { application, root, policy, source, replace, unmanaged, handling };
+    let command = Command::Create {
+        application,
+        root,
+        policy,
+        source,
+        replace,
+        unmanaged,
+        handling: Handling { switching },
+        placement: Placement::of(args.groups),
+        adopts: None,
+    };
     change(context, &command, &hint).await
 }
 

@@ -55,7 +55,9 @@ pub(super) async fn member(context: &Context, args: Member) -> Result<Exit> {
         MemberVerb::In { member } => serving::bring_in(context, member).await,
         MemberVerb::Spare { member, off } => serving::spare(context, member, off).await,
         MemberVerb::Rename { member, name } => serving::rename(context, member, name).await,
-        MemberVerb::Label { member, labels } => serving::label(context, member, labels).await,
+        MemberVerb::Label { member, labels, keep_files } => {
+            serving::label(context, member, labels, keep_files).await
+        }
         MemberVerb::Show { member } => {
             context.read(&Query::new("member").with("name", member), members::one).await
         }

@@ -50,8 +50,9 @@ pub(super) async fn label(
     context: &Context,
     member: String,
     labels: Vec<(String, Option<String>)>,
+    keep_files: bool,
 ) -> Result<Exit> {
     let text = format!("The labels of {member} are set.\n  look  althing member show {member}\n");
-    let command = Command::Label { member, labels: labels.into_iter().collect() };
+    let command = Command::Label { member, labels: labels.into_iter().collect(), keep_files };
     change_saying(context, &command, &HINT, &text).await
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use althing_protocol::handling::{RELEASES, Switching};
+use althing_protocol::placement::Placement;
 use althing_protocol::view::{AppState, AppView, Candidate, Document, History, ItemView, Items};
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,11 @@ pub(crate) fn screen(document: &Document<Apps>, look: &Look) -> String {
             Cell::from(updated(app, &document.at, look)),
         ]);
     }
-    table.text(look)
+    let mut text = table.text(look);
+    for app in apps.iter().filter(|app| !app.groups.is_empty()) {
+        let _ = writeln!(text, "{} goes to {}", app.name, placed(app));
+    }
+    text
 }
 
 fn state(app: &AppView) -> Cell {
@@ -77,7 +82,9 @@ pub(crate) fn one(document: &Document<AppView>, look: &Look) -> String {
     row("path", app.path.clone());
     row("root", app.root.map(|root| root.to_string()).unwrap_or_default());
     row("content", format!("{}, {}", of_things(app.items, "item"), bytes(app.bytes)));
+    row("goes to", placed(app));
     row("members", format!("{} of {} agree", app.agree, app.of));
+    row("keepers", app.keepers.join(" "));
     row("differing", app.differing.join(" "));
     row("contested", app.contested.join(" "));
     row("policy", app.policy.clone());
@@ -103,6 +110,17 @@ pub(crate) fn one(document: &Document<AppView>, look: &Look) -> String {
     one.row([Cell::painted(app.name.as_str(), Paint::Bold), Cell::from(revision), state(app)]);
     let candidate = app.candidate.as_ref().map(|candidate| candidate_lines(&app.name, candidate));
     one.text(look) + &table.text(look) + &candidate.unwrap_or_default()
+}
+
+/// `group web: web1 web2 web3`; nothing where it goes to all.
+fn placed(app: &AppView) -> String {
+    if app.groups.is_empty() {
+        return String::new();
+    }
+    let groups = Placement::of(app.groups.iter().cloned());
+    let members =
+        if app.members.is_empty() { "no member is in it".to_owned() } else { app.members.join(" ") };
+    format!("{groups}: {members}")
 }
 
 /// What there is to decide about an application that was never settled.
@@ -233,6 +251,21 @@ shop  revision 42  repairing web7
   updated    13:41 by ada from web1
 ";
         assert_eq!(one(&samples::app(), &Look::plain()), expected);
+    }
+
+    #[test]
+    fn where_an_application_goes_is_said_where_it_is_not_everywhere() {
+        let mut app = samples::app();
+        app.body.groups = vec!["cache".into(), "web".into()];
+        app.body.members = vec!["web1".into(), "web7".into()];
+        app.body.keepers = vec!["web4".into()];
+        let text = one(&app, &Look::plain());
+        assert!(text.contains("  goes to    groups cache web: web1 web7\n"), "{text}");
+        assert!(text.contains("  keepers    web4\n"), "{text}");
+        let Document { schema, at, answered_by, body } = app;
+        let apps = Document { schema, at, answered_by, body: Apps { applications: vec![body] } };
+        let text = screen(&apps, &Look::plain());
+        assert!(text.ends_with("\nshop goes to groups cache web: web1 web7\n"), "{text}");
     }
 
     #[test]

@@ -105,7 +105,11 @@ pub(crate) fn one(document: &Document<MemberView>, look: &Look) -> String {
         look.paint(member.health.into(), &health)
     );
     let mut table = Table::new(&["", ""]).keep(2).indent(2);
-    let mut row = |name: &str, value: String| table.row([Cell::painted(name, Paint::Dim), Cell::from(value)]);
+    let mut row = |name: &str, value: String| {
+        if !value.is_empty() {
+            table.row([Cell::painted(name, Paint::Dim), Cell::from(value)]);
+        }
+    };
     let heard = match seen(member, &document.answered_by).as_str() {
         "here" => String::new(),
         "never" => ", never heard".to_owned(),
@@ -118,6 +122,7 @@ pub(crate) fn one(document: &Document<MemberView>, look: &Look) -> String {
         let labels = member.labels.iter().map(|(key, value)| format!("{key}={value}"));
         row("labels", labels.collect::<Vec<_>>().join(" "));
     }
+    row("groups", member.groups.join(" "));
     row("software", member.version.clone().unwrap_or_else(|| "unknown".to_owned()));
     row("addresses", member.addresses.join(" "));
     row("load", load(member));
@@ -128,6 +133,8 @@ pub(crate) fn one(document: &Document<MemberView>, look: &Look) -> String {
         let line = format!("{}: {} {root}", content.application, content.state);
         row(if at == 0 { "content" } else { "" }, line.trim_end().to_owned());
     }
+    let kept = member.keeps.iter().map(|name| format!("{name} (in its store, for others)"));
+    row("keeps", kept.collect::<Vec<_>>().join(", "));
     text += &table.text(look);
     if member.health != Health::Ok {
         let _ = writeln!(text, "  why  althing why {}", member.name);

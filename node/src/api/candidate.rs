@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use althing_protocol::candidate::compose;
 use althing_protocol::control::Refusal;
-use althing_protocol::view::{AppView, Candidate, ItemView, Items};
+use althing_protocol::view::{AppView, Candidate, ItemView, Items, MemberView};
 use futures::future::join_all;
 
 use super::{Api, Call};
@@ -21,8 +21,10 @@ impl Api {
 
     async fn candidate(&self, call: &Call, name: &str) -> Result<Candidate, Refusal> {
         let members = self.view(|member, _| member.members()).await?.members;
-        let voters = members.iter().filter(|member| member.counts).count();
-        let heard = members.iter().filter(|member| member.counts && member.state == "alive");
+        let goes = |member: &&MemberView| member.content.iter().any(|content| content.application == name);
+        let placed: Vec<&MemberView> = members.iter().filter(|member| member.counts).filter(goes).collect();
+        let voters = placed.len();
+        let heard = placed.into_iter().filter(|member| member.state == "alive");
         let asked = heard.map(|member| async {
             // Who does not answer is as good as one that lacks everything.
             let items = self.observed_on(call, name, &member.name).await?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use althing_protocol::control::{Code, Command, Refusal};
 use althing_protocol::effect::Source;
 use althing_protocol::governance::Governance;
+use althing_protocol::path::ItemPath;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -98,10 +99,17 @@ impl Api {
         command: Command,
         progress: Option<mpsc::UnboundedSender<Value>>,
     ) -> Answered {
-        if let Command::Create { unmanaged, .. } = &command
-            && let Err(error) = Patterns::new(unmanaged)
+        let patterns = |patterns: &Vec<String>| {
+            let bad = |error| Refusal::new(Code::Input, format!("--unmanaged: {error}"));
+            Patterns::new(patterns).map_err(bad)
+        };
+        if let Command::Create { unmanaged, .. } = &command {
+            patterns(unmanaged)?;
+        }
+        if let Command::Arrange { application, definition, .. } = &command
+            && let Some(unmanaged) = &definition.unmanaged
         {
-            return Err(Refusal::new(Code::Input, format!("--unmanaged: {error}")));
+            self.check_unmanaged(application, &patterns(unmanaged)?).await?;
         }
         if let Command::Create { source: Some(source), .. } = &command {
             check_source(source)?;
@@ -218,7 +226,41 @@ impl Api {
         let wanted = name.to_owned();
         let files =
             self.ask(move |_, live| live.places.get(&wanted).map(|place| place.files.clone())).await?;
-        files.ok_or_else(|| no_application(name))
+        match files {
+            Some(files) => Ok(files),
+            None => Err(self.without(name).await),
+        }
+    }
+
+    /// Why there is no tree of an application here.
+    pub(super) async fn without(&self, name: &str) -> Refusal {
+        let wanted = name.to_owned();
+        let placed = self.ask(move |member, _| member.not_placed(&wanted)).await;
+        placed.ok().flatten().unwrap_or_else(|| no_application(name))
+    }
+
+    /// What is settled must not have what is to be left alone: nobody would ever find it as it was settled.
+    async fn check_unmanaged(&self, application: &str, patterns: &Patterns) -> Result<(), Refusal> {
+        let app = self.app(application).await?;
+        let Some(root) = app.root else { return Ok(()) };
+        // Only who has the content can look.
+        self.place(application).await?;
+        let items = self
+            .manifest(root)
+            .await?
+            .items()
+            .map_err(|error| Refusal::new(Code::Failed, error.to_string()))?;
+        let mut inside = items.keys().filter(|path| patterns.matches(path)).map(ItemPath::lossy);
+        let Some(first) = inside.next() else { return Ok(()) };
+        let text = format!(
+            "revision {} of {application} has items that would not be managed any more: {first} and {} more",
+            app.revision,
+            inside.count()
+        );
+        Err(Refusal::new(Code::Input, text)
+            .fact("so", "nothing was changed: what is settled is what all members have")
+            .try_("settle a revision without them first", &format!("althing deploy {application} --from DIR"))
+            .try_("see which they are", &format!("althing app items {application}")))
     }
 }
 

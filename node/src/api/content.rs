@@ -41,7 +41,20 @@ impl Api {
         })
     }
 
-    async fn manifest(&self, root: Hash) -> Result<Manifest, Refusal> {
+    /// Of a revision; whoever an application does not go to says so, rather than that something is missing.
+    async fn manifest_of(&self, app: &str, root: Hash) -> Result<Manifest, Refusal> {
+        match self.manifest(root).await {
+            Err(_) if self.is_elsewhere(app).await => Err(self.without(app).await),
+            found => found,
+        }
+    }
+
+    async fn is_elsewhere(&self, app: &str) -> bool {
+        let wanted = app.to_owned();
+        self.ask(move |member, _| member.not_placed(&wanted).is_some()).await.unwrap_or_default()
+    }
+
+    pub(super) async fn manifest(&self, root: Hash) -> Result<Manifest, Refusal> {
         let store = self.shared.store.clone();
         let read = tokio::task::spawn_blocking(move || store.manifest(&root)).await;
         let manifest = read.map_err(failed)?.map_err(failed)?;
@@ -70,7 +83,7 @@ impl Api {
             (0, self.live(&application).await?)
         } else {
             let revision = self.revision(&application, number(call, "revision")?).await?;
-            (revision.revision, self.manifest(revision.root).await?)
+            (revision.revision, self.manifest_of(&application, revision.root).await?)
         };
         let items = manifest.items().map_err(failed)?;
         let below = |path: &ItemPath| path.lossy().starts_with(&prefix);
@@ -91,12 +104,15 @@ impl Api {
             return Box::pin(self.passed_on(call)).await;
         }
         let want = self.revision(&application, to).await?;
-        let wanted = self.manifest(want.root).await?;
+        if from.is_none() && self.is_elsewhere(&application).await {
+            return Err(self.without(&application).await);
+        }
+        let wanted = self.manifest_of(&application, want.root).await?;
         let (have, side) = match from {
             Some(from) => {
                 let revision = self.revision(&application, Some(from)).await?;
                 let side = Side { member: None, revision: Some(revision.revision), root: revision.root };
-                (self.manifest(revision.root).await?, side)
+                (self.manifest_of(&application, revision.root).await?, side)
             }
             None => {
                 let live = self.live(&application).await?;
@@ -124,7 +140,7 @@ impl Api {
                 .try_("open one", &format!("althing update open {application}"))
         })?;
         let have = match view.root {
-            Some(root) => self.manifest(root).await?,
+            Some(root) => self.manifest_of(application, root).await?,
             None => Manifest::empty(),
         };
         let want = match window.staged {
@@ -146,7 +162,7 @@ impl Api {
         });
         let places = places.await?;
         if let Some(app) = app.filter(|_| places.is_empty()) {
-            return Err(no_application(&app));
+            return Err(self.without(&app).await);
         }
         let listed = tokio::task::spawn_blocking(move || {
             places.iter().map(|files| files.trash()).collect::<Result<Vec<_>, _>>()

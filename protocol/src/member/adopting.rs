@@ -5,6 +5,7 @@ use super::{Core, Entity};
 use crate::effect::{Output, Source};
 use crate::event::{Event, Severity};
 use crate::hash::Hash;
+use crate::identity::MemberId;
 use crate::manifest::Manifest;
 use crate::record::{Change, Policy};
 use crate::state::{ADOPTERS, Application};
@@ -25,7 +26,7 @@ impl Entity {
 
     fn may_adopt(&self, application: &Application) -> bool {
         application.policy == Policy::Majority
-            && self.state.voters().count() >= ADOPTERS
+            && self.state.placed_voters(application).count() >= ADOPTERS
             && (application.adopts || !application.revisions.is_empty())
     }
 
@@ -40,21 +41,24 @@ impl Entity {
                 && list.observed == Some(*root)
                 && (applied.is_none() || list.applied == applied)
         };
-        self.state.voters().filter(|voter| self.list_of(&voter.id, name).is_some_and(shows)).count()
+        let placed = self.state.placed_voters(application);
+        placed.filter(|voter| self.list_of(&voter.id, name).is_some_and(shows)).count()
     }
 
     /// The root that a content quorum of the placed voters shows, and that is neither in force nor empty.
     fn shown_by_most(&self, name: &str) -> Option<Hash> {
         let application = self.state.applications.get(name)?;
+        let placed: Vec<MemberId> = self.state.placed_voters(application).map(|voter| voter.id).collect();
         let settled = application.root_hash();
         // Nothing is not something that was there before.
         let counts =
             |root: &Hash| Some(*root) != settled && (settled.is_some() || *root != Manifest::empty().root);
-        let seen = self.state.voters().filter_map(|voter| self.list_of(&voter.id, name)?.observed);
+        let seen = placed.iter().filter_map(|id| self.list_of(id, name)?.observed);
         let mut shown: Vec<Hash> = seen.filter(counts).collect();
         shown.sort();
         shown.dedup();
-        shown.into_iter().find(|root| self.holders_of_drift(name, root) >= self.state.content_quorum())
+        let need = self.state.content_quorum(placed.len());
+        shown.into_iter().find(|root| self.holders_of_drift(name, root) >= need)
     }
 
     /// The root that more than half of the placed voters show instead of the settled one, if the policy adopts it.
@@ -105,12 +109,13 @@ impl Entity {
     fn propose_adoption(&mut self, core: &mut Core, name: &str, root: Hash) {
         let now = core.now.mono;
         let evidence = self.evidence(name, &root);
-        let first = self.state.voters().find(|voter| {
+        let Some(known) = self.state.applications.get(name) else { return };
+        let first = self.state.placed_voters(known).find(|voter| {
             self.holding_of(&voter.id, name).is_some_and(|holding| holding.root == root)
                 && (voter.id == core.me() || self.liveness.is_reachable(&voter.id, now))
         });
         let proposer = first.is_some_and(|voter| voter.id == core.me());
-        if proposer && evidence.len() >= self.state.content_quorum() {
+        if proposer && self.suffices(name, &evidence).is_ok() {
             let extent = self.extent_of(name, &root);
             let application = name.to_owned();
             self.originate_once(core, Change::Adopt { application, root, extent, evidence });

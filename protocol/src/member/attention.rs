@@ -223,13 +223,13 @@ impl Entity {
         let list = self.list_of(id, name);
         let shown =
             list.and_then(|list| list.observed).map_or_else(|| "nothing".to_owned(), |root| root.short());
-        let (agree, of) = (self.agreeing(core, name, application).len(), self.state.voters().count());
+        let (agree, of) = (self.agreeing(core, name, application).len(), self.placed_count(application));
         if let Some(settled) = application.settled() {
             causes.push(cause(
                 "local-change",
                 format!("{who} reports {shown} of {name}; no update window is open"),
             ));
-            let stands = if agree >= self.state.content_quorum() {
+            let stands = if agree >= self.state.content_quorum(of) {
                 "so it stands"
             } else {
                 "and its certificate stands"
@@ -286,7 +286,7 @@ impl Entity {
         causes.extend(
             troubled.map(|troubled| cause(troubled.trouble.condition().name(), troubled.text.clone())),
         );
-        for voter in self.state.voters() {
+        for voter in self.state.placed_voters(application) {
             if matches!(self.content_state(&voter.id, name, application), "drift" | "applying")
                 && application.window.is_none()
             {

@@ -43,7 +43,7 @@ impl Entity {
         }
     }
 
-    /// Signed Holdings of a root under the present basis, by voters.
+    /// Signed Holdings of a root under the present basis, by those whose word is evidence.
     pub(super) fn evidence(&self, application: &str, root: &Hash) -> Vec<crate::statement::Signed> {
         let slot = Slot::Holding(application.to_owned());
         let basis = self.state.applications.get(application).map(|application| application.basis);
@@ -52,7 +52,7 @@ impl Entity {
             let about = Some(holding.basis) == basis && holding.root == *root;
             about.then(|| self.board.get(id, &slot).map(|checked| checked.signed().clone())).flatten()
         };
-        self.state.voters().filter_map(|voter| good(&voter.id)).collect()
+        self.holders_of(application).iter().filter_map(good).collect()
     }
 
     /// Who can be asked for a root: whoever is reachable and says to hold, show or have applied it.
@@ -66,14 +66,17 @@ impl Entity {
             let listed = self.list_of(id, name).is_some_and(|list| {
                 list.observed == Some(*root) || (settled && list.applied.is_some() && list.applied == basis)
             });
-            held || listed || (kept && self.state.is_voter(id))
+            // Keepers show nothing; what is in force is all that they are for.
+            let keeps = settled && self.is_keeper(id, name);
+            held || listed || keeps || (kept && self.is_holder(id, name))
         };
         let reachable = |id: &MemberId| *id != core.me() && self.overlay.peers().contains(id);
         let mut holders: BTreeSet<MemberId> =
             self.state.members.iter().map(|member| member.id).filter(|id| reachable(id) && has(id)).collect();
         if let Some(revision) = self.state.applications.get(name).and_then(Application::settled) {
             // Its author had it, whatever its list says by now.
-            if settled && reachable(&revision.from) && self.state.member(&revision.from).is_some() {
+            let has_part = self.is_placed(&revision.from, name) || self.is_keeper(&revision.from, name);
+            if settled && reachable(&revision.from) && has_part {
                 holders.insert(revision.from);
             }
         }
@@ -83,7 +86,7 @@ impl Entity {
     // --- what the host reports ---------------------------------------------------------------------------------
 
     pub(super) fn scanned(&mut self, core: &mut Core, name: &str, scan: Scan) {
-        if !self.state.applications.contains_key(name) || self.is_leaving(name) {
+        if !self.is_here(core, name) || self.is_leaving(name) {
             return;
         }
         let now = core.now.mono;
@@ -262,10 +265,14 @@ impl Entity {
         applied: (u64, Hash),
         result: Option<Applied>,
     ) {
+        let placed = self.is_here(core, name);
         let Some(local) = self.locals.get_mut(name) else {
             return self.came_too_late(core, saved::drop_applied(name));
         };
         local.writing = false;
+        if !placed {
+            return self.came_too_late(core, saved::drop_applied(name));
+        }
         let repair = local.applied.is_some_and(|(_, root)| root == applied.1);
         local.applied = Some(applied);
         local.seen &= result.is_none();
@@ -298,20 +305,30 @@ impl Entity {
     // --- what follows ------------------------------------------------------------------------------------------
 
     pub(super) fn attend_content(&mut self, core: &mut Core) {
-        let names = self.state.applications.keys().filter(|name| !self.is_leaving(name));
-        let names: Vec<String> = names.cloned().collect();
-        for name in &names {
+        let names: Vec<(String, bool)> =
+            self.state.applications.keys().map(|name| (name.clone(), self.is_here(core, name))).collect();
+        // Where the tree of another one of its name is being cleared away, it has no tree yet.
+        let names: Vec<(String, bool)> =
+            names.into_iter().filter(|(name, placed)| !(*placed && self.is_leaving(name))).collect();
+        for (name, placed) in &names {
             self.locals.entry(name.clone()).or_default();
-            self.carry_basis(core, name);
+            self.let_go(core, name);
+            if *placed {
+                self.carry_basis(core, name);
+            }
             self.choose_fetch(core, name);
         }
         self.attend_keeping(core);
-        for name in &names {
+        for (name, placed) in &names {
             self.attend_fetch(core, name);
-            self.attend_adoption(core, name);
-            self.attend_apply(core, name);
+            if *placed {
+                self.attend_adoption(core, name);
+                self.attend_apply(core, name);
+            }
             self.publish_holding(core, name);
-            self.publish_list(core, name);
+            if *placed {
+                self.publish_list(core, name);
+            }
         }
         self.attend_windows(core);
     }
@@ -332,7 +349,8 @@ impl Entity {
 
     /// Roots that must be in this member's store, most urgent first.
     fn wanted_roots(&self, core: &Core, name: &str) -> Vec<Hash> {
-        let Some(application) = self.state.applications.get(name) else { return Vec::new() };
+        let known = self.state.applications.get(name).filter(|_| self.has_part(core, name));
+        let Some(application) = known else { return Vec::new() };
         let mut roots: Vec<Hash> = application.root_hash().into_iter().collect();
         if let Some(window) = application.window.as_ref().filter(|window| window.author != core.me())
             && let Some(staged) = self.holding_of(&window.author, name)
@@ -343,7 +361,7 @@ impl Entity {
         // What more than half show may need holders that do not show it themselves: of three members, all.
         let adopting = self.locals.get(name).and_then(|local| local.adopting).map(|(root, _)| root);
         let promised = |root: &Hash| {
-            let mut voters = self.state.voters();
+            let mut voters = self.state.placed_voters(application);
             voters.any(|voter| self.holding_of(&voter.id, name).is_some_and(|holding| holding.root == *root))
         };
         roots.extend(adopting.filter(promised));
@@ -458,7 +476,8 @@ impl Entity {
         }
     }
 
-    /// What this member promises to hold: its own staged content, the author's, or what is to be adopted.
+    /// What this member promises to hold: its own staged content, the author's, or what is to be adopted. Whoever
+    /// shows no list, because it only keeps the content or hands it over, tells by it that it has what is in force.
     pub(super) fn publish_holding(&mut self, core: &mut Core, name: &str) {
         let Some(application) = self.state.applications.get(name) else { return };
         let basis = application.basis;
@@ -468,6 +487,7 @@ impl Entity {
             Some(window) => {
                 self.holding_of(&window.author, name).filter(|h| h.basis == basis).map(|h| h.root)
             }
+            None if !self.is_here(core, name) => application.root_hash(),
             None => local.adopting.map(|(root, _)| root),
         };
         let Some(root) = staged else { return };
@@ -517,7 +537,7 @@ impl Entity {
         let repair = local.drifting.map(|(_, since)| since + self.repair_delay(name));
         let adopt = local.adopting.map(|(_, since)| since + SETTLE_DELAY);
         let fetch = local.plan.as_ref().and_then(|plan| plan.deadline(now));
-        [repair, adopt, local.retry, fetch, local.contested.deadline(now)]
+        [repair, adopt, local.retry, fetch, local.contested.deadline(now), self.parting_deadline(name)]
             .into_iter()
             .flatten()
             .filter(|at| *at > now)

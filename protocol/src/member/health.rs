@@ -89,7 +89,7 @@ impl Entity {
             self.state.applications.values().filter(|application| application.settled().is_some()).count();
         let agreed = self.state.applications.iter().filter(|(name, application)| {
             application.settled().is_some()
-                && self.agreeing(core, name, application).len() == self.reachable_voters(core)
+                && self.agreeing(core, name, application).len() == self.reachable_placed(core, application)
         });
         let agreed = agreed.count();
         let (heard, all) = (self.reachable_voters(core), self.state.voters().count());

@@ -9,8 +9,9 @@ use crate::state::State;
 
 impl Entity {
     /// Every root whose content must stay: in force, kept for rollback, promised, captured or being fetched.
-    fn kept_roots(&self) -> BTreeSet<Hash> {
-        let revisions = self.state.applications.values().flat_map(|application| &application.revisions);
+    fn kept_roots(&self, core: &Core) -> BTreeSet<Hash> {
+        let mine = self.state.applications.iter().filter(|(name, _)| self.has_part(core, name));
+        let revisions = mine.flat_map(|(_, application)| &application.revisions);
         let locals = self.locals.values().flat_map(|local| {
             let fetching = local.plan.as_ref().map(|plan| plan.root);
             local.held.keys().chain(&local.saving).copied().chain(fetching)
@@ -21,7 +22,7 @@ impl Entity {
     /// Tells the host when that has changed. Runs when it is known what will be fetched and before it is asked for,
     /// so that no collection begins between the two.
     pub(super) fn attend_keeping(&mut self, core: &mut Core) {
-        let roots = self.kept_roots();
+        let roots = self.kept_roots(core);
         if self.kept.as_ref() != Some(&roots) {
             core.out.push(Output::Keep(roots.iter().copied().collect()));
             self.kept = Some(roots);

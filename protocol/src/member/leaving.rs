@@ -6,8 +6,9 @@ use super::saved::{self, Leaving, Saved};
 use super::{Core, Durable, Entity};
 use crate::effect::{Depth, Output, Write};
 use crate::event::{Event, Severity};
+use crate::identity::{MemberId, Scheme};
 use crate::record::Change;
-use crate::state::{Application, State};
+use crate::state::State;
 use crate::statement::{Checked, Signed};
 use crate::time::{Instant, Millis};
 
@@ -27,9 +28,15 @@ pub(super) struct Departures {
 
 impl Departures {
     /// As a start finds it: what is on the disk, of which applications the entity has these.
-    pub(super) fn new(saved: &Saved, present: &BTreeMap<String, Application>) -> Self {
-        let gone = |name: &&String| !present.contains_key(*name);
-        let applied = saved.applied.keys().filter(gone).map(|name| saved::drop_applied(name));
+    pub(super) fn new(saved: &Saved, me: &MemberId, state: &State) -> Self {
+        let gone = |name: &&String| !state.applications.contains_key(*name);
+        // Whoever is in no roster any more keeps what it has.
+        let elsewhere = |name: &&String| {
+            let known = state.applications.get(*name);
+            state.member(me).is_some() && known.is_some_and(|known| !state.is_placed(known, me))
+        };
+        let applied = saved.applied.keys().filter(|name| gone(name) || elsewhere(name));
+        let applied = applied.map(|name| saved::drop_applied(name));
         let held = saved.held.iter().filter(|(name, _)| gone(name));
         let held = held.flat_map(|(name, roots)| roots.keys().map(move |root| saved::drop_held(name, root)));
         let orphans = applied.chain(held).collect();
@@ -37,34 +44,61 @@ impl Departures {
     }
 }
 
-/// What a record that removes applications has to leave on the disk, in one batch with the record: so that a crash at
+/// What a record that removes applications, or takes this member out of their groups, has to leave on the disk, in one batch with the record: so that a crash at
 /// any time forgets nothing, and a new application of the same name inherits nothing.
 pub(super) fn removal(
-    before: &State,
+    me: &MemberId,
+    (before, after): (&State, &State),
     changes: &[Signed],
-    scheme: crate::identity::Scheme,
+    scheme: Scheme,
 ) -> Vec<(String, Leaving)> {
-    let removed = |signed: &Signed| {
-        let checked = Checked::check(signed.clone(), &before.entity, scheme).ok()?;
-        let Change::Discard { application, keep_files } = &checked.intent()?.change else { return None };
-        let known = before.applications.get(application)?;
+    let read = |signed: &Signed| Checked::check(signed.clone(), &before.entity, scheme).ok();
+    let changes: Vec<Change> =
+        changes.iter().filter_map(|signed| Some(read(signed)?.intent()?.change.clone())).collect();
+    let mut gone: BTreeMap<String, Leaving> = BTreeMap::new();
+    let mut leave = |name: &String, keep_files: bool| {
+        let Some(known) = before.applications.get(name).filter(|known| before.is_placed(known, me)) else {
+            return;
+        };
         let (root, unmanaged) = (known.root.clone(), known.unmanaged.clone());
         let handling = known.terms.handling.clone();
-        Some((application.clone(), Leaving { root, unmanaged, keep_files: *keep_files, handling }))
+        gone.insert(name.clone(), Leaving { root, unmanaged, keep_files, handling });
     };
-    changes.iter().filter_map(removed).collect()
+    if after.member(me).is_some() {
+        for (name, known) in &after.applications {
+            if !after.is_placed(known, me) {
+                leave(name, changes.iter().any(|change| keeps_files(change, me, name)));
+            }
+        }
+    }
+    for change in &changes {
+        if let Change::Discard { application, keep_files } = change {
+            leave(application, *keep_files);
+        }
+    }
+    gone.into_iter().collect()
+}
+
+/// Whether a change that takes a member out of the groups of an application leaves its files there.
+fn keeps_files(change: &Change, me: &MemberId, name: &str) -> bool {
+    match change {
+        Change::Arrange { application, keep_files, .. } => application == name && *keep_files,
+        Change::Label { member, keep_files, .. } => member == me && *keep_files,
+        _ => false,
+    }
 }
 
 impl Entity {
-    /// The writes that go with a record that removes these.
-    pub(super) fn removal_writes(&self, removed: &[(String, Leaving)]) -> Vec<Write> {
+    /// The writes that go with a record that removes these, and leads to this state. What this member has to hold as a
+    /// keeper stays.
+    pub(super) fn removal_writes(&self, removed: &[(String, Leaving)], after: &State) -> Vec<Write> {
         let mut writes = Vec::new();
         for (name, leaving) in removed {
             writes.push(saved::put_leaving(name, leaving));
             writes.push(saved::drop_applied(name));
-            let local = self.locals.get(name);
-            let roots = local.into_iter().flat_map(|local| local.held.keys().chain(&local.saving));
-            writes.extend(roots.map(|root| saved::drop_held(name, root)));
+        }
+        for (name, local) in self.locals.iter().filter(|(name, _)| !after.applications.contains_key(*name)) {
+            writes.extend(local.held.keys().chain(&local.saving).map(|root| saved::drop_held(name, root)));
         }
         writes
     }
@@ -72,7 +106,10 @@ impl Entity {
     /// The record that removed these is durable.
     pub(super) fn removed(&mut self, removed: Vec<(String, Leaving)>) {
         for (name, leaving) in removed {
-            self.locals.remove(&name);
+            let local = self.locals.remove(&name);
+            if let Some(local) = local.filter(|_| self.state.applications.contains_key(&name)) {
+                self.locals.insert(name.clone(), local.without_tree());
+            }
             // What was asked for another one of this name has to be asked again.
             self.departures.under_way.remove(&name);
             self.departures.pending.insert(name, leaving);
@@ -122,8 +159,8 @@ impl Entity {
                 };
                 core.event(Event::new(Severity::Info, "application.cleared", what).about(&name));
                 self.announce_places(core);
-                if self.state.applications.contains_key(&name) {
-                    // A new one of its name: nobody has looked at its tree yet.
+                if self.is_here(core, &name) {
+                    // A new one of its name, or the same again: nobody has looked at its tree yet.
                     self.look(core, &name, Depth::Changed);
                 }
             }

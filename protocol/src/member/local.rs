@@ -51,8 +51,18 @@ pub(super) struct Local {
     pub(super) error: Option<Troubled>,
     /// Held roots of which something may have got lost: they are looked through again.
     pub(super) suspect: BTreeSet<Hash>,
+    /// Since when nobody needs what is held here.
+    pub(super) parting: Option<Instant>,
     /// A repair was asked for by hand.
     pub(super) forced: bool,
+}
+
+impl Local {
+    /// What is left when this member has no tree of the application any more: what its store holds.
+    pub(super) fn without_tree(self) -> Self {
+        let Self { held, refused, saving, writing, suspect, .. } = self;
+        Self { held, refused, saving, writing, suspect, ..Self::default() }
+    }
 }
 
 /// An apply under way.

@@ -1,6 +1,8 @@
 //! Requests that take several steps. An operation looks at the state after every input and does what is next; it
 //! keeps no second copy of anything that the state says.
 
+use std::collections::BTreeSet;
+
 use super::orders::Start;
 use super::troubles::{no_room, unseen};
 use super::voting::Fate;
@@ -8,6 +10,7 @@ use super::{Core, Entity};
 use crate::control::{Code, Outcome, Progress, Refusal, Reply};
 use crate::effect::{Captured, Depth, NotCaptured, Output, Room, Source};
 use crate::hash::Hash;
+use crate::identity::MemberId;
 use crate::manifest::Extent;
 use crate::order::Mandate;
 use crate::record::Change;
@@ -294,18 +297,21 @@ impl Entity {
         }
         text += &format!(" and {quorum} must agree{}; nothing was changed", self.by_which_rule());
         Err(Refusal::new(Code::NoMajority, text)
-            .fact("missing", self.unreachable_voters(core))
+            .fact("missing", self.unreachable(core, self.state.voters().map(|voter| voter.id)))
             .fact("meanwhile", "serving goes on; updates and votes stop; an open window stays open")
             .try_("see who is heard", "althing member list")
             .try_("if they are gone for good", "althing roster recover --help"))
     }
 
-    /// Names of the voters that are not heard.
-    fn unreachable_voters(&self, core: &Core) -> String {
-        let now = core.now.mono;
-        let away = |id| id != core.me() && !self.liveness.is_reachable(&id, now);
-        let away = self.state.voters().filter(|voter| away(voter.id)).map(|voter| voter.name.as_str());
+    /// Names of those of these members that are not heard.
+    fn unreachable(&self, core: &Core, ids: impl Iterator<Item = MemberId>) -> String {
+        let away = ids.filter(|id| !self.is_heard(core, id)).map(|id| self.state.name_of(&id));
         away.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether a request about this application is under way on this member.
+    pub(super) fn is_asked_about(&self, name: &str) -> bool {
+        self.operations.values().any(|operation| operation.application() == Some(name))
     }
 
     pub(super) fn operation_captured(
@@ -620,34 +626,42 @@ impl Entity {
             return refusal.into();
         }
         let evidence = self.evidence(&name, &captured.root);
-        let (have, need) = (evidence.len(), self.state.content_quorum());
-        operation.holders = have;
-        self.progress(core, operation, "hold", have, self.state.voters().count());
-        if have < need {
-            return self.await_holders(core, operation, need);
+        operation.holders = evidence.len();
+        self.progress(core, operation, "hold", evidence.len(), self.holders_of(&name).len());
+        if self.suffices(&name, &evidence).is_err() {
+            return self.await_holders(core, operation, &name);
         }
         let (root, extent) = (captured.root, captured.extent);
         self.go_on(core, operation, Change::Commit { application: name, root, extent, evidence })
     }
 
-    /// Content must be held by more members than can be reached: with three members that is all of them. Says so
-    /// soon, instead of when the time for content is over.
-    fn await_holders(&self, core: &Core, operation: &mut Operation, need: usize) -> Next {
-        let reachable = self.reachable_voters(core);
-        if reachable >= need {
+    /// Content must be held by more members than can be reached. Says so soon, instead of when the time for content is
+    /// over.
+    fn await_holders(&self, core: &Core, operation: &mut Operation, name: &str) -> Next {
+        let Some(known) = self.state.applications.get(name) else { return no_application(name).into() };
+        let holders = self.holders_of(name);
+        let heard: BTreeSet<MemberId> =
+            holders.iter().copied().filter(|id| self.is_heard(core, id)).collect();
+        let Err(lacking) = self.state.suffices(name, known, &heard) else {
             operation.short = None;
             return Next::Wait;
-        }
+        };
         let since = *operation.short.get_or_insert(core.now.mono);
         if core.now.mono < since + PATIENCE {
             return Next::Wait;
         }
-        let total = self.state.voters().count();
-        let text = format!(
-            "{reachable} of {total} members can be reached and {need} must hold the content; nothing was changed"
-        );
+        let (reachable, total) = (heard.len(), holders.len());
+        let so = match lacking {
+            Invalid::Evidence { need, .. } => format!("and {need} must hold the content"),
+            _ => "and none of them is one that it goes to".to_owned(),
+        };
+        let whose = match known.placement() {
+            everywhere if everywhere.is_everywhere() => "members".to_owned(),
+            groups => format!("members that hold {name} ({groups}, and its keepers)"),
+        };
+        let text = format!("{reachable} of {total} {whose} can be reached {so}; nothing was changed");
         Refusal::new(Code::NoHolders, text)
-            .fact("missing", self.unreachable_voters(core))
+            .fact("missing", self.unreachable(core, holders.into_iter()))
             .try_("see who is heard", "althing member list")
             .into()
     }
@@ -680,7 +694,7 @@ impl Entity {
     }
 
     /// What this member's window stages; after a start, what it promised to hold for it.
-    fn own_staged(&self, core: &Core, name: &str) -> Option<Hash> {
+    pub(super) fn own_staged(&self, core: &Core, name: &str) -> Option<Hash> {
         let local = self.local(name)?;
         let promised = || {
             let settled = self.state.applications.get(name).and_then(Application::root_hash);
@@ -715,7 +729,7 @@ impl Entity {
         let revision = state.revisions.iter().find(|revision| {
             revision.epoch > operation.epoch && revision.root == captured.root && revision.from == core.me()
         })?;
-        let of = self.state.voters().count() as u64;
+        let of = self.holders_of(name).len() as u64;
         let holders = operation.holders as u64;
         Some(Next::Done(Ok(Outcome::Settled {
             application: name.to_owned(),
@@ -734,8 +748,10 @@ impl Entity {
             let observed = self.list_of(id, name).and_then(|list| list.observed);
             observed.is_some_and(|observed| observed != *root && observed != empty)
         };
+        let known = self.state.applications.get(name);
+        let placed = known.into_iter().flat_map(|known| self.state.placed_voters(known));
         let names: Vec<String> =
-            self.state.voters().filter(|voter| other(&voter.id)).map(|voter| voter.name.clone()).collect();
+            placed.filter(|voter| other(&voter.id)).map(|voter| voter.name.clone()).collect();
         if names.is_empty() {
             return None;
         }
@@ -838,6 +854,13 @@ impl Entity {
                     |(name, window)| self.window_open(name, window),
                 )
             }
+            Invalid::InWindow(name) => {
+                let window = self.state.applications.get(name).and_then(|known| known.window.as_ref());
+                let text = "where an application goes, and what it manages, stays while it is updated";
+                let open = window.map(|window| self.window_open(name, window));
+                open.unwrap_or_else(|| refuse(Code::WindowOpen, invalid.to_string())).fact("so", text)
+            }
+            Invalid::OnlyKept => refuse(Code::NoHolders, invalid.to_string()),
             Invalid::NoWindow => refuse(Code::NoWindow, "no update window is open on this member".into())
                 .try_("open one", "althing update open APP"),
             Invalid::Taken(what) => refuse(Code::NameTaken, format!("{what} is there already")),

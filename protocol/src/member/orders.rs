@@ -131,10 +131,10 @@ impl Entity {
         }
         let (goal, change) = match command {
             // The first content is an order of its own, when there is the application.
-            Command::Create { source: Some(_), application, root, policy, replace, unmanaged, handling } => {
-                let source = None;
-                let create =
-                    Command::Create { application, root, policy, source, replace, unmanaged, handling };
+            mut create @ Command::Create { source: Some(_), .. } => {
+                if let Command::Create { source, .. } = &mut create {
+                    *source = None;
+                }
                 let (goal, change) = self.plan(core, create)?;
                 (goal, change.map(without_adopting))
             }

@@ -7,7 +7,8 @@ use crate::effect::{Depth, Output, Source};
 use crate::invitation::Invitation;
 use crate::limits;
 use crate::liveness::SILENCE;
-use crate::record::Change;
+use crate::placement::Placement;
+use crate::record::{Change, Definition};
 use crate::state::Terms;
 use crate::statement::Address;
 use crate::time::Millis;
@@ -134,14 +135,28 @@ impl Entity {
             Command::SetQuorum { rule } => self.set_quorum(core, rule)?,
             Command::SetAuthority { authority } => self.set_authority(authority)?,
             Command::Move { address } => (done(), Some(Change::Move { addresses: vec![address] })),
-            Command::Create { application, root, policy, source, replace, unmanaged, handling } => {
+            Command::Create {
+                application,
+                root,
+                policy,
+                source,
+                replace,
+                unmanaged,
+                handling,
+                placement,
+                adopts,
+            } => {
                 if self.is_leaving(&application) {
                     return Err(still_leaving(&application));
                 }
                 // Whoever brings the first content does not ask for what lies there.
-                let adopts = source.is_none();
+                let adopts = adopts.unwrap_or(source.is_none());
                 let (name, root_path) = (application.clone(), root.clone());
-                let terms = Terms { handling };
+                let here = self.me(core).is_some_and(|me| placement.takes(me));
+                if source == Some(Source::Live) && !here {
+                    return Err(nothing_here(&application, &placement));
+                }
+                let terms = Terms { handling, placement };
                 let create = Change::Create { application, root, policy, unmanaged, adopts, terms };
                 match source {
                     None => {
@@ -150,6 +165,9 @@ impl Entity {
                     }
                     Some(source) => (self.first_content(name, create, source, replace)?, None),
                 }
+            }
+            Command::Arrange { application, placement, definition, keep_files } => {
+                self.arrangement(application, placement, definition, keep_files)?
             }
             other => self.content_command(core, other)?,
         })
@@ -171,6 +189,7 @@ impl Entity {
                 let name = application.clone();
                 let change = Change::Open { application, expires, reason, implicit: false, root: None };
                 if adopt {
+                    self.placed_here(core, &name)?;
                     self.free_of_windows(&name)?;
                     (Goal::Open { application: name, adopt: Some(change) }, None)
                 } else {
@@ -186,11 +205,15 @@ impl Entity {
             }
             Command::Stage { application, source } => {
                 self.windowed(core, &application)?;
+                self.can_capture(core, &application, &source)?;
                 (Goal::Stage { application, source }, None)
             }
             Command::Commit { application, expect } => {
                 self.windowed(core, &application)?;
                 self.expected(&application, expect)?;
+                if self.own_staged(core, &application).is_none() {
+                    self.can_capture(core, &application, &Source::Live)?;
+                }
                 (settle(application, Content::Staged, String::new(), true), None)
             }
             Command::Abort { application } => {
@@ -208,6 +231,7 @@ impl Entity {
             }
             Command::Deploy { application, source, reason, replace } => {
                 self.known(&application)?;
+                self.can_capture(core, &application, &source)?;
                 (settle(application, Content::From(source), reason, replace), None)
             }
             Command::Rollback { application, to } => self.rollback(application, to)?,
@@ -218,6 +242,35 @@ impl Entity {
             }
             _ => return Err(Refusal::new(Code::Input, "not a command for a member of an entity")),
         })
+    }
+
+    /// What of an application is to be another.
+    fn arrangement(
+        &self,
+        application: String,
+        placement: Option<Placement>,
+        definition: Definition,
+        keep_files: bool,
+    ) -> Result<(Goal, Option<Change>), Refusal> {
+        let known = self.state.applications.get(&application).ok_or_else(|| no_application(&application))?;
+        let mut terms = known.terms.clone();
+        terms.placement = placement.unwrap_or(terms.placement);
+        let Definition { policy, unmanaged, adopts } = &definition;
+        let same = terms == known.terms
+            && policy.is_none_or(|policy| policy == known.policy)
+            && unmanaged.as_ref().is_none_or(|unmanaged| *unmanaged == known.unmanaged)
+            && adopts.is_none_or(|adopts| adopts == known.adopts);
+        let change = Change::Arrange { application, terms, definition, keep_files };
+        Ok((done(), (!same).then_some(change)))
+    }
+
+    /// A tree can be captured where there is one.
+    fn can_capture(&self, core: &Core, name: &str, source: &Source) -> Result<(), Refusal> {
+        if *source != Source::Live {
+            return Ok(());
+        }
+        let deploy = format!("althing deploy {name} --from DIR");
+        self.placed_here(core, name).map_err(|refusal| refusal.try_("bring content of your own", &deploy))
     }
 
     /// Defines an application and settles what a source has as its first content.
@@ -276,6 +329,7 @@ impl Entity {
         repair: bool,
     ) -> Result<(), Refusal> {
         self.known(&application)?;
+        self.placed_here(core, &application)?;
         if repair && let Some(local) = self.locals.get_mut(&application) {
             local.contested.forget();
             local.retry = None;
@@ -392,6 +446,13 @@ fn within_a_day(lasts: Millis) -> Result<Millis, Refusal> {
         return Err(Refusal::new(Code::Input, "a window lasts at most 24 hours"));
     }
     Ok(lasts)
+}
+
+fn nothing_here(name: &str, placement: &Placement) -> Refusal {
+    let text =
+        format!("{name} is to go to {placement}, and this member is not in it: nothing of it lies here");
+    let command = format!("althing app new {name} --from DIR");
+    Refusal::new(Code::NotPlaced, text).try_("bring its first content", &command)
 }
 
 fn still_leaving(name: &str) -> Refusal {

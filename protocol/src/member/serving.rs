@@ -47,8 +47,8 @@ impl Entity {
                 let found = self.found(&member)?;
                 (found.name != name).then_some(Change::Rename { member: found.id, name })
             }
-            Command::Label { member, labels } => {
-                Some(Change::Label { member: self.found(&member)?.id, labels })
+            Command::Label { member, labels, keep_files } => {
+                Some(Change::Label { member: self.found(&member)?.id, labels, keep_files })
             }
             _ => return Err(Refusal::new(Code::Input, "not a command about a member")),
         };

@@ -387,7 +387,7 @@ impl Entity {
             Statement::Withdrawn(id, at) => {
                 !self.state.recent.contains_key(id) && core.now.wall - *at <= INTENT_LIFE
             }
-            Statement::List(list) => self.state.applications.contains_key(&list.application),
+            Statement::List(list) => self.is_placed(&author, &list.application),
             Statement::Holding(holding) => {
                 let application = self.state.applications.get(&holding.application);
                 application.is_some_and(|application| application.basis == holding.basis)

@@ -6,6 +6,7 @@ use super::{Core, Entity, Member};
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::metrics::Ratio;
+use crate::placement::groups_of;
 use crate::record::Policy;
 use crate::state::{Application, Role, Service};
 use crate::time::Millis;
@@ -117,6 +118,11 @@ impl Entity {
         self.state.voters().filter(|voter| self.is_heard(core, &voter.id)).count()
     }
 
+    /// Of the voters that an application goes to.
+    pub(super) fn reachable_placed(&self, core: &Core, application: &Application) -> usize {
+        self.state.placed_voters(application).filter(|voter| self.is_heard(core, &voter.id)).count()
+    }
+
     /// Voters that can be reached and whose store counts.
     pub(super) fn able_voters(&self, core: &Core) -> usize {
         let able = |id: &MemberId| self.is_heard(core, id) && self.why_burnt(core, id).is_none();
@@ -198,8 +204,11 @@ impl Entity {
 
     // --- applications ------------------------------------------------------------------------------------------
 
-    /// `agrees`, `drift`, `applying`, `absent` or `unknown`
+    /// `agrees`, `drift`, `applying`, `absent`, `unmanaged`, `unreadable`, `unknown` or `not-placed`
     pub(super) fn content_state(&self, id: &MemberId, name: &str, application: &Application) -> &'static str {
+        if !self.state.is_placed(application, id) {
+            return "not-placed";
+        }
         let Some(list) = self.list_of(id, name) else { return "unknown" };
         let settled = application.root_hash();
         if !list.seen {
@@ -216,7 +225,7 @@ impl Entity {
     }
 
     pub(super) fn agreeing(&self, core: &Core, name: &str, application: &Application) -> Vec<MemberId> {
-        let voters = self.state.voters().map(|voter| voter.id);
+        let voters = self.state.placed_voters(application).map(|voter| voter.id);
         voters
             .filter(|id| self.is_heard(core, id) && self.content_state(id, name, application) == "agrees")
             .collect()
@@ -226,19 +235,23 @@ impl Entity {
         let application = self.state.applications.get(name)?;
         let settled = application.settled();
         let agreeing = self.agreeing(core, name, application);
-        let differing = self.state.voters().filter(|voter| !agreeing.contains(&voter.id));
+        let differing = self.state.placed_voters(application).filter(|voter| !agreeing.contains(&voter.id));
         Some(AppView {
             name: name.to_owned(),
             path: application.root.clone(),
             revision: settled.map_or(0, |revision| revision.number),
             root: application.root_hash(),
             agree: agreeing.len() as u64,
-            of: self.state.voters().count() as u64,
+            of: self.placed_count(application) as u64,
             state: self.app_state(core, name, application, agreeing.len()),
             differing: differing.map(|voter| voter.name.clone()).collect(),
             items: settled.map_or(0, |revision| revision.extent.items),
             bytes: settled.map_or(0, |revision| revision.extent.bytes),
             policy: if application.policy == Policy::Majority { "majority" } else { "certified" }.to_owned(),
+            groups: application.placement().0.iter().cloned().collect(),
+            members: self.where_it_goes(application),
+            keepers: self.keepers.get(name).into_iter().flatten().map(|id| self.state.name_of(id)).collect(),
+            adopts: application.adopts,
             unmanaged: application.unmanaged.clone(),
             handling: application.terms.handling.clone(),
             contested: self.contested_on(name).map(|voter| voter.name.clone()).collect(),
@@ -252,6 +265,14 @@ impl Entity {
             by: settled.map(|revision| revision.by.clone()),
             from: settled.map(|revision| self.state.name_of(&revision.from)),
         })
+    }
+
+    /// Names of the members of its groups; nothing where it goes to all.
+    fn where_it_goes(&self, application: &Application) -> Vec<String> {
+        if application.placement().is_everywhere() {
+            return Vec::new();
+        }
+        self.placed_names(application).map(str::to_owned).collect()
     }
 
     /// Members that say that they leave something of it alone.
@@ -280,7 +301,8 @@ impl Entity {
     }
 
     fn app_state(&self, core: &Core, name: &str, application: &Application, agree: usize) -> AppState {
-        let heard = self.state.voters().filter(|voter| self.is_heard(core, &voter.id)).map(|voter| voter.id);
+        let placed = self.state.placed_voters(application).map(|voter| voter.id);
+        let heard = placed.filter(|id| self.is_heard(core, id));
         let states: Vec<&str> = heard.map(|id| self.content_state(&id, name, application)).collect();
         if application.window.is_some() {
             AppState::Window
@@ -290,7 +312,7 @@ impl Entity {
             AppState::NotSettled
         } else if agree == states.len() {
             AppState::Agreed
-        } else if agree < self.state.content_quorum()
+        } else if agree < self.state.content_quorum(self.placed_count(application))
             && states.iter().filter(|state| **state == "drift").count() > 1
         {
             AppState::NotSettled
@@ -305,7 +327,7 @@ impl Entity {
         let application = self.state.applications.get(name)?;
         let settled = application.settled();
         let mut groups: BTreeMap<(Option<Hash>, String), Vec<String>> = BTreeMap::new();
-        for voter in self.state.voters() {
+        for voter in self.state.placed_voters(application) {
             let state = self.content_state(&voter.id, name, application);
             let heard = self.is_heard(core, &voter.id);
             let observed = self.list_of(&voter.id, name).and_then(|list| list.observed).filter(|_| heard);
@@ -330,7 +352,7 @@ impl Entity {
             revision: settled.map_or(0, |revision| revision.number),
             root: application.root_hash(),
             settled: settled.is_some() && self.majority_drift(name).is_none(),
-            needed: self.state.quorum() as u64,
+            needed: self.state.content_quorum(self.placed_count(application)) as u64,
             groups,
             certificate: certificate.map(|certificate| CertificateView {
                 epoch: certificate.epoch,
@@ -358,6 +380,7 @@ impl Entity {
             .state
             .applications
             .iter()
+            .filter(|(_, application)| application.placement().takes(member))
             .map(|(name, application)| {
                 let list = self.list_of(id, name);
                 ContentView {
@@ -387,6 +410,13 @@ impl Entity {
             .to_owned(),
             out: out_view(member),
             labels: member.labels.clone(),
+            groups: groups_of(member).map(str::to_owned).collect(),
+            keeps: self
+                .keepers
+                .iter()
+                .filter(|(_, keepers)| keepers.contains(id))
+                .map(|(name, _)| name.clone())
+                .collect(),
             counts: member.role == Role::Voter,
             votes: if *id == core.me() {
                 self.may_vote(core)

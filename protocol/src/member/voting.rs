@@ -8,14 +8,14 @@ use serde_bytes::ByteBuf;
 use super::leaving::removal;
 use super::saved::{self, Head, Life};
 use super::spreading::is_of_the_future;
-use super::{Core, Durable, Entity, Installed, Sabotage};
+use super::{Core, Durable, Entity, Installed, Sabotage, placing};
 use crate::ballot::{Act, Ballot, Outlook, Pol, Turn};
 use crate::conduct::Offence;
 use crate::event::{Event, Severity};
 use crate::hash::Hash;
 use crate::identity::{MemberId, Scheme};
 use crate::limits;
-use crate::record::{Certificate, Change, FORMAT, Link, Record};
+use crate::record::{Certificate, Change, FORMAT, Link, Policy, Record};
 use crate::state::State;
 use crate::statement::{Checked, Intent, Proposal, Signed, Slot, Statement, Vote};
 use crate::time::{Instant, Millis};
@@ -162,7 +162,9 @@ impl Entity {
                 .get(&request.invitation)
                 .is_some_and(|invitation| wall < invitation.expires),
             Change::Adopt { application, root, .. } => {
-                self.holders_of_drift(application, root) >= self.state.content_quorum()
+                let known = self.state.applications.get(application);
+                let placed = known.map_or(0, |known| self.placed_count(known));
+                self.holders_of_drift(application, root) >= self.state.content_quorum(placed)
             }
             Change::Abort { application } => {
                 // A window that ends with its author: only while the author is really not heard.
@@ -348,8 +350,8 @@ impl Entity {
             let record = link.certificate.value;
             let changes = Record::decode(&link.record).map(|record| record.changes).unwrap_or_default();
             writes.push(saved::put_link(state.epoch, &link));
-            let removed = removal(&before, &changes, core.scheme());
-            writes.extend(self.removal_writes(&removed));
+            let removed = removal(&core.me(), (&before, &state), &changes, core.scheme());
+            writes.extend(self.removal_writes(&removed, &state));
             before = state.clone();
             trail.push(&state, record);
             let head = Head { state, record, trail: trail.clone() };
@@ -374,6 +376,7 @@ impl Entity {
             self.head = installed.head.record;
             self.trail = installed.head.trail;
             self.certificate = Some(installed.certificate);
+            self.keepers = placing::keepers(&self.state);
             self.tell_changes(core, &before, &installed.changes);
             self.removed(installed.removed);
             self.roots_changed(core, &before);
@@ -524,11 +527,21 @@ impl Entity {
 }
 
 /// What an application is defined as from now on.
-fn definition(change: &Change) -> &'static str {
+fn definition(change: &Change) -> String {
+    let word = |policy: &Policy| match policy {
+        Policy::Majority => "policy majority",
+        Policy::Certified => "policy certified",
+    };
     match change {
-        Change::Define { policy: crate::record::Policy::Majority, .. } => "policy majority",
-        Change::Define { policy: crate::record::Policy::Certified, .. } => "policy certified",
-        _ => "new terms",
+        Change::Define { policy, .. } => word(policy).to_owned(),
+        Change::Arrange { terms, definition, .. } => {
+            let policy = definition.policy.as_ref().map(|policy| format!(", {}", word(policy)));
+            let unmanaged =
+                definition.unmanaged.as_ref().map(|patterns| format!(", unmanaged {}", patterns.join(" ")));
+            let more = policy.into_iter().chain(unmanaged).collect::<String>();
+            format!("goes to {}{more}", terms.placement)
+        }
+        _ => String::new(),
     }
 }
 

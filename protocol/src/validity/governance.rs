@@ -120,7 +120,7 @@ impl Draft<'_> {
             return Err(Invalid::NotSo("the quorum rule is in force already"));
         }
         self.next.governance.quorum = rule;
-        self.placed_voters_changed();
+        self.rule_changed();
         Ok(())
     }
 

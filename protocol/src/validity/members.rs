@@ -58,13 +58,14 @@ impl Draft<'_> {
         if last {
             return Err(Invalid::LastVoter);
         }
+        let counted = self.next.counted();
         let member = self.member(id)?;
-        let counted = member.role == Role::Voter;
+        let voted = member.role == Role::Voter;
         (member.role, member.service) = (Role::Follower, Service::Spare);
         self.keep_serving(anyway)?;
         self.next.roster_epoch = self.next.epoch;
-        if counted {
-            self.placed_voters_changed();
+        if voted {
+            self.roster_changed(&counted);
         }
         Ok(())
     }
@@ -97,7 +98,9 @@ impl Draft<'_> {
         id: &MemberId,
         labels: &BTreeMap<String, Option<String>>,
     ) -> Result<(), Invalid> {
+        let counted = self.next.counted();
         let member = self.member(id)?;
+        let before = member.clone();
         for (key, value) in labels.iter().take(2 * limits::LABELS) {
             check_label(key)?;
             match value {
@@ -116,7 +119,8 @@ impl Draft<'_> {
         if member.labels.len() > limits::LABELS || labels.len() > 2 * limits::LABELS {
             return Err(Invalid::Full("labels"));
         }
-        Ok(())
+        let after = member.clone();
+        self.regrouped(&before, &after, &counted)
     }
 }
 

@@ -8,11 +8,13 @@ use super::*;
 use crate::handling::{Handling, Switching};
 use crate::identity::{Identity, Scheme};
 use crate::manifest::Extent;
-use crate::record::{Genesis, Newcomer};
+use crate::record::{Definition, Genesis, Newcomer};
 use crate::rng::Rng;
 use crate::state::Terms;
 use crate::statement::{Address, ContentList, Envelope, Holding, Holds, Id16, Position, Vote};
 use crate::time::Millis;
+
+mod placing;
 
 const SCHEME: Scheme = Scheme::SimulatedHash;
 const ROOT: Hash = Hash([7; 32]);
@@ -74,7 +76,7 @@ fn create(name: &str, root: &str, policy: Policy) -> Change {
 
 fn create_with(name: &str, root: &str, policy: Policy, unmanaged: Vec<String>, handling: Handling) -> Change {
     let (application, root) = (name.into(), root.into());
-    let terms = Terms { handling };
+    let terms = Terms { handling, ..Terms::default() };
     Change::Create { application, root, policy, unmanaged, adopts: true, terms }
 }
 
@@ -149,7 +151,12 @@ fn settle(state: &mut State, root: Hash) {
 #[test]
 fn what_a_newer_version_brings_waits_for_that_version() {
     let mut state = entity(3);
-    let arrange = Change::Arrange { application: "shop".into(), terms: Terms::default() };
+    let arrange = Change::Arrange {
+        application: "shop".into(),
+        terms: Terms::default(),
+        definition: Definition::default(),
+        keep_files: false,
+    };
     assert!(tries(&state, 0, arrange.clone()).is_ok());
     state.protocol = 1;
     assert_eq!(tries(&state, 0, arrange), Err(Invalid::Version { needs: 2, has: 1 }));
@@ -333,7 +340,12 @@ fn an_application_that_is_switched_as_a_whole_has_a_second_place_and_leaves_no_p
     let around = tries(&state, 0, new("around", "/data/near", release()));
     assert_eq!(around.map(|_| ()), Err(Invalid::Overlap("near".into())), "its releases would lie around it");
     assert!(tries(&state, 0, new("around", "/data/near", Handling::default())).is_ok());
-    let arrange = Change::Arrange { application: "web".into(), terms: Terms::default() };
+    let arrange = Change::Arrange {
+        application: "web".into(),
+        terms: Terms::default(),
+        definition: Definition::default(),
+        keep_files: false,
+    };
     assert!(matches!(tries(&state, 0, arrange), Err(Invalid::NotSo(_))), "for the whole life of it");
 }
 

@@ -105,13 +105,14 @@ fn grow(world: &mut World, name: &str, record: &Record, link: &Link, parent: &Se
     if counts {
         service::settled(world, &before, &state, record);
     }
+    let after = state.clone();
     if let Some(chain) = world.reference.chain_of_mut(&record.entity) {
         chain.insert(epoch, Settled { record: value, state, votes: link.certificate.votes.clone() });
     }
     if counts {
         windows::settled(world, &before, record);
         undone::settled(world, &before, record);
-        holdings::settled(world, &before, record);
+        holdings::settled(world, &before, &after, record);
     }
 }
 

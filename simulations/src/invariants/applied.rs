@@ -2,6 +2,7 @@
 
 use althing_protocol::hash::Hash;
 use althing_protocol::repair::Action;
+use althing_protocol::state::State;
 
 use crate::world::World;
 
@@ -25,6 +26,13 @@ pub(super) fn applies(world: &mut World, at: usize, application: &str, root: &Ha
     let in_window = state.and_then(|state| state.window.as_ref()).is_some_and(|window| window.author == id);
     if in_window {
         world.violate("§5.5.4", format!("{name} applies over its author's edits in {application}"));
+    }
+    let member = world.hosts[at].member.as_ref().and_then(|member| member.state());
+    let known = member.and_then(|state| state.applications.get(application));
+    let goes = |state: &State| known.is_some_and(|known| state.is_placed(known, &id));
+    // Who was removed goes on with what it has.
+    if member.is_some_and(|state| state.member(&id).is_some() && !goes(state)) {
+        world.violate("§5.5.4", format!("{name} applies {application}, which does not go to it"));
     }
     let member = world.hosts[at].member.as_ref().and_then(|member| member.state());
     let basis = member.and_then(|state| state.applications.get(application)).map(|state| state.basis);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use althing_protocol::manifest::Manifest;
 use althing_protocol::record::{Change, Record};
 use althing_protocol::state::State;
 use althing_protocol::statement::{Checked, Holding};
@@ -13,7 +14,8 @@ use crate::world::World;
 /// A promise leaves: what it promises must be here.
 pub(super) fn sent(world: &mut World, at: usize, holding: &Holding) {
     let lacking = world.hosts[at].content.forgotten(&world.library, &holding.root).len();
-    if lacking > 0 {
+    // Whoever lets go of all says so by the empty directory, which needs no store.
+    if lacking > 0 && holding.root != Manifest::empty().root {
         let name = world.hosts[at].name.clone();
         let text = format!("{name} promises {} and lacks {lacking} pieces", holding.root.short());
         world.violate("§5.5.5", text);
@@ -21,7 +23,7 @@ pub(super) fn sent(world: &mut World, at: usize, holding: &Holding) {
 }
 
 /// A record was settled: remember whose promises it rests on, and look whether they hold.
-pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
+pub(super) fn settled(world: &mut World, before: &State, after: &State, record: &Record) {
     let scheme = world.hosts[0].identity.scheme();
     for signed in &record.changes {
         let Ok(checked) = Checked::check(signed.clone(), &before.entity, scheme) else { continue };
@@ -35,12 +37,24 @@ pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
             continue;
         };
         let holders: BTreeSet<_> = evidence.iter().map(|holding| holding.author).collect();
-        if holders.len() < before.content_quorum() {
+        let Some(known) = before.applications.get(application) else { continue };
+        let others = holders.difference(&before.holders(application, known)).count();
+        if before.suffices(application, known, &holders).is_err() || others > 0 {
             world.violate("§5.5.5", format!("{} holders settle {application}", holders.len()));
         }
         world.reference.revisions += 1;
         world.reference.roots.entry(application.clone()).or_default().insert(*root);
         world.reference.content.insert(application.clone(), Content { root: *root, holders });
+    }
+    // Whoever is no holder any more hands it over, and is not held to its word.
+    for (name, content) in &mut world.reference.content {
+        let (Some(old), Some(new)) = (before.applications.get(name), after.applications.get(name)) else {
+            continue;
+        };
+        if old.basis != new.basis && Some(content.root) == new.root_hash() {
+            let holders = after.holders(name, new);
+            content.holders.retain(|holder| holders.contains(holder));
+        }
     }
     for at in 0..world.hosts.len() {
         swept(world, at);
@@ -58,6 +72,18 @@ pub(super) fn swept(world: &mut World, at: usize) {
     if let Some((application, content)) = lost {
         let text =
             format!("{} promised {} of {application} and cannot serve it", host.name, content.root.short());
+        world.violate("§5.5.5", text);
+    }
+    let sound = world.hosts.iter().all(|host| host.standing == Standing::Sound);
+    let gone = world.reference.content.iter().find(|(_, content)| {
+        sound
+            && world
+                .hosts
+                .iter()
+                .all(|host| !host.content.forgotten(&world.library, &content.root).is_empty())
+    });
+    if let Some((application, content)) = gone {
+        let text = format!("nobody has {} of {application} any more", content.root.short());
         world.violate("§5.5.5", text);
     }
 }

@@ -28,8 +28,9 @@ pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
                 let on = |id| {
                     edited.is_some_and(|edited| world.by_id.get(id).is_some_and(|at| edited.contains(at)))
                 };
-                let count = before.voters().filter(|voter| on(&voter.id)).count();
-                let voters = before.voters().count();
+                let Some(known) = before.applications.get(application) else { continue };
+                let count = before.placed_voters(known).filter(|voter| on(&voter.id)).count();
+                let voters = before.placed_voters(known).count();
                 if count * 2 <= voters {
                     let text = format!(
                         "{} of {application} was adopted, and {count} of {voters} had it",

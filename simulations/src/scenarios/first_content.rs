@@ -2,6 +2,7 @@
 
 use althing_protocol::control::Command;
 use althing_protocol::handling::Handling;
+use althing_protocol::placement::Placement;
 use althing_protocol::record::Policy;
 
 use super::{WEB, answer, assert_holds, assert_rest};
@@ -23,8 +24,17 @@ fn furnished(policy: Policy, same: usize) -> World {
     }
     let (application, root) = (WEB.to_owned(), format!("/srv/{WEB}"));
     let (source, unmanaged) = (None, Vec::new());
-    let handling = Handling::default();
-    let create = Command::Create { application, root, policy, source, replace: false, unmanaged, handling };
+    let create = Command::Create {
+        application,
+        root,
+        policy,
+        source,
+        replace: false,
+        unmanaged,
+        handling: Handling::default(),
+        placement: Placement::default(),
+        adopts: None,
+    };
     answer(&mut world, 4, create).expect("defined");
     world
 }

@@ -2,6 +2,7 @@
 
 use althing_protocol::control::Command;
 use althing_protocol::handling::Handling;
+use althing_protocol::placement::Placement;
 use althing_protocol::record::Policy;
 
 use super::{WEB, answer, assert_rest, at_rest, edited, revision, settled};
@@ -56,8 +57,17 @@ fn certified(members: usize) -> World {
     let source = Some(workload::source(&mut world, 1));
     let (application, root) = (WEB.to_owned(), format!("/srv/{WEB}"));
     let (policy, unmanaged) = (Policy::Certified, Vec::new());
-    let handling = Handling::default();
-    let create = Command::Create { application, root, policy, source, replace: false, unmanaged, handling };
+    let create = Command::Create {
+        application,
+        root,
+        policy,
+        source,
+        replace: false,
+        unmanaged,
+        handling: Handling::default(),
+        placement: Placement::default(),
+        adopts: None,
+    };
     answer(&mut world, 1, create).expect("created");
     assert_rest(&mut world, 30);
     world

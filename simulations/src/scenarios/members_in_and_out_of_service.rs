@@ -60,7 +60,10 @@ fn spares_hold_content_are_repaired_and_do_not_count() {
     answer(&mut world, 4, spare("m5")).expect("a member may ask it of itself");
     assert_rest(&mut world, 20);
     let state = world.reference.state().expect("an entity");
-    assert_eq!((state.quorum(), state.content_quorum(), state.in_service().count()), (2, 2, 3));
+    assert_eq!(
+        (state.quorum(), state.content_quorum(state.voters().count()), state.in_service().count()),
+        (2, 2, 3)
+    );
 
     // A spare takes commands like any other member, and its staged content is fetched by those that count.
     let command = deploy(&mut world, 3);

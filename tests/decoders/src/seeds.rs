@@ -17,7 +17,10 @@ use althing_protocol::manifest::{Directory, Entry, Extent, Node};
 use althing_protocol::member::saved::{Head, Life};
 use althing_protocol::metrics::Report;
 use althing_protocol::order::Order;
-use althing_protocol::record::{Certificate, Change, JoinRequest, Link, Newcomer, Policy, Record};
+use althing_protocol::placement::Placement;
+use althing_protocol::record::{
+    Certificate, Change, Definition, JoinRequest, Link, Newcomer, Policy, Record,
+};
 use althing_protocol::state::Terms;
 use althing_protocol::statement::{
     ContentList, Envelope, Holding, Holds, Id16, Intent, Position, Proposal, Statement, Step, Vote, Waiting,
@@ -266,6 +269,14 @@ pub(crate) fn commands() -> Vec<Vec<u8>> {
             replace: false,
             unmanaged: vec!["log/**".into()],
             handling: Handling { switching: Switching::Release },
+            placement: Placement::of(["web", "cache"]),
+            adopts: Some(true),
+        },
+        Command::Arrange {
+            application: "shop".into(),
+            placement: Some(Placement::of(["web"])),
+            definition: definition(),
+            keep_files: true,
         },
         Command::TakeOut {
             member: "web2".into(),
@@ -273,7 +284,7 @@ pub(crate) fn commands() -> Vec<Vec<u8>> {
             lasts: Some(Millis::seconds(60)),
             anyway: false,
         },
-        Command::Label { member: "web2".into(), labels: labels() },
+        Command::Label { member: "web2".into(), labels: labels(), keep_files: true },
         Command::Deploy { application: "web".into(), source, reason: "better".into(), replace: true },
         Command::Commit { application: "web".into(), expect: Some(3) },
     ];
@@ -296,6 +307,14 @@ pub(crate) fn saved() -> Vec<Vec<u8>> {
     let life = Life { incarnation: 3, reserved: 65_536, ..Life::default() };
     let bodies = [codec::encode(&head), codec::encode(&life), codec::encode(&extent())];
     bodies.into_iter().map(|body| [vec![1], body].concat()).collect()
+}
+
+fn definition() -> Definition {
+    Definition {
+        policy: Some(Policy::Certified),
+        unmanaged: Some(vec!["log/**".into()]),
+        adopts: Some(false),
+    }
 }
 
 /// One change of each kind, alone and together.
@@ -321,7 +340,12 @@ pub(crate) fn changes() -> Vec<Vec<u8>> {
             adopts: true,
             terms: Terms::default(),
         },
-        Change::Arrange { application: application.clone(), terms: Terms::default() },
+        Change::Arrange {
+            application: application.clone(),
+            terms: Terms::placed(Placement::of(["web", "cache"])),
+            definition: definition(),
+            keep_files: true,
+        },
         Change::Define { application: application.clone(), policy: Policy::Certified },
         Change::Extend { application: application.clone(), expires },
         Change::Open {
@@ -345,7 +369,7 @@ pub(crate) fn changes() -> Vec<Vec<u8>> {
         Change::TakeOut { member, reason: "new disk".into(), until: Some(expires), anyway: false },
         Change::Return { member },
         Change::BringIn { member },
-        Change::Label { member, labels: labels() },
+        Change::Label { member, labels: labels(), keep_files: false },
         Change::Rename { member, name: "web9".into() },
         Change::Spare { member, anyway: false },
         Change::Enlist { member },

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use althing_protocol::control::{Code, Command, Outcome};
 use althing_protocol::effect::Source;
 use althing_protocol::handling::Handling;
+use althing_protocol::placement::Placement;
 use althing_protocol::record::Policy;
 use althing_protocol::time::Millis;
 use althing_protocol::view::{Members, Status, Version};
@@ -95,6 +96,8 @@ impl Entity {
             replace: false,
             unmanaged: Vec::new(),
             handling: Handling::default(),
+            placement: Placement::default(),
+            adopts: None,
         };
         self.command(from, &create).await?;
         self.revision = 1;

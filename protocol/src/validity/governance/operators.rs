@@ -8,7 +8,7 @@ use crate::hash::Hash;
 use crate::identity::Identity;
 use crate::manifest::Extent;
 use crate::order::{Mandate, Order};
-use crate::record::{Change, JoinRequest, Policy, Readmission};
+use crate::record::{Change, Definition, JoinRequest, Policy, Readmission};
 use crate::state::{Service, State, Terms};
 use crate::statement::{Holding, Holds, Id16, Intent, Signed, Statement};
 use crate::time::{Millis, WallTime};
@@ -78,6 +78,11 @@ fn commit(state: &State, root: Hash) -> Change {
     Change::Commit { application, root, extent, evidence: evidence(state, root) }
 }
 
+fn arrange() -> Change {
+    let (application, definition) = ("shop".into(), Definition::default());
+    Change::Arrange { application, terms: Terms::default(), definition, keep_files: false }
+}
+
 fn take_out(number: u8, anyway: bool) -> Change {
     Change::TakeOut { member: id(number), reason: "disk".into(), until: None, anyway }
 }
@@ -108,13 +113,13 @@ fn all(state: &State) -> Vec<(Change, Licence)> {
         (Change::Spare { member: id(3), anyway: false }, Signed),
         (Change::Enlist { member: id(3) }, Signed),
         (Change::Rename { member: id(3), name: "web33".into() }, Signed),
-        (Change::Label { member: id(3), labels: BTreeMap::new() }, Signed),
+        (Change::Label { member: id(3), labels: BTreeMap::new(), keep_files: false }, Signed),
         (Change::Readmit(readmission), Signed),
         (Change::Move { addresses: vec![address] }, Members),
         (Change::SetQuorum { rule: QuorumRule::Supermajority }, Signed),
         (Change::SetAuthority { authority: Authority::Members }, Signed),
         (create("api", "/srv/api"), Signed),
-        (Change::Arrange { application: application(), terms: Terms::default() }, Signed),
+        (arrange(), Signed),
         (Change::Discard { application: application(), keep_files: false }, Signed),
         (Change::Define { application: application(), policy: Policy::Certified }, Signed),
         (open(None), Signed),

@@ -81,7 +81,7 @@ fn certificate(state: &State, head: &Hash, by: u8) -> Certificate {
 fn a_new_rule_counts_from_the_epoch_after_the_one_that_settled_it() {
     let (before, head) = (entity(7, Governance::default()), Hash::of(b"head"));
     let after = asks(&before, Change::SetQuorum { rule: QuorumRule::Supermajority }).expect("valid");
-    assert_eq!((before.quorum(), after.quorum(), after.content_quorum()), (4, 5, 5));
+    assert_eq!((before.quorum(), after.quorum(), after.content_quorum(7)), (4, 5, 5));
     assert_eq!(after.roster_epoch, after.epoch, "who looks back finds the rule with the roster");
     let holds = |state: &State, by| state.check_certificate(&head, &certificate(state, &head, by), SCHEME);
     assert_eq!(holds(&before, 4), Ok(()), "the record of the change is decided by the rule before it");

@@ -110,7 +110,7 @@ impl Chain {
 fn service_never_changes_who_counts() {
     let mut chain = Chain::of(3);
     chain.out(2, false).expect("others serve");
-    let (quorum, placed) = (chain.state.quorum(), chain.state.content_quorum());
+    let (quorum, placed) = (chain.state.quorum(), chain.state.content_quorum(chain.state.voters().count()));
     assert_eq!((quorum, placed, chain.role(2)), (2, 2, Role::Voter));
     assert_eq!(chain.state.in_service().count(), 2);
     let Service::Out(out) = &chain.state.member(&id(2)).expect("a member").service else { panic!("not out") };
@@ -194,6 +194,7 @@ fn names_are_unique_and_labels_bounded() {
     let label = |labels: &[(&str, Option<&str>)]| Change::Label {
         member: id(2),
         labels: labels.iter().map(|(key, value)| ((*key).into(), value.map(str::to_owned))).collect(),
+        keep_files: false,
     };
     chain.ask(label(&[("zone", Some("b")), ("rack", Some("4"))])).expect("two");
     chain.ask(label(&[("rack", None)])).expect("one less");
@@ -202,5 +203,8 @@ fn names_are_unique_and_labels_bounded() {
     assert!(matches!(chain.ask(label(&[("a b", Some("c"))])), Err(Invalid::Text(_))));
     let many: BTreeMap<String, Option<String>> =
         (0..33).map(|number| (format!("k{number}"), Some("v".to_owned()))).collect();
-    assert!(matches!(chain.ask(Change::Label { member: id(2), labels: many }), Err(Invalid::Full(_))));
+    assert!(matches!(
+        chain.ask(Change::Label { member: id(2), labels: many, keep_files: false }),
+        Err(Invalid::Full(_))
+    ));
 }
