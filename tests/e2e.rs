@@ -10,6 +10,8 @@ mod crash;
 mod disk_full;
 #[path = "e2e/drift.rs"]
 mod drift;
+#[path = "e2e/errors.rs"]
+mod errors;
 #[path = "e2e/hard_files.rs"]
 mod hard_files;
 #[path = "e2e/join.rs"]
@@ -30,3 +32,5 @@ mod serving;
 mod shell;
 #[path = "e2e/standing.rs"]
 mod standing;
+#[path = "e2e/ugly.rs"]
+mod ugly;

@@ -1,5 +1,9 @@
 //! Rules of the repository that no compiler checks (style.md "Enforcement").
 
+#[path = "e2e/errors/table.rs"]
+#[allow(dead_code, reason = "the commands are run by the tests with real daemons")]
+mod errors;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -153,6 +157,40 @@ fn error_codes_are_used_once() -> Result<()> {
         let digits = code.number().strip_prefix('E').filter(|digits| digits.len() == 3);
         ensure!(digits.is_some_and(|digits| digits.parse::<u16>().is_ok()), "{code:?}");
         ensure!(code.meaning().ends_with('.'), "{code:?}: {}", code.meaning());
+    }
+    Ok(())
+}
+
+/// Each code of the registry is raised by something.
+#[test]
+fn every_error_code_has_a_test_that_raises_it() -> Result<()> {
+    let rows: Vec<&str> = errors::ROWS.iter().map(|row| row.code).collect();
+    for code in Code::ALL {
+        ensure!(
+            rows.contains(&code.number()),
+            "{} ({}) has no row in tests/e2e/errors/table.rs: write `here(\"{0}\", &[asked(\"COMMAND\", \"PART OF THE \
+             MESSAGE\")])` if a command on a small entity raises it and changes nothing, or `by(\"{0}\", \"TEST\")` with the \
+             test that brings about what it needs",
+            code.number(),
+            code.name()
+        );
+    }
+    let mut sorted = rows.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    ensure!(rows == sorted, "the rows are not in the order of their numbers, each once");
+    let unknown = rows.iter().find(|row| !Code::ALL.iter().any(|code| code.number() == **row));
+    ensure!(unknown.is_none(), "{unknown:?} is no code of the registry");
+    let sources = files(".rs")?;
+    for row in errors::ROWS {
+        let errors::Raised::By(test) = &row.raised else { continue };
+        let code = Code::ALL.iter().find(|code| code.number() == row.code).context("a code")?;
+        let shown = sources.iter().any(|(path, text)| {
+            let table = path.ends_with("errors/table.rs");
+            let names = text.contains(row.code) || text.contains(&format!("Code::{code:?}"));
+            !table && names && text.contains(&format!("fn {test}("))
+        });
+        ensure!(shown, "{} is said to be raised by {test}, which is not there or does not name it", row.code);
     }
     Ok(())
 }

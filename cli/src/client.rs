@@ -254,6 +254,7 @@ fn refusal(text: &str, status: u16) -> Error {
     }
     match serde_json::from_str::<Envelope>(text) {
         Ok(Envelope { mut error }) => {
+            debug_assert!(error.can_be_followed(), "a remedy cannot be typed: {:?}", error.remedies);
             error.document = Some(text.to_owned());
             error.into()
         }

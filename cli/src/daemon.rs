@@ -8,10 +8,6 @@ use crate::exit::Exit;
 /// Runs until SIGTERM or Ctrl-C.
 #[cfg(feature = "daemon")]
 pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
-    use althing_protocol::control::Code;
-
-    use crate::error::Failure;
-
     let mut settings = crate::config::Config::load(args.config.as_deref())?;
     let text = |path: Option<std::path::PathBuf>| path.map(|path| path.display().to_string());
     settings.set_by_flag("node.listen", args.listen.map(|listen| listen.to_string()), "--listen");
@@ -43,13 +39,7 @@ pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
     match althing_node::run(config) {
         Ok(althing_node::Ended::Stopped) => Ok(Exit::OK),
         Ok(althing_node::Ended::Purged) => again(),
-        Err(error) => {
-            let mut failure = Failure::new(Code::Failed, format!("the node stopped: {error}"));
-            for cause in error.chain().skip(1) {
-                failure = failure.fact("because", cause);
-            }
-            Err(failure.into())
-        }
+        Err(error) => Err(end::said(&error).into()),
     }
 }
 
@@ -73,18 +63,36 @@ pub(crate) fn run(_context: &Context, args: Run) -> Result<Exit> {
         .into())
 }
 
-/// Ending together with the process that started this one.
+/// Why it ended; and ending together with the process that started this one.
 #[cfg(feature = "daemon")]
 mod end {
     use std::io;
     use std::time::Duration;
 
+    use althing_protocol::control::Code;
     use rustix::process::{Signal, getpid, kill_process};
 
-    use crate::error::Result;
+    use crate::error::{Failure, Result};
 
     /// How long an orderly end may take.
     const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Why the daemon ended, or did not start.
+    pub(super) fn said(error: &anyhow::Error) -> Failure {
+        if let Some(used) = althing_node::in_use(error) {
+            let dir = used.dir.display().to_string();
+            let process = used.pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
+            return Failure::new(Code::InUse, format!("another node runs with {dir}; it goes on"))
+                .fact("process", process)
+                .remedy("see the one that runs", &["althing", "status", "--dir", &dir])
+                .remedy("run another member here", &["althing", "run", "--dir", &format!("{dir}-2")]);
+        }
+        let mut failure = Failure::new(Code::Failed, format!("the node stopped: {error}"));
+        for cause in error.chain().skip(1) {
+            failure = failure.fact("because", cause);
+        }
+        failure
+    }
 
     /// The kernel closes a pipe however its other end died, by `kill -9` too.
     pub(super) fn with_stdin() -> Result<()> {

@@ -102,9 +102,10 @@ impl Check {
 /// What this machine says of itself.
 pub(crate) fn machine(dir: &Path, proc: &Path) -> Machine {
     let number = |path: &str| std::fs::read_to_string(proc.join(path)).ok()?.trim().parse().ok();
-    // The pid of the node is in the file that it holds locked.
-    let pid = std::fs::read_to_string(dir.join("lock")).ok();
-    let limits = pid.map(|pid| proc.join(pid.trim()).join("limits")).filter(|path| path.exists());
+    // The pid of the node is the first word of the file that it holds locked.
+    let holder = std::fs::read_to_string(dir.join("lock")).unwrap_or_default();
+    let pid = holder.split_whitespace().next();
+    let limits = pid.map(|pid| proc.join(pid).join("limits")).filter(|path| path.exists());
     let limits = limits.unwrap_or_else(|| proc.join("self/limits"));
     let free = rustix::fs::statvfs(dir).ok().map(|stat| stat.f_bavail * stat.f_frsize);
     Machine {

@@ -92,6 +92,15 @@ impl Failure {
         self
     }
 
+    /// Whether this program understands every command that is recommended, or shows its help.
+    pub(crate) fn can_be_followed(&self) -> bool {
+        let understood = |remedy: &Remedy| match crate::args::Cli::try_parse_from(&remedy.command) {
+            Ok(_) => true,
+            Err(error) => error.kind() == clap::error::ErrorKind::DisplayHelp,
+        };
+        self.remedies.iter().all(understood)
+    }
+
     /// With what the code's page says to do, where nothing else is said (and no node said it).
     pub(crate) fn explained(mut self) -> Self {
         let kind = exit::all().into_iter().find(|kind| kind.number == self.code);

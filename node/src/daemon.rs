@@ -31,7 +31,7 @@ use crate::place::{self, Ending, Entry, Place, Work as PlaceWork};
 use crate::sample::Sampler;
 use crate::serving::Serving;
 use crate::writer::{Work, Writer};
-use crate::{Config, api, identity, purge, room, scrub, transfer};
+use crate::{Config, api, identity, interruption, purge, room, scrub, transfer};
 
 /// Happenings that wait for the loop.
 const QUEUE: usize = 4096;
@@ -138,6 +138,7 @@ fn start_log(level: Option<&str>) {
 async fn serve(config: Config) -> anyhow::Result<Ended> {
     purge::finish(&config.dir).context("the entity that was left cannot be forgotten")?;
     let Some(store) = room::open_store(&config.dir).await? else { return Ok(Ended::Stopped) };
+    interruption::note(&store);
     let secret = identity::load(&config.dir)?;
     let bulk_listen = config.bulk_listen.unwrap_or_else(|| next_port(config.listen));
     let (net, from_net) = Net::start(NetConfig { secret, listen: config.listen, bulk_listen }).await?;
@@ -189,10 +190,12 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         serving: Serving::default(),
         shunned: BTreeMap::new(),
     };
+    let held = Arc::clone(&daemon.store);
     let ended = daemon.run(happenings, from_net, api).await?;
     stop.cancel();
     drop(scrub);
     drop(socket);
+    interruption::end_in_order(&held);
     Ok(ended)
 }
 

@@ -10,6 +10,7 @@ mod collect;
 mod daemon;
 pub mod files;
 mod identity;
+mod interruption;
 pub mod net;
 mod place;
 mod purge;
@@ -25,6 +26,23 @@ use std::path::PathBuf;
 
 pub use backup::restore;
 pub use daemon::{Ended, run};
+
+/// Another daemon that runs with the same directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InUse {
+    /// The directory.
+    pub dir: PathBuf,
+    /// The other's process, if it says so.
+    pub pid: Option<u32>,
+}
+
+/// Whether this is why the daemon did not start.
+pub fn in_use(error: &anyhow::Error) -> Option<InUse> {
+    match error.downcast_ref()? {
+        althing_store::OpenError::InUse { path, pid } => Some(InUse { dir: path.clone(), pid: *pid }),
+        _ => None,
+    }
+}
 
 /// What the daemon must be told; everything that all members share is settled state instead.
 #[derive(Clone, Debug)]

@@ -514,6 +514,7 @@ codes! {
     InEntity = "E102", "in-entity", 78, "This machine is in an entity already.";
     Input = "E103", "invalid", 65, "A name, path, number or text is not allowed here.";
     Denied = "E104", "not-permitted", 77, "The caller may not do this.";
+    InUse = "E105", "directory-in-use", 75, "Another node runs with this directory.";
     NodeDown = "E201", "node-down", 69, "No node answers at the address.";
     PeerDown = "E202", "peer-unreachable", 69, "The member that should answer cannot be reached.";
     Mute = "E203", "mute", 75, "This member does not vote yet, or not any more.";

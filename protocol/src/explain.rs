@@ -25,9 +25,12 @@ impl Code {
     pub fn page(self) -> Page {
         match self {
             Self::Failed | Self::Unsafe | Self::Input | Self::Denied => self.plain_page(),
-            Self::NotInEntity | Self::InEntity | Self::NodeDown | Self::PeerDown | Self::Mute => {
-                self.node_page()
-            }
+            Self::NotInEntity
+            | Self::InEntity
+            | Self::InUse
+            | Self::NodeDown
+            | Self::PeerDown
+            | Self::Mute => self.node_page(),
             Self::InvitationExpired
             | Self::InvitationUsed
             | Self::InvitationBad
@@ -132,6 +135,14 @@ impl Code {
             Self::InEntity => page(
                 "A machine is in one entity at a time: it must leave before it can found or join another.",
                 &[("take it out first", "althing leave")],
+            ),
+            Self::InUse => page(
+                "One directory is one member, and one node at a time runs with it: two would contradict each other. The one \
+                 that runs goes on; the one that was refused changed nothing. The fact `process` is the pid of the first.",
+                &[
+                    ("see the one that runs", "althing status --dir DIR"),
+                    ("run another member on this machine", "althing run --dir OTHER"),
+                ],
             ),
             Self::NodeDown => page(
                 "Nobody listens at the node's socket: the node is not running, runs with another directory, or has just \

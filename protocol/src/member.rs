@@ -27,6 +27,7 @@ mod serving;
 mod spreading;
 mod standing;
 mod troubles;
+mod undoing;
 mod views;
 mod voting;
 

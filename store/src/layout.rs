@@ -2,7 +2,7 @@
 //!
 //! | name | what |
 //! |---|---|
-//! | `lock` | held while open; the holder's pid |
+//! | `lock` | held while open; the holder's pid and the machine's start; `-` after an orderly end |
 //! | `format` | version of all of this; written last when a store is made |
 //! | `acknowledged` | how many commits were acknowledged ([`mark`](crate::mark)) |
 //! | `reserve` | room kept for votes ([`room`](crate::room)) |

@@ -37,6 +37,7 @@ pub use crate::error::{CollectError, CommitError, ContentError, OpenError, ReadE
 pub use crate::events::EVENTS_KEPT;
 pub use crate::faults::Faults;
 use crate::layout::Origin;
+pub use crate::lock::LastRun;
 use crate::lock::Lock;
 pub use crate::room::{CONTENT_MARGIN, Purpose, RESERVE_BYTES, Room, Space};
 use crate::votes::Votes;
@@ -59,7 +60,7 @@ pub struct Store {
     content: Content,
     room: Room,
     /// Last: others may open the store when everything else is closed.
-    _lock: Arc<Lock>,
+    lock: Arc<Lock>,
 }
 
 impl Store {
@@ -90,13 +91,23 @@ impl Store {
             unwritten_scan: Mutex::new(0),
             content,
             room,
-            _lock: lock,
+            lock,
         })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How the run before this one ended.
+    pub fn last_run(&self) -> &LastRun {
+        self.lock.last_run()
+    }
+
+    /// This run ends in order: whoever opens the store next does not take it for interrupted.
+    pub fn end_in_order(&self) -> std::io::Result<()> {
+        self.lock.end_in_order()
     }
 
     /// Makes all of these changes, or none, durably. After [`CommitError::Fatal`] the process must end.

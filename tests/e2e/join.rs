@@ -161,9 +161,10 @@ fn who_comes_back_is_heard_and_catches_up() {
 }
 
 fn second_daemon_is_refused(cluster: &mut Cluster) -> Result<()> {
-    let ran = Ran::of(&mut cluster.web(1).daemon()?, "")?;
-    ensure!(ran.code != 0 && ran.code != -1, "{ran:?}");
-    ensure!(ran.stderr.contains("web1"), "it does not say which directory: {ran:?}");
+    let refused = Ran::of(cluster.web(1).daemon()?.arg("--json"), "")?.refused(75, "E105")?;
+    ensure!(refused.text("/error/message")?.contains("web1"), "it does not say which directory: {refused}");
+    ensure!(refused.text("/error/facts/process")?.parse::<u32>().is_ok(), "{refused}");
+    ensure!(refused.to_string().contains("see the one that runs"), "{refused}");
     cluster.web(1).json(&["status"]).map(|_| ())
 }
 
@@ -175,4 +176,66 @@ fn alive(cluster: &Cluster, number: usize, name: &str) -> Result<Duration> {
         let found = list.find("/members", "name", name).map_err(|error| error.to_string())?;
         if found["state"] == "alive" && found["votes"] == true { Ok(()) } else { Err(found.to_string()) }
     })
+}
+
+/// A member that comes back at another address is found there by those that stayed, votes, and is named.
+#[test]
+fn a_member_that_moves_is_found_again() {
+    story(3, |cluster| {
+        let site = deploy_first(cluster, &[1, 2, 3])?;
+        let before = cluster.web(3).address();
+        cluster.web(3).stop()?;
+        cluster.web(3).move_elsewhere()?;
+        let after = cluster.web(3).address();
+        ensure!(before != after, "{after}");
+        cluster.web(3).start()?;
+        alive(cluster, 1, "web3")?;
+        wait_until(LIMIT, "all know its new address", || {
+            for member in &cluster.members {
+                let shown = member.json(&["member", "show", "web3"]).map_err(|error| error.to_string())?;
+                if !shown.to_string().contains(&after) {
+                    return Err(shown.to_string());
+                }
+            }
+            Ok(())
+        })?;
+        cluster.settled_roster(3)?;
+        let moved = cluster.web(2).json(&["audit"])?;
+        let moved = moved.find("/entries", "change", "move")?.clone();
+        ensure!(moved["from"] == "web3" && moved.text("/text")?.contains(&after), "{moved}");
+
+        // Its vote counts: of three, one is away.
+        cluster.web(1).kill();
+        cluster.web(2).json(&["app", "pause", "shop"])?;
+        cluster.web(2).json(&["app", "resume", "shop"])?;
+        // Who was away when it moved finds it as well, and gets its content from it.
+        cluster.web(3).stop()?;
+        cluster.web(3).move_elsewhere()?;
+        cluster.web(3).start()?;
+        cluster.settled_roster_of(&[2, 3])?;
+        cluster.web(1).start()?;
+        cluster.settled_roster(3)?;
+        let next = site.next(&cluster.path("next"), 1)?;
+        cluster.web(3).json(&["deploy", "shop", "--from", &next.root.to_string_lossy()])?;
+        cluster.have(&[1, 2, 3], "shop", &next.tree, LIMIT).map(|_| ())
+    });
+}
+
+/// All move at once: a new network. As long as one is found at an address that somebody knows, all find one another.
+#[test]
+fn most_may_move_at_once_if_one_stays() {
+    story(3, |cluster| {
+        let site = deploy_first(cluster, &[1, 2, 3])?;
+        for number in [2, 3] {
+            cluster.web(number).stop()?;
+            cluster.web(number).move_elsewhere()?;
+        }
+        for number in [2, 3] {
+            cluster.web(number).start()?;
+        }
+        cluster.settled_roster(3)?;
+        let next = site.next(&cluster.path("next"), 1)?;
+        cluster.web(2).json(&["deploy", "shop", "--from", &next.root.to_string_lossy()])?;
+        cluster.have(&[1, 2, 3], "shop", &next.tree, LIMIT).map(|_| ())
+    });
 }

@@ -276,8 +276,16 @@ fn each_refusal_has_its_exit_code() {
         fs::write(replaced.join("mine.txt"), b"kept")?;
         let site = Site::make(&cluster.path("site"), 5, 1)?;
         let from = site.root.to_string_lossy().into_owned();
-        cluster.web(1).refused(107, "E417", &["app", "new", "shop", "--from", &from])?;
+        let refused = cluster.web(1).refused(107, "E417", &["app", "new", "shop", "--from", &from])?;
+        ensure!(
+            refused.to_string().contains("\"new\",\"shop\",\"--from\",\"DIR\",\"--replace\""),
+            "{refused}"
+        );
         ensure!(fs::read(replaced.join("mine.txt"))? == b"kept");
+        // A creation that failed leaves no application behind; what the refusal recommends works.
+        ensure!(!cluster.web(1).json(&["app", "list"])?.to_string().contains("shop"));
+        cluster.web(1).json(&["app", "new", "shop", "--from", &from, "--replace"])?;
+        cluster.have(&[1], "shop", &site.tree, LIMIT)?;
         the_config_is_read(cluster)?;
         others_are_kept_out(cluster)
     });

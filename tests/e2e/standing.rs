@@ -188,6 +188,8 @@ fn the_three_come_back(cluster: &mut Cluster, site: &Site) -> Result<()> {
     let refused = cluster.web(4).refused(106, "E302", &["deploy", "shop", "--from", &from])?;
     ensure!(refused.to_string().contains("althing"), "{refused}");
     cluster.web(4).refused(107, "E704", &["resolve", "--confirm", "demo"])?;
+    let other = format!("b3:{}", "0".repeat(64));
+    cluster.web(4).refused(107, "E705", &["resolve", "--keep", &other, "--confirm", "demo"])?;
     // What they have stays, and is put right.
     fs::write(cluster.web(5).root("shop").join("index.html"), b"defaced")?;
     cluster.have(&[3, 4, 5], "shop", &site.tree, LIMIT)?;

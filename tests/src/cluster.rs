@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Json, Member, Tree, wait_until};
+use crate::{Disk, Json, Member, Tree, wait_until};
 
 /// Everything that ends by itself does so within this, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,13 +22,30 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 pub struct Cluster {
     /// web1, web2…
     pub members: Vec<Member>,
+    /// Each has a disk of its own.
+    on_disks: bool,
     directory: TempDir,
 }
 
 /// Starts an entity of so many members and hands it to `test`. If that fails, shows what the daemons logged.
 pub fn story(members: usize, test: impl FnOnce(&mut Cluster) -> Result<()>) {
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut cluster = Cluster::empty().expect("a temporary directory");
+    tell(Cluster::empty().expect("a temporary directory"), members, test);
+}
+
+/// The same with a disk for each member, from which the power can be taken. Where no disk can be made it says so, and
+/// nothing is tested.
+pub fn story_on_disks(members: usize, test: impl FnOnce(&mut Cluster) -> Result<()>) {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let cluster = Cluster { on_disks: true, ..Cluster::empty().expect("a temporary directory") };
+    if let Err(why) = Disk::works_here(cluster.directory()) {
+        eprintln!("skipped: no disk can be made here from which the power could be taken: {why}");
+        return;
+    }
+    tell(cluster, members, test);
+}
+
+fn tell(mut cluster: Cluster, members: usize, test: impl FnOnce(&mut Cluster) -> Result<()>) {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         cluster.found(members)?;
         test(&mut cluster)?;
@@ -49,7 +66,7 @@ impl Cluster {
     pub fn empty() -> Result<Self> {
         let mut directory = tempfile::Builder::new().prefix("althing-").tempdir()?;
         directory.disable_cleanup(std::env::var_os("ALTHING_KEEP").is_some());
-        Ok(Self { members: Vec::new(), directory })
+        Ok(Self { members: Vec::new(), on_disks: false, directory })
     }
 
     /// For files of the test.
@@ -73,8 +90,9 @@ impl Cluster {
 
     /// Starts so many daemons, founds the entity on the first, joins the others, waits until all count.
     pub fn found(&mut self, members: usize) -> Result<()> {
+        let make = if self.on_disks { Member::on_disk } else { Member::new };
         for number in 1..=members {
-            let mut member = Member::new(self.directory.path(), &format!("web{number}"))?;
+            let mut member = make(self.directory.path(), &format!("web{number}"))?;
             member.launch()?;
             self.members.push(member);
         }

@@ -5,6 +5,7 @@
 //! keeps them.
 
 mod cluster;
+mod disk;
 mod json;
 mod member;
 mod ports;
@@ -18,7 +19,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-pub use cluster::{Cluster, story};
+pub use cluster::{Cluster, story, story_on_disks};
+pub use disk::Disk;
 pub use json::Json;
 pub use member::{Member, Ran};
 pub use program::program;

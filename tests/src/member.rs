@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use althing_protocol::control::Code;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::ports::Ports;
-use crate::{Json, Tree, post, program, wait_until};
+use crate::{Disk, Json, Tree, post, program, wait_until};
 
 /// A daemon starts within this.
 const START: Duration = Duration::from_secs(30);
@@ -72,8 +73,28 @@ impl Ran {
         ensure!(document.text("/schema")? == "althing.error/1", "{document}");
         ensure!(document.text("/error/code")? == code, "expected {code} in {document}");
         ensure!(document.number("/error/exit")? == exit as u64, "{document}");
+        has_the_shape(&document).with_context(|| document.to_string())?;
         Ok(document)
     }
+}
+
+/// What scripts rely on in every error (cli.md "JSON contract").
+fn has_the_shape(document: &Value) -> Result<()> {
+    ensure!(document.text("/at")?.ends_with('Z'), "a moment");
+    let code = document.text("/error/code")?;
+    if let Some(known) = Code::ALL.iter().find(|known| known.number() == code) {
+        ensure!(document.text("/error/name")? == known.name(), "its name is {}", known.name());
+        ensure!(document.number("/error/exit")? == u64::from(known.exit()), "its exit is {}", known.exit());
+    }
+    ensure!(!document.text("/error/message")?.is_empty(), "no message");
+    ensure!(document.at("/error/facts")?.as_object().is_some(), "facts by name");
+    ensure!(document.text("/error/explain")? == format!("althing explain {code}"), "what explains it");
+    ensure!(!document.list("/error/remedies")?.is_empty(), "nothing to do");
+    for remedy in document.list("/error/remedies")? {
+        ensure!(!remedy.text("/text")?.is_empty(), "{remedy}");
+        ensure!(remedy.texts("/command")?.first() == Some(&"althing"), "{remedy}");
+    }
+    Ok(())
 }
 
 /// A member, running or not.
@@ -88,6 +109,8 @@ pub struct Member {
     log: PathBuf,
     ports: Ports,
     process: Option<Child>,
+    /// What `dir` and `prefix` lie on, if it is a disk of its own. After the process, so that it goes last.
+    disk: Option<Disk>,
 }
 
 impl Drop for Member {
@@ -106,7 +129,18 @@ impl Member {
             log: base.join(format!("{name}.log")),
             ports: Ports::take()?,
             process: None,
+            disk: None,
         })
+    }
+
+    /// A member that was never started, on a disk from which the power can be taken.
+    pub(crate) fn on_disk(base: &Path, name: &str) -> Result<Self> {
+        let disk = Disk::make(base, name)?;
+        let mut member = Self::new(base, name)?;
+        member.dir = disk.path().join("althing");
+        member.prefix = disk.path().join("root");
+        member.disk = Some(disk);
+        Ok(member)
     }
 
     /// Where messages go.
@@ -179,6 +213,57 @@ impl Member {
             let _ = process.kill();
             let _ = process.wait();
         }
+    }
+
+    /// The power is gone: at one moment the process stands still and its disk takes no more; what was not on it by then
+    /// is lost. The disk is mounted again, and nothing is started.
+    pub fn cut_power(&mut self) -> Result<()> {
+        if let Some(process) = &self.process {
+            let pid = rustix::process::Pid::from_child(process);
+            rustix::process::kill_process(pid, rustix::process::Signal::STOP)?;
+        }
+        self.disk.as_mut().context("a disk of its own")?.cut()?;
+        self.kill();
+        self.disk.as_mut().context("a disk of its own")?.mount_again()
+    }
+
+    /// Copies everything of this machine elsewhere, as a snapshot of its disk at one moment: the process stands still
+    /// meanwhile.
+    pub fn snapshot(&self, to: &Path) -> Result<()> {
+        let signal = |signal| match &self.process {
+            Some(process) => rustix::process::kill_process(rustix::process::Pid::from_child(process), signal),
+            None => Ok(()),
+        };
+        signal(rustix::process::Signal::STOP)?;
+        let copied = fs::create_dir_all(to).map_err(anyhow::Error::from).and_then(|()| {
+            copy(&self.dir, &to.join("dir"))?;
+            copy(&self.prefix, &to.join("prefix"))
+        });
+        signal(rustix::process::Signal::CONT)?;
+        copied
+    }
+
+    /// Puts a snapshot back in the place of everything there is. The daemon must not run.
+    pub fn put_back(&self, from: &Path) -> Result<()> {
+        self.lose_everything()?;
+        copy(&from.join("dir"), &self.dir)?;
+        copy(&from.join("prefix"), &self.prefix)
+    }
+
+    /// Nothing is left of this machine. The daemon must not run.
+    pub fn lose_everything(&self) -> Result<()> {
+        ensure!(self.process.is_none(), "{} is running", self.name);
+        for path in [&self.dir, &self.prefix].into_iter().filter(|path| path.exists()) {
+            fs::remove_dir_all(path)?;
+        }
+        Ok(())
+    }
+
+    /// From the next start on it listens elsewhere.
+    pub fn move_elsewhere(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "{} is running", self.name);
+        self.ports = Ports::take()?;
+        Ok(())
     }
 
     /// SIGTERM, as a service manager stops it; returns how it ended.
@@ -312,4 +397,11 @@ impl Member {
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
+}
+
+/// A directory as `cp -a` copies it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status()?;
+    ensure!(status.success(), "cp -a {} {}: {status}", from.display(), to.display());
+    Ok(())
 }

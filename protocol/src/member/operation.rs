@@ -52,6 +52,8 @@ pub(super) enum Goal {
         /// Other content on members may go to the trash.
         replace: bool,
     },
+    /// An application that was defined for content which was not settled taken back, and this answered.
+    TakeBack { application: String, refusal: Box<Refusal> },
     /// A scan.
     Look { application: String, repair: bool },
     /// This member leaves.
@@ -99,6 +101,8 @@ pub(super) struct Operation {
     pub(super) order: Option<Box<Waiting>>,
     /// It ends with an order.
     pub(super) drafting: bool,
+    /// The application was defined by this operation, or is about to be.
+    pub(super) created: bool,
 }
 
 impl Operation {
@@ -108,6 +112,7 @@ impl Operation {
             | Goal::Extend { application }
             | Goal::Stage { application, .. }
             | Goal::Settle { application, .. }
+            | Goal::TakeBack { application, .. }
             | Goal::Look { application, .. } => Some(application),
             Goal::Change { .. } | Goal::Leave => None,
         }
@@ -163,6 +168,7 @@ impl Entity {
             opened: false,
             order,
             drafting,
+            created: false,
         };
         let clash = self
             .operations
@@ -360,21 +366,18 @@ impl Entity {
     }
 
     fn finish(&mut self, core: &mut Core, request: u64, reply: Reply) {
-        let Some(operation) = self.operations.remove(&request) else { return };
-        if reply.is_err() {
+        let Some(mut operation) = self.operations.remove(&request) else { return };
+        if let Err(refusal) = &reply {
             if let Some(intent) = operation.intent {
                 self.withdraw(core, intent);
             }
             self.close_own_implicit_window(core, operation.application());
+            if self.takes_back(core, &mut operation, refusal) {
+                self.operations.insert(request, operation);
+                return;
+            }
         }
         self.reply(core, request, reply);
-    }
-
-    fn close_own_implicit_window(&mut self, core: &mut Core, application: Option<&str>) {
-        let Some(name) = application else { return };
-        if self.own_window(core, name).is_some_and(|window| window.implicit) {
-            self.originate_once(core, Change::Abort { application: name.to_owned() });
-        }
     }
 
     /// Whether this member has asked to close its window.
@@ -391,6 +394,9 @@ impl Entity {
     }
 
     fn advance_operation(&mut self, core: &mut Core, operation: &mut Operation) -> Next {
+        if matches!(operation.goal, Goal::TakeBack { .. }) {
+            return self.advance_taking_back(core, operation);
+        }
         if core.now.mono >= operation.deadline {
             return self.overdue(operation);
         }
@@ -417,6 +423,7 @@ impl Entity {
             Goal::Look { .. } => self.advance_look(core, operation),
             Goal::Stage { .. } => self.advance_stage(core, operation),
             Goal::Settle { .. } => self.advance_settle(core, operation),
+            Goal::TakeBack { .. } => Next::Wait,
         }
     }
 
@@ -456,6 +463,8 @@ impl Entity {
             Fate::Dead(invalid) => {
                 self.withdraw(core, id);
                 operation.intent = None;
+                // Somebody else's, if it is there now.
+                operation.created &= !matches!(invalid, Invalid::Taken(_));
                 return Some(self.explain(core, &invalid).into());
             }
             Fate::Gone if matches!(operation.goal, Goal::Leave) => operation.intent = None,
@@ -581,7 +590,9 @@ impl Entity {
         let create = create.clone();
         let Some(state) = self.state.applications.get(&name).cloned() else {
             let Some(change) = create else { return no_application(&name).into() };
-            return self.go_on(core, operation, change);
+            let next = self.go_on(core, operation, change);
+            operation.created = operation.intent.is_some();
+            return next;
         };
         if let Some(next) = self.settled_by_now(core, operation, &state, &name) {
             return next;
@@ -621,7 +632,7 @@ impl Entity {
         }
         if state.revisions.is_empty()
             && !replace
-            && let Some(refusal) = self.would_replace(&name, &captured.root)
+            && let Some(refusal) = self.would_replace(&name, &captured.root, operation.created)
         {
             return refusal.into();
         }
@@ -739,32 +750,6 @@ impl Entity {
             holders,
             of,
         })))
-    }
-
-    /// Members that show other content at the root of an application that was never settled (finding 25).
-    pub(super) fn would_replace(&self, name: &str, root: &Hash) -> Option<Refusal> {
-        let empty = crate::manifest::Manifest::empty().root;
-        let other = |id| {
-            let observed = self.list_of(id, name).and_then(|list| list.observed);
-            observed.is_some_and(|observed| observed != *root && observed != empty)
-        };
-        let known = self.state.applications.get(name);
-        let placed = known.into_iter().flat_map(|known| self.state.placed_voters(known));
-        let names: Vec<String> =
-            placed.filter(|voter| other(&voter.id)).map(|voter| voter.name.clone()).collect();
-        if names.is_empty() {
-            return None;
-        }
-        let text = format!(
-            "{} of the members hold other content at the root of {name}, which would go to the trash",
-            names.len()
-        );
-        let command = format!("althing deploy {name} --from DIR --replace");
-        Some(
-            Refusal::new(Code::WouldReplace, text)
-                .fact("members", names.join(" "))
-                .try_("move it to the trash", &command),
-        )
     }
 
     // --- windows that end by themselves ------------------------------------------------------------------------

@@ -230,7 +230,7 @@ impl Entity {
         }
         if state.revisions.is_empty()
             && !replace
-            && let Some(refusal) = self.would_replace(&name, &captured.root)
+            && let Some(refusal) = self.would_replace(&name, &captured.root, false)
         {
             return refusal.into();
         }

@@ -3,6 +3,7 @@
 
 mod standing;
 mod stopping;
+mod undoing;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -114,6 +115,7 @@ struct Lone {
     events: Vec<Event>,
     replies: Vec<Reply>,
     sent: Vec<(MemberId, Message)>,
+    captures: Vec<u64>,
 }
 
 impl Lone {
@@ -140,8 +142,8 @@ impl Lone {
         let config = Config { address: Some(address(1)), ..Config::default() };
         let now = Now { mono: Instant(1), wall: WallTime(1) };
         let member = Member::restore(key(1), config, [7; 32], saved, now);
-        let (events, replies, sent) = Default::default();
-        let mut lone = Self { member, disk, mono: 1, events, replies, sent };
+        let (events, replies, sent, captures) = Default::default();
+        let mut lone = Self { member, disk, mono: 1, events, replies, sent, captures };
         lone.give(Input::Tick);
         lone
     }
@@ -168,6 +170,8 @@ impl Lone {
                         self.write(writes);
                         inputs.push_back(Input::Persisted(batch));
                     }
+                    Output::Capture { capture, .. } => self.captures.push(capture),
+                    Output::Clear { clear, .. } => inputs.push_back(Input::Cleared { clear, result: Ok(0) }),
                     Output::Event(event) => self.events.push(event),
                     Output::Reply { reply, .. } => self.replies.push(reply),
                     Output::Send { to, bytes } => {
