@@ -34,3 +34,5 @@ mod shell;
 mod standing;
 #[path = "e2e/ugly.rs"]
 mod ugly;
+#[path = "e2e/upgrade.rs"]
+mod upgrade;

@@ -212,6 +212,10 @@ pub(crate) struct Run {
     /// What to log, such as info, debug, althing_node=trace
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log: Option<String>,
+    /// Behave as a program that speaks no newer protocol version than this one
+    #[arg(long, hide = true, value_name = "VERSION", env = "ALTHING_SPEAKS", hide_env_values = true,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(althing_protocol::state::PROTOCOL)))]
+    pub(crate) speaks: Option<u32>,
     /// Let tests cut this node's connections
     #[arg(long, hide = true)]
     pub(crate) allow_faults: bool,

@@ -71,6 +71,9 @@ async fn talk(context: &Context, verb: Verb) -> Result<Exit> {
         Verb::Balance(args) => look::balance(context, args).await,
         Verb::Wait(args) => wait::wait(context, &args.conditions).await,
         Verb::Version(args) if args.entity => tools::versions(context).await,
+        Verb::Version(crate::args::tools::Version { settle: Some(protocol), .. }) => {
+            tools::settle(context, protocol).await
+        }
         Verb::Version(_) => tools::version(context).await,
         Verb::Backup(args) => backup::backup(context, args.verb).await,
         Verb::Doctor(args) => doctor::doctor(context, args.fix).await,

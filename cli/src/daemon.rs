@@ -34,6 +34,7 @@ pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
         log: settings.text("log.level").map(str::to_owned),
         socket: settings.path("api.socket").unwrap_or_else(|| crate::socket::of(&context.dir)),
         group: settings.text("api.group").map(str::to_owned),
+        speaks: args.speaks.unwrap_or(althing_protocol::state::PROTOCOL),
         faults: args.allow_faults,
     };
     match althing_node::run(config) {

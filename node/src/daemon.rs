@@ -137,7 +137,7 @@ fn start_log(level: Option<&str>) {
 
 async fn serve(config: Config) -> anyhow::Result<Ended> {
     purge::finish(&config.dir).context("the entity that was left cannot be forgotten")?;
-    let Some(store) = room::open_store(&config.dir).await? else { return Ok(Ended::Stopped) };
+    let Some(store) = room::open_store(&config.dir, config.speaks).await? else { return Ok(Ended::Stopped) };
     interruption::note(&store);
     let secret = identity::load(&config.dir)?;
     let bulk_listen = config.bulk_listen.unwrap_or_else(|| next_port(config.listen));
@@ -150,8 +150,8 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
     )?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).context("the system gives no random bytes")?;
-    let facts =
-        Facts { version: env!("CARGO_PKG_VERSION").to_owned(), address: Some(address), ..Facts::default() };
+    let (version, speaks) = (env!("CARGO_PKG_VERSION").to_owned(), config.speaks);
+    let facts = Facts { version, speaks, address: Some(address), ..Facts::default() };
     let began = Instant::now();
     let member = Member::restore(Identity::from_seed(secret), facts, seed, saved, now(began));
     let (to, happenings) = mpsc::channel(QUEUE);
@@ -404,6 +404,7 @@ impl Daemon {
                 }
             }
             Output::SendChain { to, after } => self.send_chain(to, after),
+            Output::Format(version) => self.writer.submit(Work::Format(version)),
             Output::Persist { batch, writes } => self.writer.submit(Work::Persist { batch, writes }),
             Output::Peers(peers) => self.set_peers(peers),
             Output::Shun { peer, lasts } => self.shun(peer, Duration::from_millis(lasts.0)),

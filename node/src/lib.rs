@@ -61,6 +61,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The group whose users may give commands. If none is named, `althing`, where there is such a group.
     pub group: Option<String>,
+    /// The newest protocol version that it speaks, of those that this program speaks (tests: as an older program does).
+    pub speaks: u32,
     /// Whether `/v1/debug` may cut this member off from others (demo and tests).
     pub faults: bool,
 }

@@ -21,12 +21,12 @@ const SAY_AGAIN: u32 = 150;
 
 /// Opens the store, when there is room for it: a daemon that ended instead would only be started again and again.
 /// Nothing if it was told to stop meanwhile.
-pub(crate) async fn open_store(dir: &Path) -> anyhow::Result<Option<Arc<Store>>> {
+pub(crate) async fn open_store(dir: &Path, speaks: u32) -> anyhow::Result<Option<Arc<Store>>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     for attempt in 0_u32.. {
         let path = dir.to_owned();
-        match tokio::task::spawn_blocking(move || Store::open(&path)).await? {
+        match tokio::task::spawn_blocking(move || Store::open_up_to(&path, speaks)).await? {
             Err(error @ OpenError::Full { .. }) if attempt.is_multiple_of(SAY_AGAIN) => {
                 tracing::error!(%error, "waiting for room on the disk");
             }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use althing_protocol::effect::{Input, Write};
-use althing_store::Store;
+use althing_store::{CommitError, Store};
 use tokio::sync::{mpsc, watch};
 
 use crate::daemon::Happening;
@@ -21,6 +21,8 @@ const WAITING_EVENTS: usize = 1_000;
 pub(crate) enum Work {
     /// A batch of the protocol.
     Persist { batch: u64, writes: Vec<Write> },
+    /// Only programs that speak this version may open the store from now on.
+    Format(u32),
     /// An encoded event.
     Event(Vec<u8>),
 }
@@ -66,8 +68,9 @@ fn write(
         };
         while let Some(work) = next {
             match work {
+                Work::Format(version) => until_durable(|| store.raise_format(version)),
                 Work::Persist { batch, writes } => {
-                    commit(store, &writes);
+                    until_durable(|| store.commit(&writes));
                     if to.blocking_send(Happening::Input(Input::Persisted(batch))).is_err() {
                         return;
                     }
@@ -82,11 +85,11 @@ fn write(
     }
 }
 
-/// Makes a batch durable, waiting as long as the disk is full: what depends on it does not leave meanwhile, so this
+/// Makes something durable, waiting as long as the disk is full: what depends on it does not leave meanwhile, so this
 /// member does not vote.
-fn commit(store: &Store, writes: &[Write]) {
+fn until_durable(write: impl Fn() -> Result<(), CommitError>) {
     loop {
-        match store.commit(writes) {
+        match write() {
             Ok(()) => return,
             Err(error) if error.is_full() => thread::sleep(ROOM),
             // A vote that may not be on disk must not leave.

@@ -175,6 +175,7 @@ fn words_of_roster(change: &Change) -> (&'static str, String) {
             let to = addresses.iter().map(|address| address.control.to_string()).collect::<Vec<_>>();
             ("move", format!("listens on {}", to.join(" ")))
         }
+        Change::Raise { protocol } => ("raise", format!("protocol version {protocol} is used from then on")),
         _ => ("other", String::new()),
     }
 }

@@ -54,6 +54,11 @@ pub enum Command {
         /// The id.
         id: String,
     },
+    /// Have the entity use a newer protocol version: there is no way back.
+    Raise {
+        /// Which.
+        protocol: u32,
+    },
     /// Remove a member by name.
     Remove {
         /// Its name.
@@ -414,6 +419,11 @@ pub enum Outcome {
         /// The revision in force.
         revision: u64,
     },
+    /// The entity uses this protocol version.
+    Raised {
+        /// Which.
+        protocol: u32,
+    },
     /// A scan or repair ended.
     Looked {
         /// Of which application.
@@ -525,6 +535,8 @@ codes! {
     InvitationBad = "E314", "not-an-invitation", 65, "This is not an invitation, or it was mistyped.";
     NoAnswer = "E315", "no-address-answers", 69, "None of the invitation's addresses answers.";
     NameTaken = "E316", "name-taken", 65, "A member or application of this name exists.";
+    Protocol = "E317", "protocol", 65, "A program speaks only protocol versions that are too old or too new here.";
+    NotSpoken = "E320", "not-spoken", 75, "Not all members of the roster have said that they speak the protocol version.";
     NoSuchMember = "E401", "no-such-member", 105, "The roster has no member of this name.";
     NoSuchApplication = "E402", "no-such-application", 105, "The entity has no application of this name.";
     NoSuchRevision = "E403", "no-such-revision", 105, "This revision is not kept any more, or never was.";

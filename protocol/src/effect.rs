@@ -328,6 +328,9 @@ pub enum Output {
         /// The last epoch it has.
         after: u64,
     },
+    /// From now on only programs that speak this protocol version may open what is on disk. Durable before any later
+    /// [`Output::Persist`]; never taken back; said again after a start.
+    Format(u32),
     /// Make durable; answer with [`Input::Persisted`].
     Persist {
         /// Names the batch.

@@ -36,6 +36,7 @@ impl Code {
             | Self::InvitationBad
             | Self::NoAnswer
             | Self::NameTaken => self.joining_page(),
+            Self::Protocol | Self::NotSpoken => self.version_page(),
             Self::NoSuchMember | Self::NoSuchApplication | Self::NoSuchRevision | Self::NoSuchItem => {
                 self.missing_page()
             }
@@ -90,6 +91,28 @@ impl Code {
                 &[
                     ("see what the trash holds", "althing trash list"),
                     ("see how full it is", "althing member show MEMBER"),
+                ],
+            ),
+        }
+    }
+
+    fn version_page(self) -> Page {
+        match self {
+            Self::NotSpoken => page(
+                "A newer protocol version is settled only when every member of the roster, spares included, has said in its \
+                 signed report that its program speaks it: one that cannot read what is settled would stop. Nothing was \
+                 changed.",
+                &[
+                    ("see who speaks what", "althing version --entity"),
+                    ("for a member that is gone for good", "althing member remove MEMBER"),
+                ],
+            ),
+            _ => page(
+                "The entity uses a protocol version that this machine's program does not speak, or the program no longer speaks \
+                 what the entity uses. Nothing was changed. Install the program that the other members run.",
+                &[
+                    ("see the version of this program", "althing version"),
+                    ("see who speaks what, on a member", "althing version --entity"),
                 ],
             ),
         }
@@ -607,6 +630,21 @@ conditions! {
          key may be somebody else's. The condition ends when nothing wrong has come from it for an hour.",
         ["see what it did" => "althing events --kind peer.misbehaves", "see how it is" => "althing why MEMBER",
          "for good: take it out of the roster" => "althing member remove MEMBER"];
+    Outdated = "A107", "outdated", Critical, ByHand, "A member's program is too old for what was settled.",
+        "The entity settled a record that this member's program does not understand, so it stopped there: it votes and \
+         changes nothing, and serves and repairs what was settled before. Install the program that the other members run; it \
+         goes on from where it stopped.",
+        ["see who speaks what, on another member" => "althing version --entity --on MEMBER",
+         "see the version of this program" => "althing version"];
+    MixedVersions = "A211", "mixed-versions", Warning, ByHand, "Members have run different programs for a day.",
+        "During an upgrade members run different programs, which is fine. After a day, as the member that answers saw it \
+         since its own start, somebody may have forgotten one.",
+        ["see who runs what" => "althing version --entity"];
+    NewVersion = "A309", "new-version", Notice, ByHand, "All members speak a newer protocol version than the entity uses.",
+        "Programs of the older version can still be put back. When the entity uses the newer one, its features can be used, \
+         and older programs are refused for good.",
+        ["have the entity use it" => "althing version --settle 2",
+         "see who speaks what" => "althing version --entity"];
     OutOfService = "A301", "out-of-service", Notice, ByHand, "A member was taken out of service.",
         "It takes no traffic; it still counts in the majority, holds content and is repaired. If a time was given, it comes \
          back by itself.",

@@ -6,6 +6,7 @@
 
 mod adopting;
 mod attention;
+mod checkpoint;
 mod content;
 mod contested;
 mod contradiction;
@@ -28,6 +29,7 @@ mod spreading;
 mod standing;
 mod troubles;
 mod undoing;
+mod versions;
 mod views;
 mod voting;
 
@@ -45,7 +47,7 @@ use crate::identity::{Identity, MemberId, Scheme};
 use crate::liveness::Liveness;
 use crate::metrics::{Ratio, Readings, Sketch};
 use crate::rng::Rng;
-use crate::state::{Role, State};
+use crate::state::{PROTOCOL, Role, State};
 use crate::statement::{Address, Checked, Envelope, Id16, Position, Statement, Vote};
 use crate::time::{Instant, Now};
 use crate::trail::Trail;
@@ -61,16 +63,28 @@ const RESERVE: u64 = 1 << 16;
 /// Readings that a report digests: a minute of them, as hosts take one every two seconds.
 const READINGS: usize = 30;
 
+/// The version that every program speaks.
+const OLDEST: u32 = 1;
+
 /// Facts of this machine that the protocol passes on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Version of the program.
     pub version: String,
+    /// The newest protocol version to speak: the program's own ([`PROTOCOL`]), or an older one, so that tests can have
+    /// a member behave as an older program does.
+    pub speaks: u32,
     /// Where this member listens now.
     pub address: Option<Address>,
     /// For the simulator only.
     #[doc(hidden)]
     pub sabotage: Option<Sabotage>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { version: String::new(), speaks: PROTOCOL, address: None, sabotage: None }
+    }
 }
 
 /// A rule broken on purpose, so that the simulator can show that its checks would notice. Never set by a daemon.
@@ -122,6 +136,8 @@ struct Core {
     started: Started,
     next_id: u64,
     batches: BTreeMap<u64, Durable>,
+    /// The version that programs must speak to open the store, as the host was told.
+    marked: u32,
     out: Vec<Output>,
     readings: Readings,
     cpu: Vec<Ratio>,
@@ -208,6 +224,9 @@ struct Entity {
     standing: standing::Standing,
     spread: spreading::Spread,
     records: BTreeSet<Hash>,
+    versions: versions::Versions,
+    /// To the checkpoint of the invitation, until it was passed.
+    way: Option<checkpoint::Way>,
     health_since: (crate::view::Health, Instant),
     told: BTreeSet<String>,
     /// Members that are not heard, as it was logged.
@@ -243,6 +262,7 @@ impl Member {
             started: Started::No,
             next_id: 1,
             batches: BTreeMap::new(),
+            marked: OLDEST,
             out: Vec::new(),
             readings: Readings::default(),
             cpu: Vec::new(),
@@ -466,7 +486,7 @@ impl Entity {
         ballot.sabotage(core.config.sabotage);
         let mut records = BTreeSet::new();
         for bytes in saved.records {
-            let next = voting::judge(&head.state, &head.record, &bytes, core.scheme());
+            let next = voting::judge(core, &head.state, &head.record, &bytes);
             records.insert(ballot.learn(bytes, next, false));
         }
         let mut locals: BTreeMap<String, Local> = BTreeMap::new();
@@ -477,6 +497,8 @@ impl Entity {
             locals.entry(application).or_default().held = held;
         }
         locals.retain(|application, _| head.state.applications.contains_key(application));
+        let checkpoint = saved.beginning.as_ref().and_then(|beginning| beginning.checkpoint);
+        let way = checkpoint.and_then(|it| checkpoint::Way::new(&head.state, head.record, it));
         let mut entity = Self {
             since: core.now.mono,
             early: Vec::new(),
@@ -505,6 +527,8 @@ impl Entity {
             standing: standing::Standing::default(),
             spread: spreading::Spread::default(),
             records,
+            versions: versions::Versions::default(),
+            way,
             health_since: (crate::view::Health::Ok, core.now.mono),
             told: BTreeSet::new(),
             away: BTreeSet::new(),
@@ -640,7 +664,7 @@ impl Entity {
         let own = self.me(core).is_some_and(|me| me.role == Role::Voter && me.store == core.life.store);
         let heard = self.silence.over || core.breaks(Sabotage::NeverMute);
         let sound = !core.burnt && !self.is_stopped() || core.breaks(Sabotage::NeverBurnt);
-        own && heard && sound
+        own && heard && sound && !self.is_outdated()
     }
 
     /// Logs a condition once, until it is over.
@@ -681,6 +705,7 @@ impl Entity {
         if settled_in {
             self.tell_who_is_away(core);
         }
+        self.attend_versions(core);
         let health = self.own_health_state(core);
         if self.health_since.0 != health {
             self.health_since = (health, core.now.mono);

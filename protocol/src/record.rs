@@ -76,22 +76,64 @@ pub struct JoinRequest {
     pub invited: SignatureBytes,
     /// By the newcomer's key, over the same.
     pub agreed: SignatureBytes,
+    /// Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub abilities: Abilities,
+}
+
+/// What a newcomer says of its program. Signed with the rest of its request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Abilities {
+    /// Protocol versions beyond the first that it speaks: a request without it is of a program that speaks version 1.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub beyond: u32,
+}
+
+impl Abilities {
+    /// Of a program whose newest version is this.
+    pub fn of(speaks: u32) -> Self {
+        Self { beyond: speaks.saturating_sub(1) }
+    }
+
+    /// The newest version that is spoken.
+    pub fn speaks(self) -> u32 {
+        self.beyond.saturating_add(1)
+    }
 }
 
 const JOIN_DOMAIN: &str = "althing join 1";
 
 impl JoinRequest {
-    /// Signs with both keys.
+    /// Signs with both keys, as this program.
     pub fn sign(entity: Hash, newcomer: Newcomer, invitation: &Identity, own: &Identity) -> Self {
-        let bytes = codec::encode(&(entity, &newcomer));
+        Self::sign_as(Abilities::of(PROTOCOL), entity, newcomer, invitation, own)
+    }
+
+    /// Signs with both keys, as a program that can do so much.
+    pub fn sign_as(
+        abilities: Abilities,
+        entity: Hash,
+        newcomer: Newcomer,
+        invitation: &Identity,
+        own: &Identity,
+    ) -> Self {
+        let bytes = Self::bytes(&entity, &newcomer, abilities);
         let invited = invitation.sign(JOIN_DOMAIN, &bytes);
         let agreed = own.sign(JOIN_DOMAIN, &bytes);
-        Self { entity, newcomer, invitation: invitation.id(), invited, agreed }
+        Self { entity, newcomer, invitation: invitation.id(), invited, agreed, abilities }
+    }
+
+    fn bytes(entity: &Hash, newcomer: &Newcomer, abilities: Abilities) -> Vec<u8> {
+        if abilities == Abilities::default() {
+            return codec::encode(&(entity, newcomer));
+        }
+        codec::encode(&(entity, newcomer, abilities))
     }
 
     /// Whether both signatures hold.
     pub fn holds(&self, scheme: Scheme) -> bool {
-        let bytes = codec::encode(&(self.entity, &self.newcomer));
+        let bytes = Self::bytes(&self.entity, &self.newcomer, self.abilities);
         verify(scheme, self.invitation, JOIN_DOMAIN, &bytes, &self.invited)
             && verify(scheme, self.newcomer.member, JOIN_DOMAIN, &bytes, &self.agreed)
     }
@@ -362,6 +404,12 @@ pub enum Change {
         /// Signed [`crate::statement::Holding`]s of a content quorum.
         evidence: Vec<Signed>,
     },
+    /// The entity uses the next protocol version from the next epoch on. Needs that all members speak it: asked of a
+    /// fresh proposal only.
+    Raise {
+        /// The version.
+        protocol: u32,
+    },
     /// Stops or resumes repair of an application.
     Pause {
         /// Of which application.
@@ -383,6 +431,9 @@ impl Change {
             | Self::SetAuthority { .. }
             | Self::Label { keep_files: true, .. } => 2,
             Self::Open { root: Some(_), .. } => 2,
+            Self::Admit(request) if request.abilities != Abilities::default() => 2,
+            // Nobody is asked to read it before all speak the version that it raises to.
+            Self::Raise { .. } => 1,
             Self::Invite { .. }
             | Self::Revoke { .. }
             | Self::Admit(_)
@@ -436,6 +487,7 @@ impl Change {
             | Self::Rename { .. }
             | Self::Label { .. }
             | Self::Readmit(_)
+            | Self::Raise { .. }
             | Self::Move { .. }
             | Self::SetQuorum { .. }
             | Self::SetAuthority { .. } => None,

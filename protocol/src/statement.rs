@@ -264,6 +264,27 @@ impl Statement {
         }
     }
 
+    /// The protocol version that a program must speak to read it.
+    pub fn needs(&self) -> u32 {
+        match self {
+            Self::Intent(intent) => {
+                let change = match &intent.change {
+                    crate::record::Change::Raise { protocol } => *protocol,
+                    change => change.needs(),
+                };
+                if intent.mandate == Mandate::default() { change } else { change.max(2) }
+            }
+            Self::Waiting(_) => 2,
+            Self::Vote(_)
+            | Self::Proposal(_)
+            | Self::Withdrawn(..)
+            | Self::List(_)
+            | Self::Holding(_)
+            | Self::Holds(_)
+            | Self::Report(_) => 1,
+        }
+    }
+
     /// Whether what is not bounded by its size alone is within its bounds: what people read of others has no control
     /// characters, and lists are no longer than anybody honest makes them.
     fn is_within_bounds(&self) -> bool {

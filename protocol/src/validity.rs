@@ -15,7 +15,7 @@ use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmission, Record};
 use crate::state::{
-    ADOPTERS, Application, Invitation, Member, PastMember, Revision, Role, Service, State, Window,
+    ADOPTERS, Application, Invitation, Member, PROTOCOL, PastMember, Revision, Role, Service, State, Window,
 };
 use crate::statement::{Checked, Id16, Intent, Signed, Statement, StatementFault, Step, Unverified};
 use crate::time::WallTime;
@@ -105,6 +105,14 @@ pub enum Invalid {
     /// A signature that is none of an operator, or does not hold.
     #[error("{0}")]
     Mandate(&'static str),
+    /// A newcomer's program does not speak what the entity uses.
+    #[error("the entity uses protocol version {needs}, and the newcomer's program speaks up to {has}")]
+    Speaks {
+        /// What is in force.
+        needs: u32,
+        /// What it speaks.
+        has: u32,
+    },
     /// The last voter cannot go.
     #[error("the last voter cannot be removed")]
     LastVoter,
@@ -328,10 +336,28 @@ impl Draft<'_> {
             Change::Adopt { application, root, extent, evidence } => {
                 self.adopt(application, *root, *extent, evidence)
             }
+            Change::Raise { protocol } => self.raise(*protocol),
             Change::Pause { application, until } => {
                 concerned(self.next, application).map(|application| application.paused = *until)
             }
         }
+    }
+
+    /// Whether all members speak it is no matter of these bytes: it is asked of a fresh proposal (finding 9). What this
+    /// program does not speak it cannot follow.
+    fn raise(self, protocol: u32) -> Result<(), Invalid> {
+        if protocol != self.before.protocol + 1 || self.next.protocol != self.before.protocol {
+            return Err(Invalid::NotSo("it is not the next protocol version"));
+        }
+        if protocol > PROTOCOL {
+            return Err(Invalid::Version { needs: protocol, has: PROTOCOL });
+        }
+        // Whoever is admitted by the same record was not asked what it speaks.
+        if self.next.members.iter().any(|member| member.since == self.next.epoch) {
+            return Err(Invalid::NotSo("a member is admitted in the same epoch"));
+        }
+        self.next.protocol = protocol;
+        Ok(())
     }
 
     fn invite(
@@ -365,6 +391,10 @@ impl Draft<'_> {
         let invitation = known.ok_or_else(|| Invalid::Unknown("such invitation".into()))?;
         if request.entity != self.before.entity || !request.holds(self.scheme) {
             return Err(StatementFault::Signature(newcomer.member).into());
+        }
+        let (needs, has) = (self.next.protocol, request.abilities.speaks());
+        if has < needs {
+            return Err(Invalid::Speaks { needs, has });
         }
         invitation.uses -= 1;
         let (role, service) =

@@ -326,6 +326,15 @@ pub struct Members {
     /// By which rule.
     #[serde(default)]
     pub quorum: QuorumRule,
+    /// The protocol version that the entity uses.
+    #[serde(default)]
+    pub protocol: u32,
+    /// The next version, if every member speaks it.
+    #[serde(default)]
+    pub settleable: Option<u32>,
+    /// For how long members have run different programs, as this member saw it.
+    #[serde(default)]
+    pub mixed_seconds: Option<u64>,
 }
 
 /// A member in a list, and on its own as `althing.member/1`.
@@ -374,6 +383,9 @@ pub struct MemberView {
     pub share_ratio: f64,
     /// Program version.
     pub version: Option<String>,
+    /// The newest protocol version that it speaks.
+    #[serde(default)]
+    pub protocol: Option<u32>,
     /// Since it was heard; 0 for this member.
     pub last_seen_seconds: Option<f64>,
     /// Where it listens.

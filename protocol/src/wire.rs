@@ -121,6 +121,30 @@ impl Message {
         Ok(message)
     }
 
+    /// The protocol version that a program must speak to read it; of what it carries, statements and records say that
+    /// themselves.
+    pub fn needs(&self) -> u32 {
+        match self {
+            Self::Beat(_)
+            | Self::Push(_)
+            | Self::Announce(_)
+            | Self::Graft(_)
+            | Self::Prune
+            | Self::Summary(_)
+            | Self::Have(_)
+            | Self::Want(_)
+            | Self::GetChain(_)
+            | Self::Chain(_)
+            | Self::GetRecord(_)
+            | Self::Record(_)
+            | Self::AskHighest(..)
+            | Self::Highest(_)
+            | Self::Readmission(_) => 1,
+            Self::Succession(succession) => 1 + u32::from(!succession.approvals.is_empty()),
+            Self::Pulse(_) | Self::Echo | Self::Known(..) => 2,
+        }
+    }
+
     /// How many entries it has, and how many it may have.
     fn count(&self) -> (usize, usize) {
         match self {

@@ -12,6 +12,7 @@ use althing_protocol::effect::Family;
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::member::Member;
+use althing_protocol::state::PROTOCOL;
 use althing_protocol::statement::Address;
 use althing_protocol::time::{Instant, Now, WallTime};
 
@@ -104,6 +105,8 @@ pub(crate) struct Host {
     pub(crate) shunned: BTreeMap<usize, u64>,
     /// Until when its disk is full, in microseconds of the world.
     pub(crate) full_until: u64,
+    /// The newest protocol version that its program speaks.
+    pub(crate) speaks: u32,
     /// Its key is in the hands of somebody who lies: others may name it.
     pub(crate) liar: bool,
     /// Roots that the protocol wants kept.
@@ -148,6 +151,7 @@ impl Host {
             vices: Vices::default(),
             shunned: BTreeMap::new(),
             full_until: 0,
+            speaks: PROTOCOL,
             liar: false,
             keep: BTreeSet::new(),
         }

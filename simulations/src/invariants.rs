@@ -179,8 +179,8 @@ pub(crate) fn meddled(world: &mut World, at: usize, application: &str) {
 }
 
 /// A member wants to be left alone by another.
-pub(crate) fn shunned(world: &mut World, peer: &MemberId) {
-    explained::shunned(world, peer);
+pub(crate) fn shunned(world: &mut World, at: usize, peer: &MemberId) {
+    explained::shunned(world, at, peer);
 }
 
 /// A member logs something.

@@ -22,6 +22,7 @@ mod placement;
 mod readmission;
 mod removed_application;
 mod restored_snapshot_goes_mute;
+mod rolling_upgrade;
 mod supermajority;
 mod swarm;
 mod window_in_a_partition;

@@ -3,7 +3,7 @@
 //! | name | what |
 //! |---|---|
 //! | `lock` | held while open; the holder's pid and the machine's start; `-` after an orderly end |
-//! | `format` | version of all of this; written last when a store is made |
+//! | `format` | which programs may open it ([`FORMAT`]); written last when a store is made, raised once for each version |
 //! | `acknowledged` | how many commits were acknowledged ([`mark`](crate::mark)) |
 //! | `reserve` | room kept for votes ([`room`](crate::room)) |
 //! | `votes/` | RocksDB: meta, votes, chain |
@@ -19,8 +19,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::OpenError;
 
-/// What this program writes.
-pub(crate) const FORMAT: u32 = 1;
+/// The newest format that this program reads: the protocol version whose values may be in a store. A store is made with
+/// [`OLDEST`], and raised when its entity begins to use a newer version: until then an older program may open it, so
+/// that new software can be taken back.
+pub(crate) const FORMAT: u32 = 2;
+/// What a store begins with.
+const OLDEST: u32 = 1;
+
+const NAME: &str = "format";
 
 /// Whether a store is being made or was there. What is missing from one that was there was lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,31 +47,50 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), OpenError> {
     })
 }
 
-/// Reads the format version.
-pub(crate) fn origin(dir: &Path) -> Result<Origin, OpenError> {
-    let path = dir.join("format");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+/// Reads the format, and refuses one that is newer than what the program reads.
+pub(crate) fn origin(dir: &Path, supported: u32) -> Result<Origin, OpenError> {
+    let path = dir.join(NAME);
+    let found = match read(&path) {
+        Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Origin::Fresh),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(OpenError::Corrupt { path, detail: error.to_string() });
+        }
         Err(source) => return Err(OpenError::Io { doing: "read", path, source }),
     };
-    let Ok(found) = text.trim().parse() else {
-        return Err(OpenError::Corrupt { path, detail: "it does not hold a format version".into() });
-    };
-    if found > FORMAT {
-        return Err(OpenError::Newer { path: dir.to_owned(), found, supported: FORMAT });
+    if found > supported {
+        return Err(OpenError::Newer { path: dir.to_owned(), found, supported });
     }
     Ok(Origin::Existing)
 }
 
-/// Writes the format version: from now on everything in the store counts.
+/// Writes the format: from now on everything in the store counts.
 pub(crate) fn complete(dir: &Path) -> Result<(), OpenError> {
-    let path = dir.join("format");
-    write_durably(&path, format!("{FORMAT}\n").as_bytes()).map_err(|source| OpenError::Io {
+    let path = dir.join(NAME);
+    write_durably(&path, format!("{OLDEST}\n").as_bytes()).map_err(|source| OpenError::Io {
         doing: "write",
         path,
         source,
     })
+}
+
+/// The format of a complete store.
+pub(crate) fn format(dir: &Path) -> io::Result<u32> {
+    read(&dir.join(NAME))
+}
+
+/// Raises the format, durably; it never goes back.
+pub(crate) fn raise(dir: &Path, to: u32) -> io::Result<()> {
+    if format(dir)? >= to {
+        return Ok(());
+    }
+    write_durably(&dir.join(NAME), format!("{to}\n").as_bytes())
+}
+
+fn read(path: &Path) -> io::Result<u32> {
+    let text = fs::read_to_string(path)?;
+    let bad = |_| io::Error::new(io::ErrorKind::InvalidData, "it does not hold a format version");
+    text.trim().parse().map_err(bad)
 }
 
 /// Makes a directory and its parents, for the owner only, if they are not there.

@@ -42,6 +42,9 @@ use crate::lock::Lock;
 pub use crate::room::{CONTENT_MARGIN, Purpose, RESERVE_BYTES, Room, Space};
 use crate::votes::Votes;
 
+/// A small file takes a block.
+const FORMAT_BYTES: u64 = 4096;
+
 /// A key with its value, as every listing of the store gives them.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
@@ -66,10 +69,15 @@ pub struct Store {
 impl Store {
     /// Opens the store in a directory, or makes one. Nothing that was acknowledged is missing from what it returns.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        Self::open_up_to(dir, layout::FORMAT)
+    }
+
+    /// The same, as a program does that reads no format beyond this one.
+    pub fn open_up_to(dir: &Path, newest: u32) -> Result<Self, OpenError> {
         layout::prepare(dir)?;
         let lock = Arc::new(Lock::take(dir)?);
         let room = open_room(dir)?;
-        let origin = layout::origin(dir)?;
+        let origin = layout::origin(dir, newest.min(layout::FORMAT))?;
         let cache = database::cache();
         let votes = Votes::open(dir, &cache, origin, room.clone())?;
         let index = open_index(&dir.join("index"), &cache)?;
@@ -113,6 +121,22 @@ impl Store {
     /// Makes all of these changes, or none, durably. After [`CommitError::Fatal`] the process must end.
     pub fn commit(&self, writes: &[Write]) -> Result<(), CommitError> {
         self.votes.commit(writes)
+    }
+
+    /// What a program must read to open this store.
+    pub fn format(&self) -> Result<u32, ReadError> {
+        layout::format(&self.path).map_err(|error| ReadError::Failed(error.to_string()))
+    }
+
+    /// From now on only programs that read this format open the store. Durable when it returns; it never goes back.
+    /// After [`CommitError::Fatal`] the process must end.
+    pub fn raise_format(&self, to: u32) -> Result<(), CommitError> {
+        let full = |source| CommitError::Full { path: self.path.clone(), source };
+        self.room.admit(Purpose::Settlement, FORMAT_BYTES).map_err(full)?;
+        layout::raise(&self.path, to).map_err(|error| match error.kind() {
+            std::io::ErrorKind::StorageFull => full(error),
+            _ => CommitError::Fatal(format!("the store's format was not raised to {to}: {error}")),
+        })
     }
 
     /// One value of settlement.

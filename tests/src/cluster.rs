@@ -24,6 +24,8 @@ pub struct Cluster {
     pub members: Vec<Member>,
     /// Each has a disk of its own.
     on_disks: bool,
+    /// What the programs of further members speak, if not everything.
+    pub speaks: Option<u32>,
     directory: TempDir,
 }
 
@@ -66,7 +68,7 @@ impl Cluster {
     pub fn empty() -> Result<Self> {
         let mut directory = tempfile::Builder::new().prefix("althing-").tempdir()?;
         directory.disable_cleanup(std::env::var_os("ALTHING_KEEP").is_some());
-        Ok(Self { members: Vec::new(), on_disks: false, directory })
+        Ok(Self { members: Vec::new(), on_disks: false, speaks: None, directory })
     }
 
     /// For files of the test.
@@ -83,6 +85,7 @@ impl Cluster {
     pub fn add(&mut self) -> Result<&mut Member> {
         let name = format!("web{}", self.members.len() + 1);
         let mut member = Member::new(self.directory.path(), &name)?;
+        member.speaks = self.speaks;
         member.start()?;
         self.members.push(member);
         self.members.last_mut().context("just added")
@@ -93,6 +96,7 @@ impl Cluster {
         let make = if self.on_disks { Member::on_disk } else { Member::new };
         for number in 1..=members {
             let mut member = make(self.directory.path(), &format!("web{number}"))?;
+            member.speaks = self.speaks;
             member.launch()?;
             self.members.push(member);
         }

@@ -106,6 +106,8 @@ pub struct Member {
     pub dir: PathBuf,
     /// Its `--prefix`.
     pub prefix: PathBuf,
+    /// The newest protocol version that its program speaks, if it is to behave as an older one.
+    pub speaks: Option<u32>,
     log: PathBuf,
     ports: Ports,
     process: Option<Child>,
@@ -126,6 +128,7 @@ impl Member {
             name: name.to_owned(),
             dir: base.join(name),
             prefix: base.join(format!("{name}-root")),
+            speaks: None,
             log: base.join(format!("{name}.log")),
             ports: Ports::take()?,
             process: None,
@@ -169,7 +172,10 @@ impl Member {
             Command::new(program()?)
         };
         command.arg("--dir").arg(&self.dir).args(["run", "--allow-faults", "--listen", &self.address()]);
-        command.arg("--prefix").arg(&self.prefix);
+        command.arg("--prefix").arg(&self.prefix).env_remove("ALTHING_SPEAKS");
+        if let Some(speaks) = self.speaks {
+            command.env("ALTHING_SPEAKS", speaks.to_string());
+        }
         if let Ok(level) = std::env::var("ALTHING_LOG") {
             command.args(["--log", &level]);
         }

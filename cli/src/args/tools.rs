@@ -89,12 +89,20 @@ pub(crate) struct Completions {
 }
 
 /// Print the version of this program and of the node that answers
+///
+/// Members of one entity may run different programs while they are upgraded one after the other. The entity itself uses one
+/// protocol version, which older programs must speak as well; a newer one is settled when all members speak it.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  althing version\n  althing version --entity")]
+#[command(
+    after_help = "Examples:\n  althing version\n  althing version --entity\n  althing version --settle 2"
+)]
 pub(crate) struct Version {
-    /// Print which versions the members of the entity run
+    /// Print which versions the members of the entity run and speak
     #[arg(long)]
     pub(crate) entity: bool,
+    /// Have the entity use this protocol version, when all members speak it; there is no way back
+    #[arg(long, value_name = "NUMBER", conflicts_with = "entity")]
+    pub(crate) settle: Option<u32>,
 }
 
 /// Look for what may go wrong on this machine and in the entity, and say what mends it

@@ -1,9 +1,10 @@
 //! `version`.
 
-use althing_protocol::control::Code;
+use althing_protocol::control::{Code, Command};
 use serde_json::json;
 
 use crate::args::Output;
+use crate::ask;
 use crate::client::Query;
 use crate::context::{Context, print};
 use crate::error::{Error, Result};
@@ -45,6 +46,16 @@ pub(super) async fn version(context: &Context) -> Result<Exit> {
     };
     print(&text)?;
     Ok(Exit::OK)
+}
+
+/// Has the entity use a newer protocol version.
+pub(super) async fn settle(context: &Context, protocol: u32) -> Result<Exit> {
+    let question = format!(
+        "Have the entity use protocol {protocol}? Programs that do not speak it are refused from then on, for good."
+    );
+    ask::moderate(context, &question)?;
+    let command = Command::Raise { protocol };
+    super::change(context, &command, &["althing", "version", "--entity"]).await
 }
 
 /// Which versions the members run, as their reports say.

@@ -17,7 +17,7 @@ const TWO: &str = "Two are never safer than one: either one down stops every dec
 
 /// `althing members`
 pub(crate) fn screen(document: &Document<Members>, look: &Look) -> String {
-    let Members { members, majority, quorum } = &document.body;
+    let Members { members, majority, quorum, .. } = &document.body;
     let rule = match quorum {
         QuorumRule::Majority => "Majority",
         QuorumRule::Supermajority => "Supermajority",

@@ -85,6 +85,9 @@ fn fields(outcome: &Outcome) -> (&'static str, Value) {
             "althing.update/1",
             json!({ "result": "unchanged", "application": application, "revision": revision }),
         ),
+        Outcome::Raised { protocol } => {
+            ("althing.protocol/1", json!({ "result": "settled", "protocol": protocol }))
+        }
         Outcome::Looked { application, observed, agrees } => (
             "althing.verification/1",
             json!({ "application": application, "observed": observed, "agrees": agrees }),
@@ -151,6 +154,12 @@ fn lines(done: &Done, look: &Look) -> (String, String) {
         Outcome::Unchanged { application, revision } => (
             format!("Nothing to change: this is revision {revision} of {application}, which is in force."),
             nothing(),
+        ),
+        Outcome::Raised { protocol } => (
+            format!(
+                "The entity uses protocol {protocol}; programs that do not speak it are refused from now on."
+            ),
+            "  see  althing version --entity\n".to_owned(),
         ),
         Outcome::Looked { application, observed, agrees } => {
             looked(application, observed.map(|root| root.short()), *agrees, done, look)

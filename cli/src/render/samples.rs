@@ -209,6 +209,7 @@ fn member_view(name: &str, health: Health, cpu: f64, share_ratio: f64, seen: f64
         disk_ratio: Some(0.71),
         share_ratio,
         version: Some("0.9.2".to_owned()),
+        protocol: Some(1),
         last_seen_seconds: Some(seen),
         addresses: vec![format!("10.0.0.1{}:7800", &name[3..])],
         epoch: Some(77),
@@ -236,6 +237,7 @@ pub(crate) fn members() -> Document<Members> {
         agrees: 0,
         cpu_ratio_p95: None,
         version: None,
+        protocol: None,
         ..member_view("web9", Health::Unknown, 0.0, 0.0, 190.0)
     };
     let members = vec![
@@ -244,7 +246,9 @@ pub(crate) fn members() -> Document<Members> {
         MemberView { votes: false, ..member_view("web8", Health::Ok, 0.4, 0.073, 1.2) },
         web9,
     ];
-    document("members", Members { members, majority: 5, quorum: QuorumRule::Majority })
+    let (majority, quorum, protocol) = (5, QuorumRule::Majority, 1);
+    let (settleable, mixed_seconds) = (None, None);
+    document("members", Members { members, majority, quorum, protocol, settleable, mixed_seconds })
 }
 
 pub(crate) fn member() -> Document<MemberView> {
@@ -358,7 +362,8 @@ fn votes_of(groups: Vec<VoteGroup>, settled: bool, certificate: Option<Certifica
         groups,
         certificate,
     };
-    document("votes", Votes { applications: vec![votes], epoch: 78, round: 0, deciding: false })
+    let (epoch, round, deciding) = (78, 0, false);
+    document("votes", Votes { applications: vec![votes], epoch, round, deciding })
 }
 
 fn group(root: Option<Hash>, meaning: &str, members: &[u8]) -> VoteGroup {

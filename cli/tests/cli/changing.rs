@@ -54,6 +54,7 @@ fn each_command_posts_itself() {
         ),
         ("invite revoke 7c", json!({ "Revoke": { "id": "7c" } })),
         ("leave -y", json!("Leave")),
+        ("version --settle 2 -y", json!({ "Raise": { "protocol": 2 } })),
         ("member readmit web9", json!({ "Readmit": { "member": "web9" } })),
         ("member remove web9 --confirm web9", json!({ "Remove": { "member": "web9" } })),
         ("app new shop --from site", create),
@@ -259,5 +260,8 @@ fn invitation() -> String {
     use althing_protocol::time::WallTime;
     let addresses = vec!["10.0.0.11:7800".parse().expect("an address")];
     let expires = WallTime(1_795_446_240_000);
-    Invitation { entity: Hash([1; 32]), secret: [7; 16], expires, addresses, succeeds: None }.encode()
+    let (entity, secret) = (Hash([1; 32]), [7; 16]);
+    let invitation =
+        Invitation { entity, secret, expires, addresses, succeeds: None, protocol: 1, checkpoint: None };
+    invitation.encode()
 }

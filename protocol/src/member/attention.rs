@@ -38,6 +38,9 @@ impl Entity {
         } else if let Err(refusal) = self.check_majority(core) {
             critical(Condition::NoMajority, &refusal.message, "althing member list");
         }
+        for (condition, text, command) in self.version_conditions(core) {
+            critical(condition, &text, &command);
+        }
         if self.me(core).is_none() {
             let text = "this machine is not in the roster any more";
             critical(Condition::NotAMember, text, "althing member list");
@@ -365,6 +368,7 @@ fn next(because: Option<&str>) -> &'static str {
         Some("local-error") => "It is tried again by itself, at least once a minute.",
         Some("window-open") => "The window is committed, aborted, or expires.",
         Some("load") => "It ends with the load; who is critical takes no traffic while others can.",
+        Some("outdated") => "It goes on from where it stopped when a newer program is installed on it.",
         Some("out-of-service") => "It takes traffic again when it is brought in, or when its time is over.",
         Some(_) => "See the events for what happened.",
     }

@@ -305,6 +305,9 @@ impl Entity {
     // --- what follows ------------------------------------------------------------------------------------------
 
     pub(super) fn attend_content(&mut self, core: &mut Core) {
+        if self.is_on_its_way() {
+            return;
+        }
         let names: Vec<(String, bool)> =
             self.state.applications.keys().map(|name| (name.clone(), self.is_here(core, name))).collect();
         // Where the tree of another one of its name is being cleared away, it has no tree yet.

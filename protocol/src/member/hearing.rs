@@ -1,7 +1,9 @@
 //! What others bring is looked at in the order of what it costs: form, use, then signature. Whoever brings what no
 //! honest member brings is named, and left alone when it goes on ([`crate::conduct`]).
 
+use super::versions::is_spoken;
 use super::{Core, Entity};
+use crate::codec::DecodeError;
 use crate::conduct::{Offence, Verdict};
 use crate::effect::Output;
 use crate::event::{Event, Severity};
@@ -38,6 +40,10 @@ impl Entity {
             Ok(statement) => statement,
             Err(fault) => return self.refuse(core, from, &fault),
         };
+        if !is_spoken(&statement.envelope().statement, core.config.speaks) {
+            let fault = DecodeError::Malformed("of a version that this program does not speak".into());
+            return self.refuse(core, from, &fault.into());
+        }
         // What is said in our own name is always looked at: another machine may have our key (finding 3).
         let ours = statement.author() == core.me();
         let of_use = |entity: &Self| entity.is_wanted(core, statement.author(), statement.envelope());
@@ -79,6 +85,10 @@ impl Entity {
     pub(super) fn offended(&mut self, core: &mut Core, who: MemberId, offence: Offence, times: u64) {
         if self.state.member(&who).is_none() {
             // Past members, and whoever was never one: the host knows its strangers.
+            return;
+        }
+        if offence == Offence::Malformed && self.is_outdated() {
+            // What members of a newer version say is no offence: this program is too old for it (finding 19).
             return;
         }
         let now = core.now.mono;
@@ -178,7 +188,7 @@ mod tests {
             let saved = Saved {
                 life: Some(life),
                 head: Some(Head { trail: Trail::begin(&state, entity), state, record: entity }),
-                beginning: Some(Beginning { genesis, sponsor: None, succession: None }),
+                beginning: Some(Beginning { genesis, sponsor: None, succession: None, checkpoint: None }),
                 ..Saved::default()
             };
             let member = Member::restore(key(1), Config::default(), [3; 32], saved, now);

@@ -11,9 +11,9 @@ use crate::event::{Event, Severity};
 use crate::governance::Governance;
 use crate::hash::Hash;
 use crate::identity::Identity;
-use crate::invitation::{Answer, Invitation, InvitationError, Sponsor, Welcome};
+use crate::invitation::{Answer, Checkpoint, Invitation, InvitationError, Sponsor, Welcome};
 use crate::limits;
-use crate::record::{Change, Genesis, JoinRequest, Newcomer};
+use crate::record::{Abilities, Change, Genesis, JoinRequest, Newcomer};
 use crate::state::Role;
 use crate::statement::{Address, Holds, Id16, Slot, Statement};
 use crate::validity::check_label;
@@ -22,6 +22,7 @@ use crate::validity::check_label;
 pub(super) struct Joining {
     request: u64,
     entity: Hash,
+    checkpoint: Option<Checkpoint>,
     name: String,
 }
 
@@ -59,11 +60,17 @@ impl Member {
             return Err(Refusal::new(Code::Input, format!("these cannot be the operators: {flaw}")));
         }
         let core = &mut self.core;
+        if governance != Governance::default() && core.config.speaks < 2 {
+            let text = "this needs protocol 2, and this machine's program speaks 1";
+            return Err(
+                Refusal::new(Code::Protocol, text).try_("see the version of this program", "althing version")
+            );
+        }
         let founder =
             Newcomer { member: core.me(), store: core.life.store, name: member.to_owned(), address };
         let nonce = Id16(core.rng.bytes());
         let genesis = Genesis {
-            format: Genesis::NEWEST,
+            format: u8::try_from(core.config.speaks).unwrap_or(Genesis::NEWEST),
             name: name.to_owned(),
             founder,
             at: core.now.wall,
@@ -72,7 +79,7 @@ impl Member {
             governance: Box::new(governance),
         };
         let entering = Entering { request, name: member.to_owned(), founded: true, recovered: None };
-        self.enter(Beginning { genesis, sponsor: None, succession: None }, entering);
+        self.enter(Beginning { genesis, sponsor: None, succession: None, checkpoint: None }, entering);
         Ok(())
     }
 
@@ -86,6 +93,7 @@ impl Member {
             // Nothing is decided there any more.
             entity.installing = true;
         }
+        self.core.mark(head.state.protocol);
         self.core.persist(writes, Durable::Entered(Box::new(head), Box::new(beginning), entering));
     }
 
@@ -116,11 +124,7 @@ impl Member {
         address: Address,
     ) -> Result<(), Refusal> {
         label(member)?;
-        let invitation = Invitation::decode(text).map_err(|error| {
-            let hint =
-                if error == InvitationError::Prefix { "ask any member for one" } else { "copy it again" };
-            Refusal::new(Code::InvitationBad, error.to_string()).try_(hint, "althing invite")
-        })?;
+        let invitation = read(text, self.core.config.speaks)?;
         if self.core.now.wall >= invitation.expires {
             let text = "the invitation's time is over, by this machine's clock";
             return Err(Refusal::new(Code::InvitationExpired, text)
@@ -133,8 +137,13 @@ impl Member {
         if core.scheme() == crate::identity::Scheme::SimulatedHash {
             key = key.simulated();
         }
-        let bytes = codec::encode(&JoinRequest::sign(invitation.entity, newcomer, &key, &core.identity));
-        self.joining = Some(Joining { request, entity: invitation.entity, name: member.to_owned() });
+        // What an older program could not read is not said to one.
+        let speaks = if invitation.protocol >= 2 { core.config.speaks } else { 1 };
+        let (abilities, entity) = (Abilities::of(speaks), invitation.entity);
+        let asks = JoinRequest::sign_as(abilities, entity, newcomer, &key, &core.identity);
+        let bytes = codec::encode(&asks);
+        let checkpoint = invitation.checkpoint;
+        self.joining = Some(Joining { request, entity, checkpoint, name: member.to_owned() });
         if let Some(entity) = &mut self.entity {
             entity.following = Some(invitation.entity);
         }
@@ -155,11 +164,19 @@ impl Member {
             Err(why) => return refuse(&mut self.core, Refusal::new(Code::NoAnswer, why)),
         };
         match codec::decode::<Answer>(&bytes, limits::MESSAGE_BYTES) {
+            Ok(Answer::Welcome(welcome)) if u32::from(welcome.genesis.format) > self.core.config.speaks => {
+                let text = format!(
+                    "the entity began with protocol {}, which this machine's program does not speak",
+                    welcome.genesis.format
+                );
+                refuse(&mut self.core, Refusal::new(Code::Protocol, text));
+            }
             Ok(Answer::Welcome(welcome)) if self.is_welcome(&joining, &welcome) => {
                 let Welcome { genesis, sponsor, succession } = *welcome;
                 let (request, name) = (joining.request, joining.name);
                 let entering = Entering { request, name, founded: false, recovered: None };
-                self.enter(Beginning { genesis, sponsor: Some(sponsor), succession }, entering);
+                let checkpoint = joining.checkpoint;
+                self.enter(Beginning { genesis, sponsor: Some(sponsor), succession, checkpoint }, entering);
             }
             Ok(Answer::Welcome(_)) => {
                 let text = "what answers at the invitation's address is another entity";
@@ -175,6 +192,25 @@ impl Member {
         let follows = self.entity.as_ref().is_none_or(|entity| entity.is_succeeded_by(&self.core, welcome));
         welcome.genesis.id() == joining.entity && follows
     }
+}
+
+/// Reads an invitation, as a program that speaks so much.
+fn read(text: &str, speaks: u32) -> Result<Invitation, Refusal> {
+    let newer = |protocol: u32| {
+        let text = format!(
+            "this invitation is of an entity that uses protocol {protocol}, and this machine's program speaks up to {speaks}: install the program that the members run"
+        );
+        Refusal::new(Code::Protocol, text).try_("see the version of this program", "althing version")
+    };
+    let invitation = Invitation::decode(text).map_err(|error| match error {
+        InvitationError::Newer(protocol) => newer(protocol),
+        InvitationError::Prefix => Refusal::new(Code::InvitationBad, error.to_string())
+            .try_("ask any member for one", "althing invite"),
+        InvitationError::Checksum => {
+            Refusal::new(Code::InvitationBad, error.to_string()).try_("copy it again", "althing invite")
+        }
+    })?;
+    if invitation.protocol > speaks { Err(newer(invitation.protocol)) } else { Ok(invitation) }
 }
 
 fn label(name: &str) -> Result<(), Refusal> {
@@ -197,6 +233,10 @@ impl Entity {
                 return;
             }
         };
+        if request.abilities != Abilities::default() && core.config.speaks < 2 {
+            tracing::debug!("a join request is of a version that this program does not speak");
+            return;
+        }
         match self.admit(core, &request) {
             Ok(id) => {
                 self.waiting.insert(ticket, (id, request.newcomer.member));
@@ -219,6 +259,15 @@ impl Entity {
             let text = "the invitation's time is over, by the clock of the member that was asked";
             return Err(Refusal::new(Code::InvitationExpired, text)
                 .try_("ask any member for another", "althing invite"));
+        }
+        let (uses, speaks) = (self.state.protocol, request.abilities.speaks());
+        if speaks < uses {
+            // An older program reads no code that is newer than it.
+            let code = if speaks < 2 { Code::Failed } else { Code::Protocol };
+            let text = format!(
+                "the entity uses protocol {uses}, and this request is of protocol {speaks}: install the program that the members run, and ask for a new invitation"
+            );
+            return Err(Refusal::new(code, text).try_("on a member", "althing invite"));
         }
         if self.state.member(&request.newcomer.member).is_some() {
             // It asked before and missed the answer.
@@ -385,7 +434,7 @@ impl Entity {
     /// A learner that has caught up says so, and asks to become a voter (finding 13).
     fn attend_promotion(&mut self, core: &mut Core) {
         let learner = self.me(core).is_some_and(|me| me.role == Role::Learner && me.store == core.life.store);
-        if !learner || self.check_majority(core).is_err() {
+        if !learner || self.is_on_its_way() || self.check_majority(core).is_err() {
             return;
         }
         let said = self.board.get(&core.me(), &Slot::Holds).cloned();

@@ -289,7 +289,7 @@ impl Entity {
 
     pub(super) fn check_majority(&self, core: &Core) -> Result<(), Refusal> {
         let (able, quorum) = (self.able_voters(core), self.state.quorum());
-        if let Some(refusal) = self.why_stopped() {
+        if let Some(refusal) = self.why_stopped().or_else(|| self.why_outdated()) {
             return Err(refusal);
         }
         if able >= quorum {

@@ -56,7 +56,8 @@ impl Member {
         let recovered = Recovered { from: origin.entity, epoch: origin.epoch, others, by: by.to_owned() };
         let name = entity.state.name_of(&me);
         let entering = Entering { request, name, founded: true, recovered: Some(recovered) };
-        let beginning = Beginning { genesis, sponsor: None, succession: Some(succession) };
+        let succession = Some(succession);
+        let beginning = Beginning { genesis, sponsor: None, succession, checkpoint: None };
         self.enter(beginning, entering);
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::operation::{Content, Goal, no_application, no_window};
 use super::{Core, Entity, Member};
 use crate::control::{Code, Command, Outcome, Refusal};
 use crate::effect::{Depth, Output, Source};
-use crate::invitation::Invitation;
+use crate::invitation::{Checkpoint, Invitation};
 use crate::limits;
 use crate::liveness::SILENCE;
 use crate::placement::Placement;
@@ -124,6 +124,7 @@ impl Entity {
             Command::Readmit { member } => (done(), Some(self.readmission_of(core, &member)?)),
             Command::Invite { uses, lasts, note, spare } => self.invite(core, uses, lasts, note, spare)?,
             Command::Revoke { id } => (done(), Some(self.revoke(&id)?)),
+            Command::Raise { protocol } => self.raise(core, protocol)?,
             command @ (Command::Remove { .. }
             | Command::TakeOut { .. }
             | Command::BringIn { .. }
@@ -362,8 +363,10 @@ impl Entity {
         let succeeds = self.state.origin.as_ref().map(|origin| (origin.entity, origin.epoch));
         let expires = crate::time::WallTime((core.now.wall + lasts).0 / 1000 * 1000);
         // The secret comes from the member's own random stream, whose seed the host drew from the system.
-        let invitation =
-            Invitation { entity: self.state.entity, secret: core.rng.bytes(), expires, addresses, succeeds };
+        let protocol = self.state.protocol;
+        let checkpoint = (protocol >= 2).then_some(Checkpoint { epoch: self.state.epoch, record: self.head });
+        let (entity, secret) = (self.state.entity, core.rng.bytes());
+        let invitation = Invitation { entity, secret, expires, addresses, succeeds, protocol, checkpoint };
         let key = invitation.identity().id();
         let outcome =
             Outcome::Invitation { invitation: invitation.encode(), id: key.to_string(), expires, uses };

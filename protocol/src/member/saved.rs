@@ -13,6 +13,7 @@ use crate::effect::{Family, Write};
 use crate::evidence::Evidence;
 use crate::handling::Handling;
 use crate::hash::{Hash, hex, unhex};
+use crate::invitation::Checkpoint;
 use crate::manifest::Extent;
 use crate::record::Link;
 use crate::state::State;
@@ -54,6 +55,9 @@ pub struct Beginning {
     pub sponsor: Option<crate::invitation::Sponsor>,
     /// Proof for members of the entity before that this one succeeds it.
     pub succession: Option<Succession>,
+    /// Since protocol version 2: the record that the invitation named.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub checkpoint: Option<Checkpoint>,
 }
 
 /// An application that was removed and is still to be cleared away here.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Core, Entity};
 use crate::circle::{Circle, EVERYBODY};
+use crate::codec::DecodeError;
 use crate::conduct::Offence;
 use crate::effect::{Output, Room};
 use crate::event::{Event, Severity};
@@ -51,6 +52,8 @@ pub(super) struct Spread {
     reports: Instant,
     compared: BTreeMap<MemberId, Instant>,
     pub(super) chain_asked: BTreeMap<MemberId, Instant>,
+    /// Who showed the records that are being installed.
+    pub(super) chain_from: Option<MemberId>,
     /// The epoch that each peer said it has.
     pub(super) epochs: BTreeMap<MemberId, u64>,
     to_announce: Vec<Place>,
@@ -120,7 +123,11 @@ impl Entity {
         if self.conduct.is_shunned(&from, core.now.mono) {
             return;
         }
-        let message = match Message::decode(bytes) {
+        let spoken = |message: Message| {
+            let fault = || DecodeError::Malformed("of a version that this program does not speak".into());
+            if message.needs() <= core.config.speaks { Ok(message) } else { Err(fault()) }
+        };
+        let message = match Message::decode(bytes).and_then(spoken) {
             Ok(message) => message,
             Err(fault) => {
                 tracing::debug!(?from, %fault, "a message was not understood");
@@ -228,7 +235,7 @@ impl Entity {
             return;
         }
         if beat.epoch > self.state.epoch {
-            self.ask_chain(core, from, self.state.epoch);
+            self.ask_chain(core, from, self.chain_until());
             return;
         }
         if beat.epoch < self.state.epoch {
@@ -567,7 +574,7 @@ impl Entity {
         let readings = &core.readings;
         Report {
             version: core.config.version.clone(),
-            protocol: crate::state::PROTOCOL,
+            protocol: core.config.speaks,
             addresses: core.config.address.into_iter().collect(),
             cpu: core.cpu_sketch(),
             cpu_now: readings.cpu,

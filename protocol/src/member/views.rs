@@ -27,8 +27,14 @@ impl Member {
         let entity = self.entity.as_ref()?;
         let ids = entity.state.members.iter().map(|member| member.id);
         let members = ids.filter_map(|id| entity.member_view(&self.core, &id)).collect();
-        let (majority, quorum) = (entity.state.quorum() as u64, entity.state.governance.quorum);
-        Some(Members { members, majority, quorum })
+        Some(Members {
+            members,
+            majority: entity.state.quorum() as u64,
+            quorum: entity.state.governance.quorum,
+            protocol: entity.state.protocol,
+            settleable: entity.next_version(&self.core),
+            mixed_seconds: entity.mixed_for(&self.core).map(|lasts| lasts.0 / 1000),
+        })
     }
 
     /// The genesis of this member's entity: where an audit of the chain begins.
@@ -42,7 +48,8 @@ impl Member {
         let names = entity.state.applications.keys().filter(|name| only.is_none_or(|only| only == *name));
         let applications = names.filter_map(|name| entity.app_votes(&self.core, name)).collect();
         let (epoch, round) = (entity.ballot.epoch(), entity.ballot.round());
-        Some(Votes { applications, epoch, round, deciding: entity.ballot.is_running() })
+        let deciding = entity.ballot.is_running();
+        Some(Votes { applications, epoch, round, deciding })
     }
 
     /// `althing.health/1`
@@ -402,12 +409,7 @@ impl Entity {
                 Role::Follower => "follower",
             }
             .to_owned(),
-            service: match member.service {
-                Service::In => "in",
-                Service::Out(_) => "out",
-                Service::Spare => "spare",
-            }
-            .to_owned(),
+            service: service_word(&member.service).to_owned(),
             out: out_view(member),
             labels: member.labels.clone(),
             groups: groups_of(member).map(str::to_owned).collect(),
@@ -431,11 +433,20 @@ impl Entity {
             disk_ratio: report.map(|report| Ratio::of(report.disk_used, report.disk_total).as_f64()),
             share_ratio: self.shares(core).get(id).copied().unwrap_or_default().as_f64(),
             version: report.map(|report| report.version.clone()),
+            protocol: self.spoken_by(core, member),
             last_seen_seconds: seen.map(|age| age.0 as f64 / 1000.0),
             addresses: member.addresses.iter().map(|address| address.control.to_string()).collect(),
             epoch: if *id == core.me() { Some(self.state.epoch) } else { report.map(|report| report.epoch) },
             content,
         })
+    }
+}
+
+fn service_word(service: &Service) -> &'static str {
+    match service {
+        Service::In => "in",
+        Service::Out(_) => "out",
+        Service::Spare => "spare",
     }
 }
 

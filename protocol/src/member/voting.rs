@@ -13,7 +13,7 @@ use crate::ballot::{Act, Ballot, Outlook, Pol, Turn};
 use crate::conduct::Offence;
 use crate::event::{Event, Severity};
 use crate::hash::Hash;
-use crate::identity::{MemberId, Scheme};
+use crate::identity::MemberId;
 use crate::limits;
 use crate::record::{Certificate, Change, FORMAT, Link, Policy, Record};
 use crate::state::State;
@@ -37,9 +37,9 @@ const SIGNED_OVERHEAD: usize = 256;
 const RECHECK: Millis = Millis(1000);
 
 /// The state that a record's bytes lead to, if they are a valid child of `state` at `head`.
-pub(super) fn judge(state: &State, head: &Hash, bytes: &[u8], scheme: Scheme) -> Option<State> {
-    let record = Record::decode(bytes).ok()?;
-    match state.after(head, &record, scheme) {
+pub(super) fn judge(core: &Core, state: &State, head: &Hash, bytes: &[u8]) -> Option<State> {
+    let record = Record::decode(bytes).ok().filter(|record| core.understands(record))?;
+    match state.after(head, &record, core.scheme()) {
         Ok(next) => Some(next),
         Err(invalid) => {
             tracing::debug!(%invalid, "a record is not valid");
@@ -177,6 +177,7 @@ impl Entity {
                     })
             }
             Change::Return { member } => self.may_return(core, member),
+            Change::Raise { protocol } => self.all_speak(core, *protocol),
             Change::Invite { .. }
             | Change::Revoke { .. }
             | Change::Promote { .. }
@@ -248,7 +249,7 @@ impl Entity {
         let next = match self.ballot.next_state(&value) {
             Some(next) => Some(next.clone()),
             None if self.ballot.record(&value).is_some() => None,
-            None => judge(&self.state, &self.head, &bytes, core.scheme()),
+            None => judge(core, &self.state, &self.head, &bytes),
         };
         let agreeable = next.is_some() && self.agrees_with(core, &bytes);
         self.ballot.learn(bytes, next, agreeable)
@@ -330,11 +331,7 @@ impl Entity {
         let value = certificate.value;
         let Some(bytes) = self.ballot.record(&value).map(<[u8]>::to_vec) else { return };
         let Some(next) = self.ballot.next_state(&value).cloned() else {
-            // A quorum settled what this program calls invalid: it must not guess [19].
-            self.tell(core, "unknown-record", true, || {
-                let text = "the entity settled a record that this program does not understand: upgrade it";
-                Event::new(Severity::Critical, "record.unknown", text)
-            });
+            self.unknown_record(core, certificate.epoch);
             return;
         };
         let link = Link { record: ByteBuf::from(bytes), certificate };
@@ -360,6 +357,7 @@ impl Entity {
         let Some(last) = records.last() else { return };
         writes.push(saved::put_head(&last.head));
         writes.extend(std::mem::take(&mut self.records).iter().map(saved::drop_record));
+        core.mark(last.head.state.protocol);
         self.installing = true;
         if let Some(life) = &displaced {
             core.burnt = true;
@@ -384,7 +382,8 @@ impl Entity {
         self.ballot = Ballot::new(core.me(), &self.state, self.head, None);
         self.ballot.sabotage(core.config.sabotage);
         self.candidate = Candidate::default();
-        self.told.remove("unknown-record");
+        self.record_known();
+        self.end_way();
         let present: BTreeSet<MemberId> = self.state.members.iter().map(|member| member.id).collect();
         self.liveness.forget(&present);
         self.prune_board(core);
@@ -400,10 +399,17 @@ impl Entity {
         self.announce(core);
         self.greet_connected(core);
         self.beat_now(core);
+        // Whoever showed these records has what follows them, if anything does.
+        if let Some(from) = self.spread.chain_from.take() {
+            self.ask_chain(core, from, self.state.epoch);
+        }
     }
 
     pub(super) fn on_chain(&mut self, core: &mut Core, from: MemberId, links: &[Link]) {
         self.spread.chain_asked.clear();
+        if !self.follow_way(core, from, links) {
+            return;
+        }
         let (mut state, mut head) = (self.state.clone(), self.head);
         let mut good = Vec::new();
         for link in links.iter().take(limits::CHAIN_RECORDS) {
@@ -421,12 +427,22 @@ impl Entity {
                 self.look_back(core, from, link, good.is_empty());
                 break;
             }
-            let Some(next) = judge(&state, &head, &link.record, core.scheme()) else { break };
+            if !self.is_on_the_way(link) {
+                break;
+            }
+            let Some(next) = judge(core, &state, &head, &link.record) else {
+                // What was settled before it is installed first; the next answer begins with it.
+                if good.is_empty() {
+                    self.unknown_record(core, certificate.epoch);
+                }
+                break;
+            };
             head = certificate.value;
             state = next.clone();
             good.push((link.clone(), next));
         }
         if !good.is_empty() {
+            self.spread.chain_from = Some(from);
             self.install(core, good);
         }
     }
@@ -491,6 +507,7 @@ impl Entity {
             | Change::Label { .. } => {
                 return super::serving::describe(before, &self.state, origin, intent);
             }
+            Change::Raise { protocol } => super::versions::describe(*protocol, by, origin),
             Change::Admit(_)
             | Change::Promote { .. }
             | Change::Remove { .. }

@@ -53,6 +53,7 @@ impl State {
             | Change::Readmit(_)
             | Change::SetQuorum { .. }
             | Change::SetAuthority { .. }
+            | Change::Raise { .. }
             | Change::Create { .. }
             | Change::Arrange { .. }
             | Change::Discard { .. }

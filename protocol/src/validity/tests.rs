@@ -1,5 +1,7 @@
 //! Which changes are valid, by the findings that earlier drafts failed on; and what no sequence of changes breaks.
 
+mod raising;
+
 use std::collections::BTreeSet;
 
 use quickcheck::quickcheck;

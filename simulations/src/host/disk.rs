@@ -21,6 +21,8 @@ pub(crate) struct Batch {
 pub(crate) struct Disk {
     durable: BTreeMap<(Family, Vec<u8>), Vec<u8>>,
     queue: VecDeque<Batch>,
+    /// The version that a program must speak to open it.
+    pub(crate) format: u32,
     /// What was promised durably, decoded.
     pub(crate) promise: Option<Promise>,
 }

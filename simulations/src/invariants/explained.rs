@@ -25,11 +25,16 @@ fn is_unsound(world: &World, who: &MemberId) -> bool {
             .is_some_and(|host| host.liar || host.standing != Standing::Sound || host.was_unsound)
 }
 
+/// The host's program is too old for what the entity uses: it does not understand what honest members say.
+fn is_outdated(world: &World, at: usize) -> bool {
+    world.reference.state().is_some_and(|state| state.protocol > world.hosts[at].speaks)
+}
+
 /// A member wants to be left alone by another.
-pub(super) fn shunned(world: &mut World, peer: &MemberId) {
+pub(super) fn shunned(world: &mut World, at: usize, peer: &MemberId) {
     if is_liar(world, peer) {
         world.count("a liar was left alone");
-    } else {
+    } else if !is_outdated(world, at) {
         world.violate("§10", format!("an honest member is left alone: {peer}"));
     }
 }
@@ -44,6 +49,10 @@ pub(super) fn told(world: &mut World, at: usize, event: &Event) {
     let wrong = match event.kind.as_str() {
         "peer.misbehaves" if is_liar(world, &subject) => {
             world.count("a liar was named");
+            None
+        }
+        "peer.misbehaves" | "record.unknown" if is_outdated(world, at) => {
+            world.count("a member's program was too old for what was settled");
             None
         }
         "peer.misbehaves" => Some("§10"),

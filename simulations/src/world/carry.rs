@@ -19,10 +19,11 @@ impl World {
         match output {
             Output::Send { to, bytes } => self.send(at, to, bytes),
             Output::SendChain { to, after } => self.send_chain(at, to, after),
+            Output::Format(version) => self.raise_format(at, version),
             Output::Persist { batch, writes } => self.persist(at, batch, writes),
             Output::Peers(peers) => self.set_peers(at, &peers),
             Output::Shun { peer, lasts } => {
-                invariants::shunned(self, &peer);
+                invariants::shunned(self, at, &peer);
                 self.shun(at, &peer, lasts);
             }
             Output::Places(places) => self.set_places(at, places),
@@ -144,6 +145,12 @@ impl World {
             self.count("a chain was sent");
             self.send(at, to, Message::Chain(links).encode());
         }
+    }
+
+    /// Durable at once: what comes after it in the queue of batches is not durable before it.
+    fn raise_format(&mut self, at: usize, version: u32) {
+        let disk = &mut self.hosts[at].disk;
+        disk.format = disk.format.max(version);
     }
 
     fn persist(&mut self, at: usize, batch: u64, writes: Vec<Write>) {

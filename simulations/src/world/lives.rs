@@ -24,6 +24,11 @@ impl World {
         if self.options.mutation == Some(Mutation::ForgottenPromise) {
             self.hosts[at].disk.forget_promises();
         }
+        if self.hosts[at].disk.format > self.hosts[at].speaks {
+            self.note(Some(at), "its program is too old for its store and does not start");
+            self.count("a program that was too old for its store did not start");
+            return;
+        }
         if self.breaks(Mutation::ForgottenLife) {
             self.hosts[at].disk.forget_life();
         }
@@ -39,7 +44,8 @@ impl World {
         host.mono = self.rng.below(100_000) * SECOND;
         let now = host.now(self.now);
         let sabotage = self.options.mutation.and_then(Mutation::sabotage);
-        let config = Config { version: "0.1.0".into(), address: Some(host.address), sabotage };
+        let (version, speaks) = (format!("0.{}.0", host.speaks), host.speaks);
+        let config = Config { version, speaks, address: Some(host.address), sabotage };
         host.member = Some(Member::restore(host.identity.clone(), config, seed, saved, now));
         self.resume_applies(at);
         self.give(at, Input::Tick);

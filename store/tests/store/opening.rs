@@ -52,10 +52,29 @@ fn the_second_process_is_refused() {
 fn a_newer_format_is_refused_and_left_alone() {
     let dir = scratch();
     drop(open(dir.path()));
-    fs::write(dir.path().join("format"), "2\n").unwrap();
+    fs::write(dir.path().join("format"), "3\n").unwrap();
     let error = Store::open(dir.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found: 3, supported: 2, .. }), "{error}");
+    assert_eq!(fs::read_to_string(dir.path().join("format")).unwrap(), "3\n");
+}
+
+/// (finding 19)
+#[test]
+fn an_older_program_opens_the_store_until_its_format_is_raised() {
+    let dir = scratch();
+    let store = open(dir.path());
+    assert_eq!(store.format().unwrap(), 1, "a store begins with what every program reads");
+    store.commit(&[put(Family::Meta, b"id", b"1")]).unwrap();
+    drop(store);
+    let store = Store::open_up_to(dir.path(), 1).unwrap();
+    store.raise_format(2).unwrap();
+    store.raise_format(1).unwrap();
+    assert_eq!(store.format().unwrap(), 2, "it never goes back");
+    drop(store);
+    let error = Store::open_up_to(dir.path(), 1).unwrap_err();
     assert!(matches!(error, OpenError::Newer { found: 2, supported: 1, .. }), "{error}");
-    assert_eq!(fs::read_to_string(dir.path().join("format")).unwrap(), "2\n");
+    assert!(error.to_string().contains("has store format 2, and this program reads up to 1"), "{error}");
+    assert_eq!(open(dir.path()).read(Family::Meta, b"id").unwrap().as_deref(), Some(&b"1"[..]));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use althing_protocol::governance::{Authority, QuorumRule};
 use althing_protocol::handling::{Handling, Switching};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::Identity;
-use althing_protocol::invitation::{Answer, Invitation, Sponsor, Welcome};
+use althing_protocol::invitation::{Answer, Checkpoint, Invitation, Sponsor, Welcome};
 use althing_protocol::limits;
 use althing_protocol::manifest::{Directory, Entry, Extent, Node};
 use althing_protocol::member::saved::{Head, Life};
@@ -226,7 +226,10 @@ pub(crate) fn answers() -> Vec<Vec<u8>> {
 pub(crate) fn invitations() -> Vec<Vec<u8>> {
     let addresses = vec![([10, 0, 0, 1], 7800).into(), ([0, 0, 0, 0, 0, 0, 0, 1], 7800).into()];
     let expires = WallTime(1_800_000_000_000);
-    let invitation = Invitation { entity: entity::id(), secret: [7; 16], expires, addresses, succeeds: None };
+    let (entity, secret) = (entity::id(), [7; 16]);
+    let checkpoint = Some(Checkpoint { epoch: 77, record: hash() });
+    let invitation =
+        Invitation { entity, secret, expires, addresses, succeeds: None, protocol: 2, checkpoint };
     vec![invitation.encode().into_bytes()]
 }
 
@@ -374,6 +377,7 @@ pub(crate) fn changes() -> Vec<Vec<u8>> {
         Change::Spare { member, anyway: false },
         Change::Enlist { member },
         Change::Remove { member },
+        Change::Raise { protocol: 3 },
     ];
     let alone = all.iter().map(|change| codec::encode(&vec![change]));
     // As many together as a record may have.

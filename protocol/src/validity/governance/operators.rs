@@ -118,6 +118,7 @@ fn all(state: &State) -> Vec<(Change, Licence)> {
         (Change::Move { addresses: vec![address] }, Members),
         (Change::SetQuorum { rule: QuorumRule::Supermajority }, Signed),
         (Change::SetAuthority { authority: Authority::Members }, Signed),
+        (Change::Raise { protocol: crate::state::PROTOCOL + 1 }, Signed),
         (create("api", "/srv/api"), Signed),
         (arrange(), Signed),
         (Change::Discard { application: application(), keep_files: false }, Signed),
@@ -144,7 +145,7 @@ fn what_a_member_may_have_alone_is_said_of_every_kind_of_change() {
     let kind = |change: &Change| format!("{change:?}").split([' ', '(']).next().map(str::to_owned);
     let kinds: std::collections::BTreeSet<String> =
         all(&state).iter().filter_map(|(change, _)| kind(change)).collect();
-    assert_eq!(kinds.len(), 27, "one of each kind: {kinds:?}");
+    assert_eq!(kinds.len(), 28, "one of each kind: {kinds:?}");
     let free = entity(4, Governance::default());
     assert!(asks(&free, 0, remove(3), &[]).is_ok(), "where members govern, a member's word is enough");
 }
