@@ -198,7 +198,7 @@ fn hears(cluster: &Cluster, members: u64) -> Result<()> {
     .map(|_| ())
 }
 
-/// E415.
+/// E415, and E416 meanwhile: who comes second waits until the first has its answer.
 #[test]
 fn a_source_that_never_rests_is_refused() {
     story(1, |cluster| {
@@ -207,8 +207,10 @@ fn a_source_that_never_rests_is_refused() {
         cluster.web(1).json(&["app", "new", "shop", "--from", &from])?;
         let (rests, busy) = (AtomicBool::new(false), site.root.join("growing.log"));
         fs::write(&busy, vec![b'x'; 8 << 20])?;
-        let before = cluster.web(1).revision("shop")?;
-        let refused = std::thread::scope(|scope| {
+        let one: &Member = &cluster.members[0];
+        let before = one.revision("shop")?;
+        let words = ["deploy", "shop", "--from", &from];
+        let (first, second) = std::thread::scope(|scope| {
             let writes = scope.spawn(|| -> Result<()> {
                 let mut file = fs::OpenOptions::new().append(true).open(&busy)?;
                 while !rests.load(Ordering::Relaxed) {
@@ -216,51 +218,51 @@ fn a_source_that_never_rests_is_refused() {
                 }
                 Ok(())
             });
-            let refused = cluster.web(1).refused(75, "E415", &["deploy", "shop", "--from", &from]);
+            // Whichever is asked first reads the tree; the other one is told to wait.
+            let asked = [
+                scope.spawn(|| one.run(&[&words[..], &["--json"]].concat())),
+                scope.spawn(|| one.run(&[&words[..], &["--json"]].concat())),
+            ];
+            let ended: Vec<_> = asked.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
             rests.store(true, Ordering::Relaxed);
             writes.join().map_err(|_| anyhow::anyhow!("the writer died"))??;
-            refused
+            let mut ended = ended.into_iter().map(|ran| ran.map_err(|_| anyhow::anyhow!("it died"))?);
+            let (one, other) = (ended.next().context("one")??, ended.next().context("another")??);
+            Ok::<_, anyhow::Error>(if one.stderr.contains("E415") { (one, other) } else { (other, one) })
         })?;
-        ensure!(refused.text("/error/message")?.contains("growing.log"), "{refused}");
+        let first = first.refused(75, "E415")?;
+        ensure!(first.text("/error/message")?.contains("growing.log"), "{first}");
+        let second = second.refused(75, "E416")?;
+        ensure!(second.text("/error/message")?.contains("another request for shop"), "{second}");
         ensure!(cluster.web(1).revision("shop")? == before, "it changed something");
         ensure!(cluster.web(1).json(&["update", "status", "shop"])?["window"].is_null());
         Ok(())
     });
 }
 
-/// E416 and E421: of three members all must hold new content, and one is away.
+/// E421: a member that lost its index and its live tree, and hears nobody from whom it could have them again.
 #[test]
-fn a_second_request_waits_its_turn_and_content_needs_holders() {
+fn content_that_is_not_held_is_not_backed_up() {
     story(3, |cluster| {
         let site = Site::make(&cluster.path("site"), 10, 5)?;
-        let next = site.next(&cluster.path("next"), 5)?;
-        let (from, next) = (site.root.display().to_string(), next.root.display().to_string());
-        cluster.web(1).json(&["app", "new", "shop", "--from", &from])?;
+        cluster.web(1).json(&["app", "new", "shop", "--from", &site.root.display().to_string()])?;
         cluster.agreed("shop", 1, LIMIT)?;
-        let before = cluster.web(1).revision("shop")?;
-        cluster.web(3).kill();
-        hears(cluster, 2)?;
-        let one: &Member = &cluster.members[0];
-        let words = ["deploy", "shop", "--from", &next];
-        std::thread::scope(|scope| {
-            let first = scope.spawn(|| one.refused(106, "E421", &words));
-            let second = wait_until(LIMIT, "the first is under way", || {
-                let window = one.json(&["update", "status", "shop"]).map_err(|error| error.to_string())?;
-                if window["window"].is_null() { Err(window.to_string()) } else { Ok(()) }
-            })
-            .and_then(|_| one.refused(75, "E416", &words));
-            let first = first.join().map_err(|_| anyhow::anyhow!("the first died"))?;
-            let (first, second) = (first?, second?);
-            ensure!(first.text("/error/message")?.contains("must hold the content"), "{first}");
-            ensure!(first.text("/error/facts/missing")? == "web3", "{first}");
-            ensure!(second.text("/error/message")?.contains("another request for shop"), "{second}");
-            Ok(())
-        })?;
-        ensure!(cluster.web(1).revision("shop")? == before, "it changed something");
-        wait_until(LIMIT, "its window is closed", || {
-            let window = cluster.members[1].json(&["update", "status", "shop"]).map_err(|e| e.to_string())?;
-            if window["window"].is_null() { Ok(()) } else { Err(window.to_string()) }
-        })?;
+        cluster.web(3).stop()?;
+        [1, 2].into_iter().for_each(|number| cluster.web(number).kill());
+        let member = cluster.web(3);
+        fs::remove_dir_all(member.dir.join("index"))?;
+        fs::remove_dir_all(&member.prefix)?;
+        member.start()?;
+        let to = cluster.path("farm.backup");
+        let name = to.display().to_string();
+        let words = ["backup", "create", &name, "--with-content"];
+        let refused = cluster.web(3).refused(106, "E421", &words)?;
+        ensure!(refused.text("/error/message")?.contains("does not hold all content of shop"), "{refused}");
+        ensure!(!to.exists(), "it left something");
+        [1, 2].into_iter().try_for_each(|number| cluster.web(number).start())?;
+        cluster.have(&[3], "shop", &site.tree, LIMIT)?;
+        cluster.agreed("shop", 1, LIMIT)?;
+        cluster.web(3).json(&words)?;
         Ok(())
     });
 }

@@ -176,11 +176,11 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     here("E414", &[on(On::Web(2), "update commit api --expect 7 -y", "not 7")]),
     by("E415", "a_source_that_never_rests_is_refused"),
-    by("E416", "a_second_request_waits_its_turn_and_content_needs_holders"),
+    by("E416", "a_source_that_never_rests_is_refused"),
     here("E417", &[asked("app new taken --from {site}", "hold other content")]),
     by("E419", "what_people_change_by_hand"),
     by("E420", "a_change_that_may_have_arrived_is_not_called_undone"),
-    by("E421", "a_second_request_waits_its_turn_and_content_needs_holders"),
+    by("E421", "content_that_is_not_held_is_not_backed_up"),
     by("E422", "a_file_system_that_vanishes_is_said_and_not_filled"),
     by("E430", "a_full_disk_is_named_and_refuses_with_a_reason"),
     here(
