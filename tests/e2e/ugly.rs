@@ -130,7 +130,7 @@ fn snapshots_put_back_during_a_stream_of_deployments() {
             put_back(cluster, &mut stream, number).with_context(|| format!("snapshot {number}"))?;
         }
         closed(cluster, &mut stream)?;
-        let named = format!("{count} times store.burnt and member.readmitted");
+        let named = format!("{count} times member.burnt and member.readmitted");
         result(&format!("{count} snapshots put back"), began, &stream, &named)
     });
 }
@@ -156,23 +156,44 @@ fn put_back(cluster: &mut Cluster, stream: &mut Stream, number: u64) -> Result<(
     }
     stream.go_on(cluster)?;
     cluster.members[victim].kill();
-    let before = epoch(&cluster.members[witness])?;
+    let before = Before::of(&cluster.members[witness], &name)?;
     cluster.members[victim].put_back(&snapshot)?;
     std::fs::remove_dir_all(&snapshot)?;
     cluster.members[victim].start()?;
     stream.go_on(cluster)?;
-    readmitted(cluster, (victim, witness), before).with_context(|| name)
+    readmitted(cluster, (victim, witness), &before).with_context(|| name)
+}
+
+/// What another member had logged about the victim until now.
+struct Before {
+    epoch: u64,
+    burnt: usize,
+}
+
+impl Before {
+    fn of(witness: &Member, victim: &str) -> Result<Self> {
+        Ok(Self { epoch: epoch(witness)?, burnt: burnt(witness, victim)? })
+    }
+}
+
+/// How often a member logged that another one's store does not count.
+fn burnt(witness: &Member, victim: &str) -> Result<usize> {
+    let page = witness.json(&["events", "--since", "24h", "--kind", "member.burnt", "--member", victim])?;
+    let log = format!("{}/", witness.name);
+    let own = |event: &&serde_json::Value| event["id"].as_str().is_some_and(|id| id.starts_with(&log));
+    Ok(page.list("/events")?.iter().filter(own).count())
 }
 
 /// The member's store is named as burnt, by itself and by another, and it is re-admitted there.
-fn readmitted(cluster: &Cluster, who: (usize, usize), before: u64) -> Result<()> {
+fn readmitted(cluster: &Cluster, who: (usize, usize), before: &Before) -> Result<()> {
     let (victim, witness) = (&cluster.members[who.0], &cluster.members[who.1]);
     soon(&format!("{} tells that its store is burnt", victim.name), || {
         let status = victim.json(&["status"])?;
         let subject = format!("member/{}", victim.name);
         let burnt = |one: &serde_json::Value| one["condition"] == "store-burnt" && one["subject"] == subject;
         ensure!(status.list("/attention")?.iter().any(burnt), "{status}");
-        ensure!(told(victim, "store.burnt")? > 0, "it shows it and did not log it");
+        let burnt = burnt(witness, &victim.name)?;
+        ensure!(burnt > before.burnt, "{} shows it, and {} did not log it", victim.name, witness.name);
         Ok(())
     })?;
     soon(&format!("{} is re-admitted by {}", victim.name, witness.name), || {
@@ -180,7 +201,7 @@ fn readmitted(cluster: &Cluster, who: (usize, usize), before: u64) -> Result<()>
     })?;
     soon("its re-admission is named", || {
         let epoch = named(witness, "member.readmitted", &victim.name)?;
-        ensure!(epoch.is_some_and(|epoch| epoch > before), "{epoch:?} since {before}");
+        ensure!(epoch.is_some_and(|epoch| epoch > before.epoch), "{epoch:?} since {}", before.epoch);
         Ok(())
     })?;
     cluster.settled_roster(cluster.members.len())
@@ -208,7 +229,7 @@ fn disks_lost_during_a_stream_of_deployments() {
         }
         closed(cluster, &mut stream)?;
         let named =
-            "named by member.removed and member.joined, store.burnt and member.readmitted, or the repair";
+            "named by member.removed and member.joined, member.burnt and member.readmitted, or the repair";
         result(&format!("{count} lost disks"), began, &stream, named)
     });
 }
@@ -246,8 +267,8 @@ fn replaced(cluster: &mut Cluster, stream: &mut Stream, who: (usize, usize)) -> 
 }
 
 fn with_its_key(cluster: &mut Cluster, stream: &mut Stream, who: (usize, usize)) -> Result<()> {
-    let before = epoch(&cluster.members[who.1])?;
     let victim = &cluster.members[who.0];
+    let before = Before::of(&cluster.members[who.1], &victim.name)?;
     let key = std::fs::read(victim.dir.join("key"))?;
     victim.lose_everything()?;
     std::fs::create_dir_all(&victim.dir)?;
@@ -260,7 +281,7 @@ fn with_its_key(cluster: &mut Cluster, stream: &mut Stream, who: (usize, usize))
     })?;
     stream.go_on(cluster)?;
     cluster.members[who.0].join(&invitation)?.refused(75, "E203")?;
-    readmitted(cluster, who, before)
+    readmitted(cluster, who, &before)
 }
 
 fn private(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
