@@ -150,6 +150,8 @@ pub(crate) const ROWS: &[Row] = &[
             attempt(When::All, On::Outsider, "join - -y --member-name web1", "{invitation}", "already"),
         ],
     ),
+    by("E317", "nine_members_are_upgraded_under_deployments_and_the_older_program_is_refused_afterwards"),
+    by("E320", "nine_members_are_upgraded_under_deployments_and_the_older_program_is_refused_afterwards"),
     here("E401", &[asked("member show web9", "web9"), asked("member out web9", "web9")]),
     here("E402", &[asked("app show nothing", "nothing"), asked("deploy nothing --from {site}", "nothing")]),
     here("E403", &[asked("app rollback shop --to 77 -y", "revision 77 of shop is not kept")]),
