@@ -190,10 +190,10 @@ fn readmitted(cluster: &Cluster, who: (usize, usize), before: &Before) -> Result
     soon(&format!("{} tells that its store is burnt", victim.name), || {
         let status = victim.json(&["status"])?;
         let subject = format!("member/{}", victim.name);
-        let burnt = |one: &serde_json::Value| one["condition"] == "store-burnt" && one["subject"] == subject;
-        ensure!(status.list("/attention")?.iter().any(burnt), "{status}");
-        let burnt = burnt(witness, &victim.name)?;
-        ensure!(burnt > before.burnt, "{} shows it, and {} did not log it", victim.name, witness.name);
+        let tells = |one: &serde_json::Value| one["condition"] == "store-burnt" && one["subject"] == subject;
+        ensure!(status.list("/attention")?.iter().any(tells), "{status}");
+        let logged = burnt(witness, &victim.name)?;
+        ensure!(logged > before.burnt, "{} shows it, and {} did not log it", victim.name, witness.name);
         Ok(())
     })?;
     soon(&format!("{} is re-admitted by {}", victim.name, witness.name), || {

@@ -50,7 +50,7 @@ fn each_command_posts_itself() {
         ("member rename web3 shop3", json!({ "Rename": { "member": "web3", "name": "shop3" } })),
         (
             "member label web3 zone=b rack=",
-            json!({ "Label": { "member": "web3", "labels": { "zone": "b", "rack": null } } }),
+            json!({ "Label": { "member": "web3", "labels": { "zone": "b", "rack": null }, "keep_files": false } }),
         ),
         ("invite revoke 7c", json!({ "Revoke": { "id": "7c" } })),
         ("leave -y", json!("Leave")),

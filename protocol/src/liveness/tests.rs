@@ -1,3 +1,5 @@
+//! Who is reachable, by its own word and by that of others.
+
 use super::*;
 use crate::hash::Hash;
 

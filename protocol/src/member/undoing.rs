@@ -39,8 +39,11 @@ impl Entity {
             "{} of the members hold other content at the root of {name}, which would go to the trash",
             names.len()
         );
-        let verb = if created { "app new" } else { "deploy" };
-        let command = format!("althing {verb} {name} --from DIR --replace");
+        let command = if created {
+            format!("althing app new {name} --from DIR --replace")
+        } else {
+            format!("althing deploy {name} --from DIR --replace")
+        };
         Some(
             Refusal::new(Code::WouldReplace, text)
                 .fact("members", names.join(" "))
