@@ -23,11 +23,11 @@ fn each_command_posts_itself() {
     let source = json!({ "Directory": site });
     let create = json!({ "Create": {
         "application": "shop", "root": "/srv/shop", "policy": "majority", "source": source, "replace": false,
-        "unmanaged": [],
+        "unmanaged": [], "placement": [], "adopts": null,
     }});
     let defined = json!({ "Create": {
         "application": "shop", "root": "/var/www", "policy": "certified", "source": null, "replace": true,
-        "unmanaged": ["cache/**", "*.log"],
+        "unmanaged": ["cache/**", "*.log"], "placement": [], "adopts": null,
     }});
     let expected = [
         ("invite", json!({ "Invite": { "uses": 1, "lasts": 3_600_000, "note": "", "spare": false } })),
