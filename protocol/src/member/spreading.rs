@@ -266,7 +266,9 @@ impl Entity {
             return now - self.spread.news >= rest;
         }
         let differ = reports.is_some_and(|reports| reports != self.board.reports());
-        differ && now - self.spread.reports.max(self.spread.news) >= REPORTS_AT_REST
+        // Whoever has just started has nobody's yet.
+        let fresh = now - self.since < REPORTS_AT_REST;
+        differ && (fresh || now - self.spread.reports.max(self.spread.news) >= REPORTS_AT_REST)
     }
 
     fn ask_what_differs(&mut self, core: &mut Core, from: MemberId) {

@@ -1,3 +1,5 @@
+//! What gossip costs and how fast it is, in entities of up to forty members.
+
 use super::*;
 
 const LAN: (u64, u64) = (200, 1000);
