@@ -82,7 +82,7 @@ fn moves(cluster: &mut Cluster, shop: &Site, data: &Site) -> Result<()> {
     cluster.web(1).json(&["update", "open", "shop"])?;
     let refused = cluster.web(2).refused(75, "E412", &["member", "label", "web2", "group=db"])?;
     ensure!(refused.text("/error/message")?.contains("shop"), "{refused}");
-    cluster.web(1).json(&["update", "abort", "shop"])?;
+    cluster.web(1).json(&["update", "abort", "shop", "-y"])?;
 
     let files = shop.tree.files().len();
     cluster.web(4).json(&["member", "label", "web2", "group=db"])?;
