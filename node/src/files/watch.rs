@@ -111,14 +111,16 @@ type Identity = (u64, u64);
 
 impl Watching {
     fn run(&self) {
-        let mut was_there = true;
+        let (mut was_there, mut stood) = (true, None);
         while !self.stop.load(Ordering::Relaxed) {
-            let before = self.identity();
+            let (before, stands) = (self.identity(), self.stands());
             let watcher = if before.is_some() { self.start() } else { None };
-            // For what changed while nobody watched, and for the news that the root is gone.
-            if watcher.is_some() || was_there {
+            // For what changed while nobody watched, and for the news that the root is gone, or is something else that
+            // cannot be watched either.
+            if watcher.is_some() || was_there || stands != stood {
                 self.hint();
             }
+            stood = stands;
             was_there = watcher.is_some();
             self.active.store(was_there, Ordering::Relaxed);
             match (&watcher, before) {
@@ -127,6 +129,12 @@ impl Watching {
                 (None, Some(_)) => self.pause(RETRY_REFUSED),
             }
         }
+    }
+
+    /// What is at the root itself, and since when; a link is not followed.
+    fn stands(&self) -> Option<(u64, u64, i64, i64)> {
+        let root = std::fs::symlink_metadata(&self.root).ok()?;
+        Some((root.dev(), root.ino(), root.ctime(), root.ctime_nsec()))
     }
 
     fn start(&self) -> Option<RecommendedWatcher> {
