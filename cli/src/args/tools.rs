@@ -42,7 +42,7 @@ pub(crate) struct Simulate {
     /// How many simulated hours
     #[arg(long, value_name = "H", default_value_t = 1.0)]
     pub(crate) hours: f64,
-    /// Nothing goes wrong but this: CLASS in the seeds that have it, or CLASS@SECONDS[:HOST] once; may be repeated
+    /// Nothing goes wrong but this: CLASS in the seeds that have it, or CLASS@SECONDS or CLASS@SECONDS:HOST once; may be repeated
     #[arg(long = "fault", value_name = "SPEC")]
     pub(crate) faults: Vec<String>,
 }
