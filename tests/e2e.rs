@@ -26,6 +26,8 @@ mod placement;
 mod readme;
 #[path = "e2e/releases.rs"]
 mod releases;
+#[path = "e2e/rolling.rs"]
+mod rolling;
 #[path = "e2e/serving.rs"]
 mod serving;
 #[path = "e2e/shell.rs"]

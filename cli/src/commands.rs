@@ -24,6 +24,7 @@ mod events;
 mod explain;
 mod look;
 mod operator;
+mod rolling_out;
 mod serving;
 mod standing;
 mod tools;

@@ -34,10 +34,11 @@ enum Kind {
     Address,
     AbsolutePath,
     Text,
+    Switch,
 }
 
 /// All keys there are.
-pub(crate) const SETTINGS: [Setting; 6] = [
+pub(crate) const SETTINGS: [Setting; 7] = [
     Setting {
         key: "node.listen",
         kind: Kind::Address,
@@ -73,6 +74,12 @@ pub(crate) const SETTINGS: [Setting; 6] = [
         kind: Kind::Text,
         default: "althing, if there is such a group",
         about: "The group whose users may give commands, beside the superuser.",
+    },
+    Setting {
+        key: "hooks.allowed",
+        kind: Kind::Switch,
+        default: "true",
+        about: "Whether applications may have programs of their settled content run here.",
     },
 ];
 
@@ -141,11 +148,11 @@ impl Config {
                 problems.in_file(file, &Problem::new(entry.key_at, unknown(&entry.key)));
                 continue;
             };
-            let text = match entry.value {
-                Value::Text(text) => text,
-                other => {
-                    let kind = other.kind();
-                    let what = format!("is {kind}, and {} is a text", setting.key);
+            let text = match (entry.value, setting.kind) {
+                (Value::Text(text), _) => text,
+                (Value::Flag(on), Kind::Switch) => on.to_string(),
+                (value, _) => {
+                    let what = format!("is {}, and {} is {}", value.kind(), setting.key, setting.kind());
                     problems.in_file(file, &Problem::new(entry.value_at, what));
                     continue;
                 }
@@ -200,6 +207,12 @@ impl Config {
         self.text(key)?.parse().ok()
     }
 
+    /// A switch; only such were taken.
+    #[cfg_attr(not(feature = "daemon"), expect(dead_code, reason = "only the daemon needs it"))]
+    pub(crate) fn switch(&self, key: &str) -> Option<bool> {
+        self.text(key)?.parse().ok()
+    }
+
     /// A path.
     #[cfg_attr(not(feature = "daemon"), expect(dead_code, reason = "only the daemon needs it"))]
     pub(crate) fn path(&self, key: &str) -> Option<PathBuf> {
@@ -208,10 +221,16 @@ impl Config {
 }
 
 impl Setting {
+    fn kind(&self) -> &'static str {
+        if self.kind == Kind::Switch { "true or false" } else { "a text" }
+    }
+
     fn fits(&self, text: &str) -> std::result::Result<(), String> {
         match self.kind {
             Kind::Text if text.is_empty() => Err("is empty".to_owned()),
             Kind::Text => Ok(()),
+            Kind::Switch if text.parse::<bool>().is_ok() => Ok(()),
+            Kind::Switch => Err("is neither true nor false".to_owned()),
             Kind::AbsolutePath if Path::new(text).is_absolute() => Ok(()),
             Kind::AbsolutePath => Err("is not an absolute path".to_owned()),
             Kind::Address => match text.parse::<SocketAddr>() {
@@ -295,7 +314,8 @@ pub(crate) fn default_file() -> String {
             text += &format!("\n[{of}]\n");
             section = of;
         }
-        text += &format!("# {} Default: {}.\n#{key} = \"\"\n", setting.about, setting.default);
+        let value = if setting.kind == Kind::Switch { setting.default } else { "\"\"" };
+        text += &format!("# {} Default: {}.\n#{key} = {value}\n", setting.about, setting.default);
     }
     text
 }

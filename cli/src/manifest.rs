@@ -5,8 +5,11 @@ use std::path::Path;
 
 use althing_protocol::control::Code;
 use althing_protocol::handling::{Handling, Switching};
+use althing_protocol::limits;
 use althing_protocol::placement::Placement;
 use althing_protocol::record::{Definition, Policy};
+use althing_protocol::rollout::{Batch, Hook, Rollout};
+use althing_protocol::time::Millis;
 use althing_protocol::validity::{check_label, check_pattern, check_root};
 use althing_protocol::view::AppView;
 
@@ -14,7 +17,21 @@ use crate::error::{Failure, Result};
 use crate::toml_file::{Entry, File, Problem, Value, closest};
 
 /// Keys that a manifest may have.
-const KEYS: [&str; 7] = ["name", "root", "policy", "switching", "groups", "unmanaged", "adopt"];
+const KEYS: [&str; 11] = [
+    "name",
+    "root",
+    "policy",
+    "switching",
+    "groups",
+    "unmanaged",
+    "adopt",
+    "update.batch",
+    "hooks.check",
+    "hooks.after",
+    "hooks.limit",
+];
+/// How long a hook may take, if the manifest does not say.
+const HOOK_LIMIT: Millis = Millis(60_000);
 
 /// What an application is to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +50,8 @@ pub(crate) struct Manifest {
     pub(crate) unmanaged: Vec<String>,
     /// Whether what a majority has there becomes the first revision; as it is, or so for a new one, if absent.
     pub(crate) adopts: Option<bool>,
+    /// How its revisions get onto the members; as it is, or as of any new one, if absent.
+    pub(crate) rollout: Option<Rollout>,
 }
 
 /// One thing that would be another.
@@ -57,6 +76,7 @@ impl Manifest {
             placement: Placement::of(app.groups.iter().cloned()),
             unmanaged: app.unmanaged.clone(),
             adopts: Some(app.adopts),
+            rollout: Some(rollout_of(app)),
         }
     }
 
@@ -64,11 +84,16 @@ impl Manifest {
     pub(crate) fn differences(&self, is: &Self) -> Vec<Differs> {
         let differs = |key, from: String, to: String| (from != to).then_some(Differs { key, from, to });
         let adopts = |manifest: &Self| manifest.adopts.or(is.adopts).unwrap_or(true).to_string();
+        let rollout = |manifest: &Self| {
+            let rollout = manifest.rollout.as_ref().or(is.rollout.as_ref());
+            rollout.map(shown_rollout).unwrap_or_default()
+        };
         let all = [
             differs("policy", policy(is.policy).to_owned(), policy(self.policy).to_owned()),
             differs("groups", is.placement.to_string(), self.placement.to_string()),
             differs("unmanaged", listed(&is.unmanaged), listed(&self.unmanaged)),
             differs("adopt", adopts(is), adopts(self)),
+            differs("rollout", rollout(is), rollout(self)),
         ];
         all.into_iter().flatten().collect()
     }
@@ -112,6 +137,18 @@ impl Manifest {
             lines.push(format!("unmanaged = {}", list(self.unmanaged.iter().map(String::as_str).collect())));
         }
         lines.extend(self.adopts.map(|adopts| format!("adopt = {adopts}")));
+        if let Some(rollout) = self.rollout.as_ref().filter(|rollout| **rollout != Rollout::default()) {
+            lines.push(format!("\n[update]\nbatch = {}", quoted(&rollout.batch.to_string())));
+            let hooks = |hooks: &[Hook]| {
+                let shown: Vec<String> = hooks.iter().map(Hook::shown).collect();
+                list(shown.iter().map(String::as_str).collect())
+            };
+            let limit = rollout.check.iter().chain(&rollout.after).map(|hook| hook.limit.0).next();
+            if let Some(limit) = limit {
+                let (check, after) = (hooks(&rollout.check), hooks(&rollout.after));
+                lines.push(format!("\n[hooks]\ncheck = {check}\nafter = {after}\nlimit = \"{limit}ms\""));
+            }
+        }
         lines.join("\n") + "\n"
     }
 }
@@ -151,6 +188,7 @@ fn parse(file: &File) -> std::result::Result<Manifest, Vec<Problem>> {
         let what = format!("unknown key `{}`{}", entry.key, meant.unwrap_or_default());
         problems.push(Problem::new(entry.key_at.clone(), what));
     }
+    let rollout = rollout(&entries, &mut problems);
     let mut text = |key: &str| text_of(&entries, key, &mut problems);
     let (name, root, policy) = (text("name"), text("root"), text("policy"));
     let switching = text("switching");
@@ -194,6 +232,7 @@ fn parse(file: &File) -> std::result::Result<Manifest, Vec<Problem>> {
         placement: Placement::of(groups.into_iter().flat_map(|(groups, _)| groups)),
         unmanaged: unmanaged.map(|(patterns, _)| patterns).unwrap_or_default(),
         adopts,
+        rollout,
     })
 }
 
@@ -245,6 +284,70 @@ fn flag_of(entries: &[Entry], key: &str, problems: &mut Vec<Problem>) -> Option<
     None
 }
 
+/// `[update]` and `[hooks]`; what is left out is as of any new application.
+fn rollout(entries: &[Entry], problems: &mut Vec<Problem>) -> Option<Rollout> {
+    let of = |key: &str| entries.iter().find(|entry| entry.key == key);
+    let says = |key: &&&str| key.starts_with("update.") || key.starts_with("hooks.");
+    KEYS.iter().filter(says).find_map(|key| of(key))?;
+    let mut rollout = Rollout::of_new();
+    if let Some(entry) = of("update.batch") {
+        match batch_of(&entry.value) {
+            Some(batch) => rollout.batch = batch,
+            None => problems.push(Problem::new(
+                entry.value_at.clone(),
+                "is no batch: a number of members, such as 2, or a share of them, such as \"25%\"",
+            )),
+        }
+    }
+    let mut limit = HOOK_LIMIT;
+    if let Some(entry) = of("hooks.limit") {
+        let span = if let Value::Text(text) = &entry.value { crate::span::parse(text).ok() } else { None };
+        let span = span.and_then(|span| u64::try_from(span.as_millis()).ok()).map(Millis);
+        match span.filter(|span| (1..=limits::HOOK_MAX.0).contains(&span.0)) {
+            Some(span) => limit = span,
+            None => problems.push(Problem::new(
+                entry.value_at.clone(),
+                "is no time of up to 10 minutes, such as \"30s\"",
+            )),
+        }
+    }
+    for (key, hooks) in [("hooks.check", &mut rollout.check), ("hooks.after", &mut rollout.after)] {
+        let Some(entry) = of(key) else { continue };
+        match hooks_of(&entry.value, limit) {
+            Some(found) => *hooks = found,
+            None => problems.push(Problem::new(
+                entry.value_at.clone(),
+                "is no list of up to 4 hooks: each a path within the content, with arguments after blanks",
+            )),
+        }
+    }
+    Some(rollout)
+}
+
+fn batch_of(value: &Value) -> Option<Batch> {
+    let batch = match value {
+        Value::Number(count) => Batch::Members(u32::try_from(*count).ok()?),
+        Value::Text(text) => crate::span::batch(text).ok()?,
+        _ => return None,
+    };
+    batch.is_sensible().then_some(batch)
+}
+
+fn hooks_of(value: &Value, limit: Millis) -> Option<Vec<Hook>> {
+    let texts = match value {
+        Value::Text(text) => std::slice::from_ref(text),
+        Value::Texts(texts) => texts.as_slice(),
+        _ => return None,
+    };
+    let hook = |text: &String| {
+        let mut words = text.split_whitespace().map(str::to_owned);
+        let hook = Hook { path: words.next()?, arguments: words.collect(), limit };
+        hook.is_sensible().then_some(hook)
+    };
+    let hooks: Option<Vec<Hook>> = texts.iter().map(hook).collect();
+    hooks.filter(|hooks| hooks.len() <= limits::HOOKS)
+}
+
 /// The file in full, as `app check` shows it.
 pub(crate) fn shown(manifest: &Manifest) -> String {
     let Manifest { name, root, placement, unmanaged, .. } = manifest;
@@ -255,7 +358,33 @@ pub(crate) fn shown(manifest: &Manifest) -> String {
     if !unmanaged.is_empty() {
         text = format!("{text}, unmanaged {}", unmanaged.join(" "));
     }
+    if let Some(rollout) = &manifest.rollout {
+        text = format!("{text}, {}", shown_rollout(rollout));
+    }
     text
+}
+
+/// What the entity has, as far as a manifest can say it: all hooks have one limit.
+fn rollout_of(app: &AppView) -> Rollout {
+    let limit = app.hook_limit_ms.map_or(HOOK_LIMIT, Millis);
+    let hooks = |shown: &[String]| {
+        let hook = |text: &String| {
+            let mut words = text.split_whitespace().map(str::to_owned);
+            Some(Hook { path: words.next()?, arguments: words.collect(), limit })
+        };
+        shown.iter().filter_map(hook).collect()
+    };
+    let batch = crate::span::batch(&app.batch).unwrap_or_default();
+    Rollout { batch, check: hooks(&app.check_hooks), after: hooks(&app.after_hooks) }
+}
+
+/// How revisions get onto the members, in words.
+pub(crate) fn shown_rollout(rollout: &Rollout) -> String {
+    let hooks = |kind: &str, hooks: &[Hook]| {
+        let shown: Vec<String> = hooks.iter().map(Hook::shown).collect();
+        if shown.is_empty() { String::new() } else { format!(", {kind} {}", shown.join(" and ")) }
+    };
+    format!("batch {}{}{}", rollout.batch, hooks("check", &rollout.check), hooks("after", &rollout.after))
 }
 
 /// The policy as people write it.
@@ -287,6 +416,7 @@ mod tests {
             placement: Placement::default(),
             unmanaged: Vec::new(),
             adopts: None,
+            rollout: None,
         };
         assert_eq!(parsed("name = \"shop\"\n"), Ok(shop.clone()));
         let full = "name = \"shop\"\nroot = \"/var/www\"\npolicy = \"certified\"\n";
@@ -337,6 +467,26 @@ mod tests {
         ];
         assert_eq!(problems.len(), ends.len(), "{problems:?}");
         problems.iter().zip(ends).for_each(|(problem, end)| assert!(problem.ends_with(end), "{problem}"));
+    }
+
+    #[test]
+    fn a_manifest_says_how_revisions_get_onto_the_members() {
+        let text = "name = \"shop\"\n[update]\nbatch = 2\n[hooks]\ncheck = \"hooks/check --all\"\nafter = [\"hooks/reload\"]\nlimit = \"5s\"\n";
+        let rollout = parsed(text).expect("a manifest").rollout.expect("a roll-out");
+        let limit = Millis(5_000);
+        let check = Hook { path: "hooks/check".into(), arguments: vec!["--all".into()], limit };
+        let after = Hook { path: "hooks/reload".into(), arguments: Vec::new(), limit };
+        let expected = Rollout { batch: Batch::Members(2), check: vec![check], after: vec![after] };
+        assert_eq!(rollout, expected);
+        for (text, problem) in [
+            ("[update]\nbatch = 0\n", "is no batch"),
+            ("[update]\nbatch = \"101%\"\n", "is no batch"),
+            ("[hooks]\nafter = \"/bin/true\"\n", "is no list of up to 4 hooks"),
+            ("[hooks]\nlimit = \"11m\"\n", "is no time of up to 10 minutes"),
+        ] {
+            let problems = parsed(&format!("name = \"shop\"\n{text}")).expect_err("a problem");
+            assert!(problems.len() == 1 && problems[0].contains(problem), "{problems:?}");
+        }
     }
 
     #[test]

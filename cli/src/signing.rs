@@ -23,7 +23,8 @@ pub(crate) async fn ordered(context: &Context, command: &Command, hint: &[&str])
     let Command::Create { source: Some(source), application, replace, .. } = command else { return Ok(done) };
     let (application, source, replace) = (application.clone(), source.clone(), *replace);
     let reason = "first content".to_owned();
-    one(context, &Command::Deploy { application, source, reason, replace }, hint).await
+    one(context, &Command::Deploy { application, source, reason, replace, wish: Default::default() }, hint)
+        .await
 }
 
 async fn one(context: &Context, command: &Command, hint: &[&str]) -> Result<Done> {

@@ -1,6 +1,8 @@
-//! Times as people type them: `500ms`, `30s`, `15m`, `1h`, `7d`.
+//! Times and batches as people type them: `500ms`, `30s`, `15m`, `1h`, `7d`; `2`, `25%`.
 
 use std::time::Duration;
+
+use althing_protocol::rollout::Batch;
 
 /// Reads a time; several may follow each other, as in `1h30m`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
@@ -30,6 +32,17 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     Ok(total)
 }
 
+/// Reads a batch: a number of members, or a share of them.
+pub(crate) fn batch(text: &str) -> Result<Batch, String> {
+    let wrong = || format!("'{text}' is not a batch; write it as a number of members, or as a share: 2, 25%");
+    let number = |digits: &str| digits.parse::<u32>().map_err(|_| wrong());
+    let batch = match text.trim().strip_suffix('%') {
+        Some(percent) => Batch::Percent(number(percent)?),
+        None => Batch::Members(number(text.trim())?),
+    };
+    if batch.is_sensible() { Ok(batch) } else { Err(wrong()) }
+}
+
 /// Splits an example of a help text into words, as a shell does with plain double quotes.
 #[cfg(test)]
 pub(crate) fn words(line: &str) -> Vec<String> {
@@ -49,6 +62,15 @@ pub(crate) fn words(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_are_read() {
+        assert_eq!(batch("2"), Ok(Batch::Members(2)));
+        assert_eq!(batch("25%"), Ok(Batch::Percent(25)));
+        for text in ["", "0", "0%", "101%", "-1", "a", "1.5", "%"] {
+            assert!(batch(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_read() {

@@ -35,6 +35,8 @@ pub(crate) enum Value {
     Text(String),
     /// True or false.
     Flag(bool),
+    /// A whole number.
+    Number(i64),
     /// A list of texts.
     Texts(Vec<String>),
     /// Anything else, by the name of its kind.
@@ -120,7 +122,11 @@ fn flatten(prefix: &str, table: &DeTable<'_>, found: &mut Vec<Entry>) {
                 continue;
             }
             DeValue::String(text) => Value::Text(text.to_string()),
-            DeValue::Integer(_) | DeValue::Float(_) => Value::Other("a number"),
+            DeValue::Integer(number) => {
+                let digits = number.as_str().replace('_', "");
+                i64::from_str_radix(&digits, number.radix()).map_or(Value::Other("a number"), Value::Number)
+            }
+            DeValue::Float(_) => Value::Other("a number"),
             DeValue::Boolean(flag) => Value::Flag(*flag),
             DeValue::Datetime(_) => Value::Other("a date"),
             DeValue::Array(items) => {
@@ -146,6 +152,7 @@ impl Value {
         match self {
             Self::Text(_) => "a text",
             Self::Flag(_) => "true or false",
+            Self::Number(_) => "a number",
             Self::Texts(_) => "a list",
             Self::Other(kind) => kind,
         }
@@ -188,7 +195,10 @@ mod tests {
         let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
         assert_eq!(keys, ["name", "node.listen", "node.n"]);
         assert_eq!(entries[1].value, Value::Text("10.0.0.11:7800".to_owned()));
-        assert_eq!(entries[2].value, Value::Other("a number"));
+        assert_eq!(entries[2].value, Value::Number(3));
+        let others = file("a = true\nb = ['x', 'y']\nc = ['x', 1]\nd = 1.5\n").entries().expect("toml");
+        let kinds: Vec<&str> = others.iter().map(|entry| entry.value.kind()).collect();
+        assert_eq!(kinds, ["true or false", "a list", "a list of other things", "a number"]);
     }
 
     #[test]

@@ -10,11 +10,13 @@ use althing_protocol::conduct::Offence;
 use althing_protocol::control::{Code, Command, Progress, Refusal, Reply};
 use althing_protocol::effect::{Fetched, Input, NotApplied, NotCaptured, Output, Scan, Source};
 use althing_protocol::event::{Event, Severity};
+use althing_protocol::hash::Hash;
 use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::limits;
 use althing_protocol::member::saved::{Saved, read_link};
 use althing_protocol::member::{Config as Facts, Member};
 use althing_protocol::record::Link;
+use althing_protocol::rollout::{Hook, Kind, Ran};
 use althing_protocol::statement::Address;
 use althing_protocol::time::{Now, WallTime};
 use althing_protocol::wire::Message;
@@ -31,7 +33,7 @@ use crate::place::{self, Ending, Entry, Place, Work as PlaceWork};
 use crate::sample::Sampler;
 use crate::serving::Serving;
 use crate::writer::{Work, Writer};
-use crate::{Config, api, identity, interruption, purge, room, scrub, transfer};
+use crate::{Config, api, hooks, identity, interruption, purge, room, scrub, transfer};
 
 /// Happenings that wait for the loop.
 const QUEUE: usize = 4096;
@@ -432,6 +434,9 @@ impl Daemon {
                     });
                 }
             }
+            Output::Hook { run, application, kind, hook, from, root, revision } => {
+                self.hook(run, (application, kind, hook), (from, root, revision));
+            }
             Output::Clear { clear, application, keep_files } => {
                 if !self.submit(&application, PlaceWork::Clear { clear, keep_files }) {
                     let result = Err("its files cannot be reached now".to_owned());
@@ -463,6 +468,34 @@ impl Daemon {
     fn later(&self, input: Input) {
         let to = self.to.clone();
         tokio::spawn(async move { to.send(Happening::Input(input)).await });
+    }
+
+    /// Runs a hook in a thread of its own, unless this machine forbids it.
+    fn hook(
+        &self,
+        run: u64,
+        (application, kind, hook): (String, Kind, Hook),
+        (from, root, revision): (Hash, Hash, u64),
+    ) {
+        let Some(place) = self.live.places.get(&application).filter(|_| self.config.hooks) else {
+            let ran = if self.config.hooks {
+                Ran::Badly("the application has no place on this member".to_owned())
+            } else {
+                Ran::Forbidden
+            };
+            return self.later(Input::HookRan { run, ran });
+        };
+        let (id, state) = (self.member.id(), self.member.state());
+        let member = state.map(|state| state.name_of(&id)).unwrap_or_default();
+        let live = place.files.root().to_owned();
+        let place = self.config.dir.join("hooks").join(&application);
+        let request = hooks::Request { application, member, kind, hook, from, root, revision, live, place };
+        let (store, to) = (Arc::clone(&self.store), self.to.clone());
+        tokio::task::spawn_blocking(move || {
+            let ran = hooks::run(&store, &request);
+            // The loop is gone only when the daemon ends.
+            let _ = to.blocking_send(Happening::Input(Input::HookRan { run, ran }));
+        });
     }
 
     fn submit(&self, application: &str, work: PlaceWork) -> bool {

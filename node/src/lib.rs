@@ -9,6 +9,7 @@ mod backup;
 mod collect;
 mod daemon;
 pub mod files;
+mod hooks;
 mod identity;
 mod interruption;
 pub mod net;
@@ -63,6 +64,8 @@ pub struct Config {
     pub group: Option<String>,
     /// The newest protocol version that it speaks, of those that this program speaks (tests: as an older program does).
     pub speaks: u32,
+    /// Whether applications may have programs of their content run here.
+    pub hooks: bool,
     /// Whether `/v1/debug` may cut this member off from others (demo and tests).
     pub faults: bool,
 }

@@ -115,6 +115,8 @@ pub(crate) fn words(change: &Change) -> (&'static str, String) {
         | Change::Abort { .. }
         | Change::Expire { .. }
         | Change::Adopt { .. }
+        | Change::Undo { .. }
+        | Change::GoOn { .. }
         | Change::Pause { .. } => words_of_application(change),
         _ => words_of_roster(change),
     }
@@ -125,7 +127,6 @@ fn words_of_application(change: &Change) -> (&'static str, String) {
         Change::Create { root, policy, .. } => {
             ("create", format!("at {root}, policy {policy:?}").to_lowercase())
         }
-        Change::Arrange { terms, .. } => ("arrange", format!("goes to {}", terms.placement)),
         Change::Define { policy, .. } => ("define", format!("policy {policy:?}").to_lowercase()),
         Change::Discard { keep_files: true, .. } => ("discard", "its files stay where they are".to_owned()),
         Change::Discard { keep_files: false, .. } => ("discard", "its files go to the trash".to_owned()),
@@ -140,6 +141,16 @@ fn words_of_application(change: &Change) -> (&'static str, String) {
         }
         Change::Adopt { root, evidence, .. } => {
             ("adopt", format!("{}, which the majority had, held by {}", root.short(), evidence.len()))
+        }
+        Change::Undo { revision, why, evidence, .. } => {
+            ("undo", format!("revision {revision}, held by {}: {why}", evidence.len()))
+        }
+        Change::GoOn { revision, .. } => ("go on", format!("with revision {revision}, whichever hooks fail")),
+        Change::Arrange { terms, .. } => {
+            let rollout = &terms.rollout;
+            let (check, after) = (rollout.check.len(), rollout.after.len());
+            let what = format!("goes to {}, batch {}", terms.placement, rollout.batch);
+            ("arrange", format!("{what}, {check} check hooks, {after} after hooks"))
         }
         Change::Abort { .. } => ("abort", "the update window is closed".to_owned()),
         Change::Expire { .. } => ("expire", "the time of the update window is over".to_owned()),

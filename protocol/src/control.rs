@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::is_default;
 use crate::effect::Source;
 use crate::governance::{Authority, Governance, QuorumRule};
 use crate::handling::Handling;
@@ -11,6 +12,7 @@ use crate::hash::Hash;
 use crate::manifest::Extent;
 use crate::placement::Placement;
 use crate::record::{Definition, Policy};
+use crate::rollout::{Rollout, Wish};
 use crate::statement::Address;
 use crate::time::{Millis, WallTime};
 
@@ -185,6 +187,9 @@ pub enum Command {
         /// Whether what a majority has there already becomes the first revision; unless it comes with a source, if absent.
         #[serde(default)]
         adopts: Option<bool>,
+        /// How its revisions get onto the members; as of any new application if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollout: Option<Rollout>,
     },
     /// Say anew what an application is.
     Arrange {
@@ -199,6 +204,9 @@ pub enum Command {
         /// Members that it does not go to any more leave its files where they are.
         #[serde(default)]
         keep_files: bool,
+        /// How its revisions get onto the members; as now if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rollout: Option<Rollout>,
     },
     /// An application is not the entity's any more.
     Discard {
@@ -224,6 +232,9 @@ pub enum Command {
         reason: String,
         /// What lies at the root here now is staged at once, whether it is drift or not.
         adopt: bool,
+        /// The edits are settled by themselves whenever they have rested for so long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        auto: Option<Millis>,
     },
     /// Let the window that is open here stand until some time from now.
     Extend {
@@ -245,6 +256,14 @@ pub enum Command {
         application: String,
         /// Refuse if the revision in force is not this one.
         expect: Option<u64>,
+        /// How it is to get onto the members.
+        #[serde(default, skip_serializing_if = "is_default")]
+        wish: Wish,
+    },
+    /// Let a roll-out go on that a failing hook has stopped.
+    GoOn {
+        /// Of which application.
+        application: String,
     },
     /// Close a window without a change.
     Abort {
@@ -261,6 +280,9 @@ pub enum Command {
         reason: String,
         /// As the first content: what members have at the root may be moved to the trash.
         replace: bool,
+        /// How it is to get onto the members.
+        #[serde(default, skip_serializing_if = "is_default")]
+        wish: Wish,
     },
     /// Settle an earlier revision's content as a new revision.
     Rollback {
@@ -268,6 +290,9 @@ pub enum Command {
         application: String,
         /// To which revision.
         to: u64,
+        /// How it is to get onto the members.
+        #[serde(default, skip_serializing_if = "is_default")]
+        wish: Wish,
     },
     /// Stop repair of an application for a time, or resume it.
     Pause {
@@ -554,6 +579,10 @@ codes! {
     Undecided = "E420", "undecided", 75, "The vote did not end in time; it goes on.";
     NoHolders = "E421", "not-held", 106, "Too few members hold the new content durably.";
     Unreadable = "E422", "tree-unreadable", 75, "The application's tree cannot be read, or its file system is gone.";
+    CheckFailed = "E423", "check-failed", 1, "A check hook failed on the new content.";
+    NotStopped = "E424", "not-stopped", 105, "No roll-out of the application is stopped.";
+    RolloutStopped = "E425", "rollout-stopped", 1, "An after hook fails on a member, so the others do not apply the revision.";
+    RevisionUndone = "E426", "revision-undone", 1, "A revision did not pass its probation, and members went back to the one before.";
     NoSpace = "E430", "no-space", 75, "The disk is full; nothing was changed, and it goes on when there is room.";
     ManifestInvalid = "E501", "manifest-invalid", 65, "The manifest of an application is not valid.";
     WouldMove = "E502", "would-move", 107, "The manifest names another root directory than the application has.";

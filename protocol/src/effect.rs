@@ -17,6 +17,7 @@ use crate::limits;
 use crate::manifest::{Directory, Extent};
 use crate::metrics::Readings;
 use crate::path::ItemPath;
+use crate::rollout::{Hook, Kind, Ran};
 use crate::statement::Address;
 use crate::time::Millis;
 
@@ -271,6 +272,13 @@ pub enum Input {
         /// What was changed, or why it could not.
         result: Result<Applied, NotApplied>,
     },
+    /// A hook ended.
+    HookRan {
+        /// Which [`Output::Hook`].
+        run: u64,
+        /// How.
+        ran: Ran,
+    },
     /// A removed application was cleared away.
     Cleared {
         /// Which [`Output::Clear`].
@@ -390,6 +398,25 @@ pub enum Output {
         leave: Vec<ItemPath>,
         /// Who wants it.
         order: Order,
+    },
+    /// Run a hook of an application, with the bytes that it has in the content of `from`, which is in the store; answer
+    /// with [`Input::HookRan`]. A check is shown the content of `root` in a place of its own; what comes after an apply,
+    /// the live tree.
+    Hook {
+        /// Names the run.
+        run: u64,
+        /// Of which application.
+        application: String,
+        /// Before a promise or after an apply.
+        kind: Kind,
+        /// What.
+        hook: Hook,
+        /// The settled root that the program is taken from.
+        from: Hash,
+        /// The root that it is about.
+        root: Hash,
+        /// The number of that revision, or the one that it would have.
+        revision: u64,
     },
     /// This application was removed: move what lies at its root to the trash, or leave it; forget what was known of
     /// the tree; answer with [`Input::Cleared`]. It is among the [`Output::Places`] until then.

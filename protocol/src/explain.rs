@@ -49,6 +49,9 @@ impl Code {
             | Self::Differs
             | Self::Undecided
             | Self::NoHolders => self.update_page(),
+            Self::CheckFailed | Self::NotStopped | Self::RolloutStopped | Self::RevisionUndone => {
+                self.rollout_page()
+            }
             Self::Unreadable | Self::NoSpace => self.disk_page(),
             Self::ManifestInvalid
             | Self::WouldMove
@@ -320,6 +323,45 @@ impl Code {
                     ("see who is heard", "althing member list"),
                     ("see what is short on members", "althing health"),
                 ],
+            ),
+        }
+    }
+
+    fn rollout_page(self) -> Page {
+        match self {
+            Self::CheckFailed => page(
+                "A program that the application has as a check hook looked at the staged content on a member and failed: it \
+                 ended with another status than 0, or took too long. Nothing was settled. A window that was open before is \
+                 open still.",
+                &[
+                    ("see which hooks there are", "althing app show APP"),
+                    ("see what was to be settled", "althing update diff APP"),
+                    ("see what members said", "althing events --kind hook.check-failed --app APP"),
+                ],
+            ),
+            Self::RolloutStopped => page(
+                "The revision is settled and lies on the members that have applied it. An after hook fails on one of them, so \
+                 the others keep the revision before until the hook ends well, somebody goes back, or somebody says that it \
+                 is to go on.",
+                &[
+                    ("see who waits", "althing update status APP"),
+                    ("go on all the same", "althing update commit APP --continue"),
+                    ("go back", "althing app rollback APP --to REV"),
+                ],
+            ),
+            Self::RevisionUndone => page(
+                "The commit gave its revision a probation, within which after hooks failed on the first members, or on more than \
+                 a tenth of all. Members then settled the content of the revision before as a new revision, once and by \
+                 themselves.",
+                &[
+                    ("see the revisions and why", "althing app history APP"),
+                    ("see what hooks said", "althing events --kind hook.after-failed --app APP"),
+                ],
+            ),
+            _ => page(
+                "A roll-out stops when an after hook fails on a member that has applied the revision. There is none of which \
+                 that is so now.",
+                &[("see how it stands", "althing update status APP")],
             ),
         }
     }
@@ -625,6 +667,13 @@ conditions! {
          warning; above 90 % and 95 %: critical. A critical member takes no share of the traffic while others can.",
         ["see how full" => "althing member show MEMBER", "compare all" => "althing health",
          "take it out of service" => "althing member out MEMBER"];
+    HookFails = "A211", "hook-fails", Critical, ByItself, "An after hook fails on a member.",
+        "The revision is on the member and stays there; what the application wants done after an apply fails, so the member \
+         takes no share of the traffic while others can, and the roll-out waits. The hook is run again with growing pauses, up to \
+         30 s. Within the commit's probation the members undo the revision by themselves.",
+        ["see what it said" => "althing why MEMBER", "see who waits" => "althing update status APP",
+         "go back" => "althing app rollback APP --to REV",
+         "go on all the same" => "althing update commit APP --continue"];
     Misbehaves = "A210", "misbehaves", Warning, ByItself, "A member sends what no honest member sends.",
         "What it sends is dropped, and it is left alone for a while when it goes on. Look at that machine: its program or its \
          key may be somebody else's. The condition ends when nothing wrong has come from it for an hour.",

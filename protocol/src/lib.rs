@@ -41,6 +41,7 @@ pub mod placement;
 pub mod record;
 pub mod repair;
 pub mod rng;
+pub mod rollout;
 pub mod state;
 pub mod statement;
 pub mod succession;

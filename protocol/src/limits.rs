@@ -115,3 +115,14 @@ pub const FETCHES_AT_ONCE: usize = 4;
 pub const WINDOW_MAX: Millis = Millis::seconds(24 * 3600);
 /// Longest life of an invitation.
 pub const INVITATION_MAX: Millis = Millis::seconds(30 * 24 * 3600);
+
+/// Hooks of one kind of an application.
+pub const HOOKS: usize = 4;
+/// Arguments of one hook.
+pub const HOOK_ARGUMENTS: usize = 16;
+/// Longest time that one hook may take.
+pub const HOOK_MAX: Millis = Millis::seconds(600);
+/// Longest probation of a commit.
+pub const PROBATION_MAX: Millis = Millis::seconds(24 * 3600);
+/// Shortest and longest quiet period of a window that commits by itself.
+pub const QUIET: (Millis, Millis) = (Millis(200), Millis::seconds(3600));

@@ -13,6 +13,7 @@ mod contradiction;
 mod governing;
 mod health;
 mod hearing;
+mod hooks;
 mod joining;
 mod keeping;
 mod leaving;
@@ -20,8 +21,12 @@ mod local;
 mod operation;
 pub mod orders;
 mod placing;
+mod probation;
+mod quiet;
 mod recovering;
 mod requests;
+mod rolling;
+mod rollout_views;
 pub mod roster;
 pub mod saved;
 mod serving;
@@ -169,6 +174,11 @@ enum Durable {
         application: String,
         applied: (u64, Hash),
         result: Option<crate::effect::Applied>,
+    },
+    /// After hooks ended well for this root.
+    Hooked {
+        application: String,
+        root: Option<Hash>,
     },
     Entered(Box<Head>, Box<Beginning>, joining::Entering),
     /// The life of a new store.
@@ -336,6 +346,7 @@ impl Member {
             | Input::Captured { .. }
             | Input::Fetched { .. }
             | Input::Applied { .. }
+            | Input::HookRan { .. }
             | Input::Offended { .. }
             | Input::Cleared { .. }
             | Input::Damaged { .. }
@@ -493,6 +504,9 @@ impl Entity {
         for (application, applied) in saved.applied {
             locals.entry(application).or_default().applied = Some(applied);
         }
+        for (application, owed) in saved.owed {
+            locals.entry(application).or_default().hooks.owed = Some(owed);
+        }
         for (application, held) in saved.held {
             locals.entry(application).or_default().held = held;
         }
@@ -597,6 +611,7 @@ impl Entity {
             Input::Captured { capture, result } => self.captured(core, capture, result),
             Input::Fetched { fetch, result } => self.fetched(core, fetch, &result),
             Input::Applied { apply, result } => self.applied(core, apply, result),
+            Input::HookRan { run, ran } => self.hook_ran(core, run, &ran),
             Input::Offended { who, offence, times } => self.offended(core, who, offence, times),
             Input::Cleared { clear, result } => self.cleared(core, clear, result),
             Input::Damaged { content, aside } => self.damaged(core, &content, &aside),
@@ -619,6 +634,7 @@ impl Entity {
             Durable::Applied { application, applied, result } => {
                 self.is_applied(core, &application, applied, result)
             }
+            Durable::Hooked { application, root } => self.is_hooked(core, &application, root),
             Durable::Started | Durable::Reserved(_) | Durable::Entered(..) | Durable::Nothing => {}
         }
     }
@@ -634,6 +650,7 @@ impl Entity {
         self.attend_service(core);
         self.attend_early(core);
         self.attend_orders(core);
+        self.attend_quiet(core);
         self.attend_operations(core);
         // What was staged just now is promised at once: whoever asks next sees it.
         let names: Vec<String> = self.state.applications.keys().cloned().collect();

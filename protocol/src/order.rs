@@ -167,6 +167,9 @@ impl Order {
         if let Change::Open { root: Some(root), .. } = &change {
             detail = format!("to settle {root}, {detail}");
         }
+        if let Change::Open { auto: Some(_), .. } = &change {
+            detail = format!("to settle whatever rests under its root meanwhile, {detail}");
+        }
         let about = match crate::audit::subject(&change) {
             Some(member) => format!("{} ({member})", name(&member)),
             None => change.application().unwrap_or_default().to_owned(),
@@ -211,7 +214,7 @@ mod tests {
         let (application, reason, at) = ("shop".to_owned(), "better".to_owned(), WallTime(1_000_000));
         let opens = |expires| {
             let (application, reason) = (application.clone(), reason.clone());
-            Change::Open { application, expires, reason, implicit: false, root: None }
+            Change::Open { application, expires, reason, implicit: false, root: None, auto: None }
         };
         let order = order(unstamped(&opens(at + Millis(60_000)), at));
         assert_eq!(order.change, opens(WallTime(60_000)));
@@ -229,7 +232,14 @@ mod tests {
         let root = Hash::of(b"root");
         let (application, expires) = ("shop".to_owned(), WallTime(60_000));
         let reason = "\u{1b}[2Jtrust me".to_owned();
-        let opens = order(Change::Open { application, expires, reason, implicit: true, root: Some(root) });
+        let opens = order(Change::Open {
+            application,
+            expires,
+            reason,
+            implicit: true,
+            root: Some(root),
+            auto: None,
+        });
         let words = opens.words(WallTime(0), |_| String::new());
         assert!(words.starts_with(&format!("open shop: to settle {root}")), "{words}");
         assert!(!words.chars().any(char::is_control), "{words}");

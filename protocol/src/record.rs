@@ -12,10 +12,11 @@ use crate::hash::Hash;
 use crate::identity::{Identity, MemberId, Scheme, SignatureBytes, verify};
 use crate::limits;
 use crate::manifest::Extent;
+use crate::rollout::Wish;
 use crate::state::{PROTOCOL, Terms};
 use crate::statement::{Address, Id16, Signed};
 use crate::succession::Inheritance;
-use crate::time::WallTime;
+use crate::time::{Millis, WallTime};
 
 /// Format of a record; its first field.
 pub const FORMAT: u8 = 1;
@@ -364,6 +365,9 @@ pub enum Change {
         /// All that may be committed in it, which needs no further word of operators. Since protocol version 2.
         #[serde(default, skip_serializing_if = "codec::is_default")]
         root: Option<Hash>,
+        /// Commits the author's edits by itself. Since protocol version 2.
+        #[serde(default, skip_serializing_if = "codec::is_default")]
+        auto: Option<Millis>,
     },
     /// The originator's open window stands longer, or less long.
     Extend {
@@ -382,6 +386,28 @@ pub enum Change {
         extent: Extent,
         /// Signed [`crate::statement::Holding`]s of a content quorum.
         evidence: Vec<Signed>,
+        /// How it is to get onto the members. Since protocol version 2.
+        #[serde(default, skip_serializing_if = "codec::is_default")]
+        wish: Wish,
+    },
+    /// The revision in force failed its probation: the one before becomes the next (finding 21). Since protocol
+    /// version 2.
+    Undo {
+        /// Of which application.
+        application: String,
+        /// The number of the revision that failed.
+        revision: u64,
+        /// What failed where.
+        why: String,
+        /// Signed [`crate::statement::Holding`]s of a content quorum, of the root before.
+        evidence: Vec<Signed>,
+    },
+    /// The revision in force is to be applied everywhere, whichever hooks fail. Since protocol version 2.
+    GoOn {
+        /// Of which application.
+        application: String,
+        /// The number of the revision in force.
+        revision: u64,
     },
     /// Closes a window without a change; anybody may.
     Abort {
@@ -425,12 +451,17 @@ impl Change {
     pub fn needs(&self) -> u32 {
         match self {
             Self::Create { terms, .. } if *terms == Terms::default() => 1,
+            Self::Commit { wish, .. } if *wish == Wish::default() => 1,
+            Self::Open { root: None, auto: None, .. } => 1,
             Self::Create { .. }
             | Self::Arrange { .. }
+            | Self::Commit { .. }
+            | Self::Open { .. }
+            | Self::Undo { .. }
+            | Self::GoOn { .. }
             | Self::SetQuorum { .. }
             | Self::SetAuthority { .. }
             | Self::Label { keep_files: true, .. } => 2,
-            Self::Open { root: Some(_), .. } => 2,
             Self::Admit(request) if request.abilities != Abilities::default() => 2,
             // Nobody is asked to read it before all speak the version that it raises to.
             Self::Raise { .. } => 1,
@@ -450,9 +481,7 @@ impl Change {
             | Self::Move { .. }
             | Self::Discard { .. }
             | Self::Define { .. }
-            | Self::Open { .. }
             | Self::Extend { .. }
-            | Self::Commit { .. }
             | Self::Abort { .. }
             | Self::Expire { .. }
             | Self::Adopt { .. }
@@ -473,6 +502,8 @@ impl Change {
             | Self::Abort { application }
             | Self::Expire { application }
             | Self::Adopt { application, .. }
+            | Self::Undo { application, .. }
+            | Self::GoOn { application, .. }
             | Self::Pause { application, .. } => Some(application),
             Self::Invite { .. }
             | Self::Revoke { .. }

@@ -14,9 +14,10 @@ use crate::limits;
 use crate::manifest::Extent;
 use crate::placement::Placement;
 use crate::record::{Genesis, Policy};
+use crate::rollout::{Plan, Rollout};
 use crate::statement::{Address, Id16};
 use crate::succession::Origin;
-use crate::time::WallTime;
+use crate::time::{Millis, WallTime};
 
 /// Format of the encoded state; its first field.
 pub const FORMAT: u8 = 1;
@@ -138,9 +139,21 @@ pub struct Window {
     pub expires: WallTime,
     /// Opened by `deploy` or `rollback`: it ends with its author.
     pub implicit: bool,
-    /// All that may be committed in it. Since protocol version 2.
+    /// Since protocol version 2.
     #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub manner: Manner,
+}
+
+/// What more is to be said of a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manner {
+    /// All that may be committed in it.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
     pub root: Option<Hash>,
+    /// The author's edits are settled by themselves whenever they have rested for so long.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub auto: Option<Millis>,
 }
 
 /// A settled content of an application.
@@ -162,6 +175,9 @@ pub struct Revision {
     pub from: MemberId,
     /// Why.
     pub reason: String,
+    /// How it gets onto the members. Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub plan: Plan,
 }
 
 /// What an administrator says of an application beyond its place and policy. All of it needs protocol version 2.
@@ -174,6 +190,9 @@ pub struct Terms {
     /// Which members it goes to.
     #[serde(default, skip_serializing_if = "codec::is_default")]
     pub placement: Placement,
+    /// How its revisions get onto the members.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub rollout: Rollout,
 }
 
 /// An application.
@@ -200,7 +219,19 @@ pub struct Application {
     pub terms: Terms,
 }
 
+impl Window {
+    /// Whether, and after which rest, the author's edits are settled by themselves.
+    pub fn auto(&self) -> Option<Millis> {
+        self.manner.auto
+    }
+}
+
 impl Application {
+    /// How its revisions get onto the members.
+    pub fn rollout(&self) -> &Rollout {
+        &self.terms.rollout
+    }
+
     /// The revision in force.
     pub fn settled(&self) -> Option<&Revision> {
         self.revisions.last()
@@ -209,6 +240,11 @@ impl Application {
     /// The root in force.
     pub fn root_hash(&self) -> Option<Hash> {
         self.settled().map(|revision| revision.root)
+    }
+
+    /// The revision before the one in force.
+    pub fn former(&self) -> Option<&Revision> {
+        self.revisions.iter().rev().nth(1)
     }
 
     /// Whether this root was settled before or is in force.

@@ -18,6 +18,7 @@ use crate::limits;
 use crate::manifest::Extent;
 use crate::metrics::Report;
 use crate::order::{Approval, Mandate};
+use crate::rollout::Course;
 use crate::time::WallTime;
 
 /// What signatures over envelopes are for.
@@ -195,6 +196,9 @@ pub struct ContentList {
     pub extent: Extent,
     /// Paths that the author does not repair for now, because they are changed again and again.
     pub left: u64,
+    /// Its part in a roll-out. Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub course: Course,
 }
 
 /// A promise: signed only when the complete content is synced in the author's own store, apart from the live tree,
@@ -296,7 +300,9 @@ impl Statement {
                     && report.unheard.len() <= limits::MEMBERS
                     && report.cpu.buckets() <= limits::SKETCH_BUCKETS
             }
-            Self::List(list) => plain(&list.application, limits::LABEL_BYTES),
+            Self::List(list) => {
+                plain(&list.application, limits::LABEL_BYTES) && list.course.is_within_bounds()
+            }
             Self::Holding(holding) => plain(&holding.application, limits::LABEL_BYTES),
             Self::Intent(intent) => {
                 plain(&intent.by, limits::TEXT_BYTES)

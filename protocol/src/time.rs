@@ -71,6 +71,13 @@ impl Sub for Instant {
     }
 }
 
+impl Add for Millis {
+    type Output = Self;
+    fn add(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+}
+
 impl Add<Millis> for WallTime {
     type Output = Self;
     fn add(self, span: Millis) -> Self {

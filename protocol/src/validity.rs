@@ -14,11 +14,13 @@ use crate::identity::{MemberId, Scheme};
 use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmission, Record};
+use crate::rollout::{AS_BEFORE, Plan, Wish};
 use crate::state::{
-    ADOPTERS, Application, Invitation, Member, PROTOCOL, PastMember, Revision, Role, Service, State, Window,
+    ADOPTERS, Application, Invitation, Manner, Member, PROTOCOL, PastMember, Revision, Role, Service, State,
+    Window,
 };
 use crate::statement::{Checked, Id16, Intent, Signed, Statement, StatementFault, Step, Unverified};
-use crate::time::WallTime;
+use crate::time::{Millis, WallTime};
 use crate::trail::{Deciders, voters_of};
 
 /// Why a record, a change or a certificate is not valid. Nothing was changed.
@@ -329,9 +331,13 @@ impl Draft<'_> {
                 concerned(self.next, application).map(|application| application.policy = *policy)
             }
             Change::Open { .. } => self.open(),
-            Change::Commit { application, root, extent, evidence } => {
-                self.commit(application, *root, *extent, evidence)
+            Change::Commit { application, root, extent, evidence, wish } => {
+                self.commit(application, (*root, *extent), evidence, *wish)
             }
+            Change::Undo { application, revision, why, evidence } => {
+                self.undo(application, *revision, why, evidence)
+            }
+            Change::GoOn { application, revision } => self.go_on(application, *revision),
             Change::Abort { application } | Change::Expire { application } => self.close(application),
             Change::Adopt { application, root, extent, evidence } => {
                 self.adopt(application, *root, *extent, evidence)
@@ -525,6 +531,7 @@ impl Draft<'_> {
         check_root(root)?;
         check_patterns(&new.unmanaged)?;
         placing::check(new.placement())?;
+        check_rollout(new.terms.rollout.is_sensible())?;
         if self.next.applications.len() >= limits::APPLICATIONS {
             return Err(Invalid::Full("applications"));
         }
@@ -570,10 +577,11 @@ impl Draft<'_> {
 
     fn open(self) -> Result<(), Invalid> {
         let intent = self.intent;
-        let Change::Open { application: name, expires, reason, implicit, root } = &intent.change else {
+        let Change::Open { application: name, expires, reason, implicit, root, auto } = &intent.change else {
             return Err(Invalid::Kind);
         };
         check_text(reason)?;
+        check_rollout(auto.is_none_or(|quiet| (limits::QUIET.0..=limits::QUIET.1).contains(&quiet)))?;
         let author = self.author;
         let application = concerned(self.next, name)?;
         if let Some(window) = &application.window {
@@ -583,8 +591,9 @@ impl Draft<'_> {
             return Err(Invalid::Text("so long a window".into()));
         }
         let (by, reason) = (intent.by.clone(), reason.clone());
-        let (opened, expires, implicit, root) = (intent.at, *expires, *implicit, *root);
-        application.window = Some(Window { author, by, reason, opened, expires, implicit, root });
+        let (opened, expires, implicit) = (intent.at, *expires, *implicit);
+        let manner = Manner { root: *root, auto: *auto };
+        application.window = Some(Window { author, by, reason, opened, expires, implicit, manner });
         Ok(())
     }
 
@@ -593,16 +602,60 @@ impl Draft<'_> {
         window.map(|_| ()).ok_or(Invalid::NoWindow)
     }
 
-    fn commit(self, name: &str, root: Hash, extent: Extent, evidence: &[Signed]) -> Result<(), Invalid> {
+    fn commit(
+        self,
+        name: &str,
+        (root, extent): (Hash, Extent),
+        evidence: &[Signed],
+        wish: Wish,
+    ) -> Result<(), Invalid> {
         let author = self.author;
-        let window = self.next.application(name)?.window.clone();
+        let application = self.next.application(name)?;
+        let window = application.window.clone();
         let window = window.filter(|window| window.author == author).ok_or(Invalid::NoWindow)?;
-        if window.root.is_some_and(|only| only != root) {
+        check_rollout(wish.is_sensible())?;
+        let again = wish.again && application.root_hash() == Some(root);
+        // Where nothing was there is nothing that could be kept going.
+        let usual = if application.settled().is_some() { application.rollout().batch } else { AS_BEFORE };
+        let batch = wish.batch.unwrap_or(usual);
+        let plan = Plan { batch, probation: wish.probation, again, ..Plan::default() };
+        if window.manner.root.is_some_and(|only| only != root) {
             return Err(Invalid::NotSo("the update window was opened for other content"));
         }
         self.before.check_evidence(name, &root, evidence, self.scheme)?;
-        concerned(self.next, name)?.window = None;
-        self.settle(name, root, extent, window.reason)
+        if window.auto().is_none() {
+            concerned(self.next, name)?.window = None;
+        }
+        self.settle(name, (root, extent), window.reason, plan)
+    }
+
+    /// Back to the revision before, once: what is settled by it has no probation of its own (finding 21).
+    fn undo(self, name: &str, revision: u64, why: &str, evidence: &[Signed]) -> Result<(), Invalid> {
+        check_text(why)?;
+        let application = self.next.application(name)?;
+        if let Some(window) = &application.window {
+            return Err(Invalid::WindowOpen(window.author));
+        }
+        let settled = application.settled().filter(|settled| settled.number == revision);
+        let plan = settled.ok_or(Invalid::Stale)?.plan;
+        if plan.probation == Millis(0) || plan.goes_on {
+            return Err(Invalid::NotSo("the revision is not on probation"));
+        }
+        let former = application.former().filter(|former| Some(former.root) != application.root_hash());
+        let former = former.ok_or(Invalid::NotSo("there is no other revision before"))?;
+        let content = (former.root, former.extent);
+        self.before.check_evidence(name, &content.0, evidence, self.scheme)?;
+        let plan = Plan { undoes: Some(revision), ..Plan::default() };
+        self.settle(name, content, why.to_owned(), plan)
+    }
+
+    /// Not a reason to move the basis: what was promised is promised still.
+    fn go_on(self, name: &str, revision: u64) -> Result<(), Invalid> {
+        let application = self.next.applications.get_mut(name);
+        let application = application.ok_or_else(|| Invalid::Unknown(name.to_owned()))?;
+        let settled = application.revisions.last_mut().filter(|settled| settled.number == revision);
+        settled.ok_or(Invalid::Stale)?.plan.goes_on = true;
+        Ok(())
     }
 
     fn adopt(self, name: &str, root: Hash, extent: Extent, evidence: &[Signed]) -> Result<(), Invalid> {
@@ -619,16 +672,23 @@ impl Draft<'_> {
         if application.knows(&root) {
             return Err(Invalid::KnownRoot);
         }
+        let plan = Plan { batch: application.rollout().batch, ..Plan::default() };
         self.before.check_evidence(name, &root, evidence, self.scheme)?;
-        self.settle(name, root, extent, "the majority had it".to_owned())
+        self.settle(name, (root, extent), "the majority had it".to_owned(), plan)
     }
 
-    fn settle(self, name: &str, root: Hash, extent: Extent, reason: String) -> Result<(), Invalid> {
+    fn settle(
+        self,
+        name: &str,
+        (root, extent): (Hash, Extent),
+        reason: String,
+        plan: Plan,
+    ) -> Result<(), Invalid> {
         let epoch = self.next.epoch;
         let application = concerned(self.next, name)?;
         let number = application.settled().map_or(1, |revision| revision.number + 1);
         let (at, by, from) = (self.intent.at, self.intent.by.clone(), self.author);
-        application.revisions.push(Revision { number, root, extent, epoch, at, by, from, reason });
+        application.revisions.push(Revision { number, root, extent, epoch, at, by, from, reason, plan });
         let surplus = application.revisions.len().saturating_sub(limits::REVISIONS_KEPT + 1);
         application.revisions.drain(..surplus);
         Ok(())
@@ -651,6 +711,14 @@ pub fn check_label(name: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::Text(format!("the name {name:?}")))
+}
+
+fn check_rollout(is_sensible: bool) -> Result<(), Invalid> {
+    if is_sensible {
+        Ok(())
+    } else {
+        Err(Invalid::Text("this batch, hook, probation or quiet period".into()))
+    }
 }
 
 fn check_text(text: &str) -> Result<(), Invalid> {

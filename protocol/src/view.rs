@@ -63,6 +63,10 @@ pub enum AppState {
     NotSettled,
     /// Repair is stopped for a time.
     Paused,
+    /// A new revision goes from member to member.
+    RollingOut,
+    /// A hook that fails has stopped that.
+    Stopped,
 }
 
 /// `althing.status/1`
@@ -194,6 +198,21 @@ pub struct AppView {
     /// Names of members that leave items alone because these are changed again and again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contested: Vec<String>,
+    /// How many members apply a revision at once, as it was defined: `1`, `25%`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub batch: String,
+    /// Its check hooks, each as it is called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub check_hooks: Vec<String>,
+    /// Its after hooks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after_hooks: Vec<String>,
+    /// How long each of them may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook_limit_ms: Option<u64>,
+    /// Where the revision in force is on its way to the members, while not all have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutView>,
     /// Repair is stopped until then, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<String>,
@@ -208,6 +227,44 @@ pub struct AppView {
     pub by: Option<String>,
     /// From which member.
     pub from: Option<String>,
+}
+
+/// A revision on its way to the members.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RolloutView {
+    /// Its number.
+    pub revision: u64,
+    /// How many members apply it at once.
+    pub batch: u64,
+    /// A hook that fails has stopped it.
+    pub stopped: bool,
+    /// Until then members undo it by themselves if its hooks fail, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probation_until: Option<String>,
+    /// The members, in the order in which they apply it.
+    pub members: Vec<RolloutMember>,
+}
+
+impl RolloutView {
+    /// Whether somebody is at it.
+    pub fn is_going_on(&self) -> bool {
+        self.members.iter().any(|member| matches!(member.state.as_str(), "applying" | "waiting"))
+    }
+}
+
+/// A member in a roll-out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RolloutMember {
+    /// Its name.
+    pub name: String,
+    /// `done`, `failing`, `applying`, `waiting`, `passed`
+    pub state: String,
+    /// What its hook says, or why it is passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Names of the members that it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<String>,
 }
 
 /// What members have in common of an application that was never settled, item by item.
@@ -262,6 +319,12 @@ pub struct WindowView {
     pub staged: Option<Hash>,
     /// Members that hold what is staged.
     pub holders: u64,
+    /// Edits are settled by themselves when they have rested for so long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_quiet_ms: Option<u64>,
+    /// What checks of what is staged found on members: name and text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<(String, String)>,
 }
 
 /// Something that needs a look.
@@ -655,6 +718,15 @@ pub struct RevisionView {
     pub from: String,
     /// Why.
     pub reason: String,
+    /// How many members applied it at once: `1`, `25%`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub batch: String,
+    /// Until then members could undo it, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probation_until: Option<String>,
+    /// The revision that members undid with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<u64>,
     /// Items.
     pub items: u64,
     /// Bytes.

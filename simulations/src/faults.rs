@@ -3,6 +3,7 @@
 
 mod admins;
 mod disks;
+mod hooks;
 mod liars;
 mod links;
 mod processes;
@@ -76,6 +77,7 @@ pub(crate) const CLASSES: &[Class] = &[
     class("bad-content", 80, 300, 1, liars::bad_content),
     class("equivocation", 60, 300, 1, liars::equivocator),
     class("forgery", 80, 300, 1, liars::forger),
+    class("hooks-fail", 300, 100, 500, hooks::fail),
     class("race", 400, 90, 500, admins::race),
     class("stale-invitation", 150, 250, 10, admins::stale_invitation),
     class("readmission", 300, 80, 500, admins::readmit),
@@ -187,6 +189,7 @@ pub(crate) fn end(world: &mut World) {
         liars::mend(world, at);
         let host = &mut world.hosts[at];
         (host.doomed, host.frozen, host.slow, host.unreadable_until, host.tear) = (None, 0, 0, 0, false);
+        host.hooks_fail_until = 0;
         world.unclog(at);
         world.fill(at, false);
         world.start(at);

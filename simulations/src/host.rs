@@ -109,6 +109,8 @@ pub(crate) struct Host {
     pub(crate) speaks: u32,
     /// Its key is in the hands of somebody who lies: others may name it.
     pub(crate) liar: bool,
+    /// Until when every hook fails, in microseconds of the world.
+    pub(crate) hooks_fail_until: u64,
     /// Roots that the protocol wants kept.
     pub(crate) keep: BTreeSet<Hash>,
 }
@@ -153,6 +155,7 @@ impl Host {
             full_until: 0,
             speaks: PROTOCOL,
             liar: false,
+            hooks_fail_until: 0,
             keep: BTreeSet::new(),
         }
     }

@@ -21,6 +21,7 @@ use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::member::saved::read_link;
 use althing_protocol::repair::Action;
+use althing_protocol::rollout::Kind;
 use althing_protocol::statement::{Envelope, Statement};
 use althing_protocol::wire::Message;
 use althing_protocol::{codec, limits};
@@ -41,6 +42,8 @@ pub(crate) struct Invariants {
     captured: BTreeSet<(usize, String, Hash)>,
     /// Hosts whose live tree was made this root by an administrator.
     edited: BTreeMap<(String, Hash), BTreeSet<usize>>,
+    /// Applied roots on which an after hook failed somewhere.
+    failed: BTreeSet<(String, Hash)>,
     /// The test signs with members' keys: they may be accused.
     pub(crate) keys_stolen: bool,
     /// What was told of votes last: it leaves to each peer.
@@ -156,6 +159,13 @@ pub(crate) fn captured(world: &mut World, at: usize, application: &str, root: Ha
     world.invariants.captured.insert((at, application.to_owned(), root));
 }
 
+/// A hook is to fail on this root.
+pub(crate) fn hook_fails(world: &mut World, application: &str, kind: Kind, root: Hash) {
+    if kind == Kind::After {
+        world.invariants.failed.insert((application.to_owned(), root));
+    }
+}
+
 /// An administrator asks; one line for the timeline.
 pub(crate) fn admin_asks(_world: &mut World, _at: usize, command: &Command) -> String {
     let text = format!("{command:?}");
@@ -195,6 +205,9 @@ pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
         "content.differs" => world.count("drift was noticed"),
         "majority.lost" => world.count("the majority was lost"),
         "window.expired" => world.count("a window expired"),
+        "revision.undone" => world.count("a revision was undone"),
+        "hook.after-failed" => world.count("an after hook failed"),
+        "hook.check-failed" => world.count("a check failed"),
         "window.aborted" => world.count("a window was aborted"),
         "apply.failed" => world.count("an apply failed"),
         "member.readmitted" => world.count("a member was re-admitted"),

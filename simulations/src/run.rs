@@ -129,6 +129,7 @@ pub(crate) fn create(world: &mut World, name: &str, policy: Policy) {
         handling: Handling::default(),
         placement: Placement::default(),
         adopts: None,
+        rollout: None,
     };
     ask(world, at, create);
     if !world.run_until(60 * SECOND, |world| liveness::stuck(world).is_empty()) && world.violations.is_empty()

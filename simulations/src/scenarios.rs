@@ -22,6 +22,7 @@ mod placement;
 mod readmission;
 mod removed_application;
 mod restored_snapshot_goes_mute;
+mod rolling_out;
 mod rolling_upgrade;
 mod supermajority;
 mod swarm;
@@ -30,6 +31,7 @@ mod window_in_a_partition;
 use althing_protocol::control::{Command, Reply};
 use althing_protocol::hash::Hash;
 use althing_protocol::record::Policy;
+use althing_protocol::rollout::Wish;
 use althing_protocol::time::Millis;
 
 use crate::host::tree::{self, Tree};
@@ -78,7 +80,13 @@ fn answer(world: &mut World, at: usize, command: Command) -> Reply {
 /// New content, deployed from a member's directory.
 fn deploy(world: &mut World, at: usize) -> Command {
     let source = workload::source(world, at);
-    Command::Deploy { application: WEB.into(), source, reason: "better".into(), replace: true }
+    Command::Deploy {
+        application: WEB.into(),
+        source,
+        reason: "better".into(),
+        replace: true,
+        wish: Wish::default(),
+    }
 }
 
 /// Opens a window by hand.
@@ -88,6 +96,7 @@ fn open(seconds: u64) -> Command {
         lasts: Millis::seconds(seconds),
         reason: "by hand".into(),
         adopt: false,
+        auto: None,
     }
 }
 

@@ -6,6 +6,7 @@ use althing_protocol::handling::Handling;
 use althing_protocol::placement::Placement;
 use althing_protocol::record::{Definition, Policy};
 use althing_protocol::rng::Rng;
+use althing_protocol::rollout::{AS_BEFORE, Batch, Hook, NEW, Rollout, Wish};
 use althing_protocol::time::Millis;
 
 use crate::host::tree;
@@ -123,7 +124,7 @@ fn regroup(world: &mut World) {
         let placement = Placement::of(groups.split(',').filter(|group| !group.is_empty()));
         let (placement, definition) = (Some(placement), Definition::default());
         world.count("an application was placed elsewhere");
-        Command::Arrange { application, placement, definition, keep_files }
+        Command::Arrange { application, placement, definition, keep_files, rollout: None }
     } else {
         let member = world.workload.groups.below(world.hosts.len() as u64) as usize;
         let labels = [("group".to_owned(), Some(groups.to_owned()))].into();
@@ -139,6 +140,11 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
     let state = world.hosts[at].member.as_ref()?.state()?;
     let names: Vec<String> = state.applications.keys().cloned().collect();
     let Some(application) = world.workload.rng.pick(&names).cloned() else { return Some(create(world, at)) };
+    if world.workload.rng.chance(60) {
+        let (placement, definition, keep_files) = (None, Definition::default(), false);
+        let rollout = Some(rollout(world));
+        return Some(Command::Arrange { application, placement, definition, keep_files, rollout });
+    }
     if world.workload.rng.chance(20) {
         let keep_files = world.workload.rng.chance(500);
         return Some(Command::Discard { application, keep_files });
@@ -149,7 +155,7 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
     if own {
         return Some(match world.workload.rng.below(6) {
             0 | 1 => Command::Stage { application, source: source(world, at) },
-            2 | 3 => Command::Commit { application, expect: None },
+            2 | 3 => Command::Commit { application, expect: None, wish: wish(world) },
             4 => Command::Extend { application, lasts: Millis(5_000 + world.workload.rng.below(60_000)) },
             _ => Command::Abort { application },
         });
@@ -160,13 +166,19 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
             source: source(world, at),
             reason: "better".into(),
             replace: false,
+            wish: wish(world),
         },
-        5 | 6 => Command::Rollback { application, to: world.workload.rng.pick(&numbers).copied()? },
+        5 | 6 => {
+            let to = world.workload.rng.pick(&numbers).copied()?;
+            Command::Rollback { application, to, wish: wish(world) }
+        }
         7 | 8 => {
             let lasts = Millis(5_000 + world.workload.rng.below(60_000));
             let adopt = world.workload.rng.chance(300);
-            Command::Open { application, lasts, reason: "by hand".into(), adopt }
+            let auto = world.workload.rng.chance(250).then(|| Millis(300 + world.workload.rng.below(4_000)));
+            Command::Open { application, lasts, reason: "by hand".into(), adopt, auto }
         }
+        9 if world.workload.rng.chance(500) => Command::GoOn { application },
         9 => Command::Verify { application },
         10 => Command::Repair { application },
         11 => {
@@ -182,6 +194,7 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
 fn create(world: &mut World, at: usize) -> Command {
     let (application, root, unmanaged) = ("web".to_owned(), "/srv/web".to_owned(), Vec::new());
     let source = Some(source(world, at));
+    let rollout = Some(rollout(world));
     Command::Create {
         application,
         root,
@@ -192,7 +205,30 @@ fn create(world: &mut World, at: usize) -> Command {
         handling: Handling::default(),
         placement: Placement::default(),
         adopts: None,
+        rollout,
     }
+}
+
+/// What an administrator says of how a revision gets onto the members.
+fn wish(world: &mut World) -> Wish {
+    let rng = &mut world.workload.rng;
+    let batch = rng.chance(300).then(|| Batch::Members(1 + rng.below(3) as u32));
+    let probation = if rng.chance(500) { Millis(5_000 + rng.below(120_000)) } else { Millis(0) };
+    Wish { batch, probation, again: rng.chance(50) }
+}
+
+/// How revisions of an application get onto the members: with or without hooks, which fail as hosts have it.
+pub(crate) fn rollout(world: &mut World) -> Rollout {
+    let rng = &mut world.workload.rng;
+    let hook = |path: &str| Hook { path: path.to_owned(), arguments: Vec::new(), limit: Millis(2_000) };
+    let batch = match rng.below(4) {
+        0 => AS_BEFORE,
+        1 => Batch::Members(2),
+        _ => NEW,
+    };
+    let check = if rng.chance(400) { vec![hook("hooks/check")] } else { Vec::new() };
+    let after = if rng.chance(600) { vec![hook("hooks/after")] } else { Vec::new() };
+    Rollout { batch, check, after }
 }
 
 /// A directory of the administrator with something new.

@@ -9,6 +9,7 @@ use althing_protocol::limits;
 use althing_protocol::manifest::{Directory, Entry, Extent, Node};
 use althing_protocol::metrics::Report;
 use althing_protocol::record::{Certificate, Change, Link, Policy, Record};
+use althing_protocol::rollout::Wish;
 use althing_protocol::state::Terms;
 use althing_protocol::statement::{Holding, Holds, Id16, Position, Proposal, Signed, Statement, Step, Vote};
 use althing_protocol::time::WallTime;
@@ -252,7 +253,13 @@ fn large_statements(hostile: &mut Hostile, _: &mut Cluster) -> Result<()> {
     let junk = hostile.sign(Statement::Holds(Holds { epoch: 0, head: Hash::of(b"x") }));
     for _ in 0..100 {
         let (root, evidence) = (Hash::of(b"r"), vec![junk.clone(); 4000]);
-        let commit = Change::Commit { application: "shop".into(), root, extent: Extent::default(), evidence };
+        let commit = Change::Commit {
+            application: "shop".into(),
+            root,
+            extent: Extent::default(),
+            evidence,
+            wish: Wish::default(),
+        };
         let signed = hostile.intent(WallTime(now), epoch, commit);
         hostile.push(vec![signed])?;
         std::thread::sleep(Duration::from_millis(20));
@@ -426,6 +433,7 @@ fn promises(
         reason,
         implicit: false,
         root: None,
+        auto: None,
     })?;
     hostile.serve(serving);
     let holding = Holding { application, basis, root, extent: Extent { items: 2, bytes: 10 } };

@@ -113,6 +113,7 @@ pub struct Member {
     process: Option<Child>,
     /// What `dir` and `prefix` lie on, if it is a disk of its own. After the process, so that it goes last.
     disk: Option<Disk>,
+    config: Option<PathBuf>,
 }
 
 impl Drop for Member {
@@ -133,6 +134,7 @@ impl Member {
             ports: Ports::take()?,
             process: None,
             disk: None,
+            config: None,
         })
     }
 
@@ -173,6 +175,9 @@ impl Member {
         };
         command.arg("--dir").arg(&self.dir).args(["run", "--allow-faults", "--listen", &self.address()]);
         command.arg("--prefix").arg(&self.prefix).env_remove("ALTHING_SPEAKS");
+        if let Some(config) = &self.config {
+            command.arg("--config").arg(config);
+        }
         if let Some(speaks) = self.speaks {
             command.env("ALTHING_SPEAKS", speaks.to_string());
         }
@@ -180,6 +185,11 @@ impl Member {
             command.args(["--log", &level]);
         }
         Ok(command)
+    }
+
+    /// The configuration file of this machine, from its next start on.
+    pub fn configure(&mut self, config: &Path) {
+        self.config = Some(config.to_owned());
     }
 
     /// Starts the daemon, without waiting until it answers.

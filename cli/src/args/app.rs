@@ -31,13 +31,13 @@ pub(crate) enum AppVerb {
     /// Check the file that says what an application is
     #[command(after_help = "Examples:\n  althing app check shop.toml")]
     Check {
-        /// A TOML file with name, root, policy, groups, unmanaged, adopt
+        /// A TOML file with name, root, policy, groups, unmanaged, adopt, [update] and [hooks]
         manifest: PathBuf,
     },
     /// Define an application as a file says, or change it to that
     #[command(after_help = "Examples:\n  althing app apply shop.toml -n\n  althing app apply shop.toml")]
     Apply {
-        /// A TOML file with name, root, policy, groups, unmanaged, adopt
+        /// A TOML file with name, root, policy, groups, unmanaged, adopt, [update] and [hooks]
         manifest: PathBuf,
         /// Members that it does not go to any more leave its files, instead of moving them to the trash
         #[arg(long)]
@@ -171,6 +171,9 @@ pub(crate) struct New {
     /// How another revision comes into force on a member
     #[arg(long, default_value = "in-place")]
     pub(crate) switching: Switching,
+    /// How many members apply a revision at once: a number, or a share of them; 25% by default
+    #[arg(long, value_name = "N|PCT", value_parser = crate::span::batch)]
+    pub(crate) batch: Option<althing_protocol::rollout::Batch>,
 }
 
 /// How another revision comes into force on a member.

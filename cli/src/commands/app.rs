@@ -4,6 +4,7 @@ use althing_protocol::control::{Command, Outcome};
 use althing_protocol::handling::{Handling, Switching};
 use althing_protocol::placement::Placement;
 use althing_protocol::record;
+use althing_protocol::rollout::{Rollout, Wish};
 use althing_protocol::view::Diff as DiffView;
 use serde::Deserialize;
 use serde_json::json;
@@ -93,6 +94,7 @@ async fn new(context: &Context, args: New) -> Result<Exit> {
         args::Switching::InPlace => Switching::InPlace,
         args::Switching::Release => Switching::Release,
     };
+    let rollout = args.batch.map(|batch| Rollout { batch, ..Rollout::default() });
     let command = Command::Create {
         application,
         root,
@@ -103,6 +105,7 @@ async fn new(context: &Context, args: New) -> Result<Exit> {
         handling: Handling { switching },
         placement: Placement::of(args.groups),
         adopts: None,
+        rollout,
     };
     change(context, &command, &hint).await
 }
@@ -152,7 +155,7 @@ async fn looked(context: &Context, command: &Command, app: &str, exit_code: bool
 
 async fn rollback(context: &Context, app: String, to: u64) -> Result<Exit> {
     ask::moderate(context, &format!("Make the content of revision {to} the next revision of {app}?"))?;
-    let command = Command::Rollback { application: app.clone(), to };
+    let command = Command::Rollback { application: app.clone(), to, wish: Wish::default() };
     change(context, &command, &["althing", "app", "history", &app]).await
 }
 

@@ -45,6 +45,7 @@ fn fields(manifest: &Manifest) -> serde_json::Value {
         "name": manifest.name, "path": manifest.root, "policy": manifest::policy(manifest.policy),
         "switching": manifest.handling.switching,
         "groups": manifest.placement, "unmanaged": manifest.unmanaged, "adopt": manifest.adopts,
+        "rollout": manifest.rollout,
     })
 }
 
@@ -135,15 +136,18 @@ fn command(manifest: &Manifest, known: Option<&Manifest>, step: &Step, keep_file
             handling: manifest.handling.clone(),
             placement: manifest.placement.clone(),
             adopts: manifest.adopts,
+            rollout: manifest.rollout.clone(),
         }),
         (Step::Change(_), Some(known)) => {
             let (placement, definition) = manifest.redefinition(known);
+            let rollout = manifest.rollout.clone().filter(|rollout| known.rollout.as_ref() != Some(rollout));
+            let only = placement.is_none() && rollout.is_none();
             Some(match definition {
                 // What the version before can say as well.
-                Definition { policy: Some(policy), unmanaged: None, adopts: None } if placement.is_none() => {
+                Definition { policy: Some(policy), unmanaged: None, adopts: None } if only => {
                     Command::Define { application, policy }
                 }
-                definition => Command::Arrange { application, placement, definition, keep_files },
+                definition => Command::Arrange { application, placement, definition, keep_files, rollout },
             })
         }
         _ => None,
@@ -237,6 +241,7 @@ pub(super) async fn place(context: &Context, args: Place) -> Result<Exit> {
         placement: Some(placement),
         definition: Definition::default(),
         keep_files,
+        rollout: None,
     };
     change_saying(context, &command, &["althing", "app", "show", &app], &text).await
 }

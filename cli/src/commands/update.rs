@@ -1,14 +1,14 @@
 //! `update` and `deploy`.
 
 use althing_protocol::control::{Code, Command, Outcome};
+use althing_protocol::rollout::Wish;
 use althing_protocol::view::Document;
 
-use super::{app, change, change_saying, millis, source, wait};
+use super::{app, change, change_saying, millis, rolling_out as progress, source};
 use crate::args::Output;
-use crate::args::update::{Commit, Deploy, Open, Update, UpdateVerb};
+use crate::args::update::{Commit, Deploy, Open, RolloutArgs, Update, UpdateVerb};
 use crate::ask;
 use crate::client::{Done, Query};
-use crate::condition::Condition;
 use crate::context::{Context, print};
 use crate::error::{Failure, Result, usage};
 use crate::exit::Exit;
@@ -48,19 +48,47 @@ pub(super) async fn update(context: &Context, args: Update) -> Result<Exit> {
 async fn open(context: &Context, args: Open) -> Result<Exit> {
     let hint = ["althing", "update", "status", &args.app.clone()];
     let (application, lasts) = (args.app, millis(args.lasts));
-    let command = Command::Open { application, lasts, reason: args.reason, adopt: args.adopt };
+    let auto = args.auto.then(|| millis(args.quiet_for));
+    let command = Command::Open { application, lasts, reason: args.reason, adopt: args.adopt, auto };
     change(context, &command, &hint).await
 }
 
 async fn commit(context: &Context, args: Commit) -> Result<Exit> {
+    if args.goes_on {
+        return go_on(context, args).await;
+    }
     let application = which(context, args.app).await?;
     ask::moderate(
         context,
         &format!("Commit the open update of {application} and roll it out to all members?"),
     )?;
-    let command = Command::Commit { application: application.clone(), expect: args.expect };
+    let wish = Wish { again: args.allow_empty, ..wish(&args.rollout) };
+    let command = Command::Commit { application: application.clone(), expect: args.expect, wish };
     let done = context.change(&command, &["althing", "update", "status", &application]).await?;
     everywhere(context, args.wait, &done).await
+}
+
+fn wish(args: &RolloutArgs) -> Wish {
+    let probation = args.probation.map(millis).unwrap_or_default();
+    Wish { batch: args.batch, probation, again: false }
+}
+
+/// Lets a roll-out go on that a hook has stopped.
+async fn go_on(context: &Context, args: Commit) -> Result<Exit> {
+    let Some(application) = args.app else {
+        return Err(usage("name the application whose roll-out is to go on").into());
+    };
+    ask::moderate(
+        context,
+        &format!(
+            "Roll {application} out to the other members although a hook fails? Nobody undoes it any more."
+        ),
+    )?;
+    let text = format!("The roll-out of {application} goes on, whichever hooks fail.\n");
+    let command = Command::GoOn { application: application.clone() };
+    let hint = ["althing", "update", "status", &application];
+    change_saying(context, &command, &hint, &text).await?;
+    if args.wait { progress::until_everywhere(context, &application, None).await } else { Ok(Exit::OK) }
 }
 
 async fn abort(context: &Context, app: Option<String>) -> Result<Exit> {
@@ -76,7 +104,8 @@ async fn abort(context: &Context, app: Option<String>) -> Result<Exit> {
 pub(super) async fn deploy(context: &Context, args: Deploy) -> Result<Exit> {
     let hint = ["althing", "app", "show", &args.app.clone()];
     let (source, replace) = (source(&args.from)?, args.replace);
-    let command = Command::Deploy { application: args.app, source, reason: args.reason, replace };
+    let (application, reason, wish) = (args.app, args.reason, wish(&args.rollout));
+    let command = Command::Deploy { application, source, reason, replace, wish };
     let done = context.change(&command, &hint).await?;
     everywhere(context, args.wait, &done).await
 }
@@ -91,13 +120,7 @@ async fn everywhere(context: &Context, wanted: bool, done: &Done) -> Result<Exit
     if !wanted {
         return Ok(Exit::OK);
     }
-    let conditions = [Condition::revision(application, *revision), Condition::agreed(application)];
-    let took = wait::until(context, &conditions).await?;
-    if !context.quiet {
-        let span = crate::render::time::span(took.as_secs_f64());
-        print(&format!("Every member of {application} has it, after {span}.\n"))?;
-    }
-    Ok(Exit::OK)
+    progress::until_everywhere(context, application, Some(*revision)).await
 }
 
 /// The open windows only, as people and as programs want them.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use althing_protocol::control::{Code, Command, Outcome};
 use althing_protocol::effect::Source;
+use althing_protocol::rollout::Wish;
 use althing_protocol::view::{AppView, Document};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -174,7 +175,13 @@ impl Entity {
     /// What deploys the source.
     pub(super) fn deployment(&self) -> Command {
         let source = Source::Directory(self.source().to_string_lossy().into_owned());
-        Command::Deploy { application: SITE.to_owned(), source, reason: "demo".to_owned(), replace: false }
+        Command::Deploy {
+            application: SITE.to_owned(),
+            source,
+            reason: "demo".to_owned(),
+            replace: false,
+            wish: Wish::default(),
+        }
     }
 
     /// Cuts a member off from these others; from nobody, if there are none.

@@ -57,7 +57,10 @@ fn state(app: &AppView) -> Cell {
             Cell::painted(format!("repairing {}", names(&app.differing, 3)), Paint::Warning)
         }
         AppState::Drift => Cell::painted(format!("drift {}", names(&app.differing, 3)), Paint::Warning),
-        AppState::Window | AppState::Paused => Cell::painted(detail(app), Paint::Warning),
+        AppState::Stopped => Cell::painted(detail(app), Paint::Critical),
+        AppState::Window | AppState::Paused | AppState::RollingOut => {
+            Cell::painted(detail(app), Paint::Warning)
+        }
     }
 }
 
@@ -92,6 +95,9 @@ pub(crate) fn one(document: &Document<AppView>, look: &Look) -> String {
     if app.handling.switching == Switching::Release {
         row("switching", format!("release, trees in {}{RELEASES}", app.path));
     }
+    row("batch", if app.batch == "100%" { String::new() } else { app.batch.clone() });
+    row("check", app.check_hooks.join(", "));
+    row("after", app.after_hooks.join(", "));
     row(
         "paused",
         app.paused_until

@@ -57,6 +57,11 @@ fn app_view(name: &str, revision: u64, (items, bytes): (u64, u64), updated: &str
         unmanaged: Vec::new(),
         handling: Handling::default(),
         contested: Vec::new(),
+        batch: "100%".to_owned(),
+        check_hooks: Vec::new(),
+        after_hooks: Vec::new(),
+        hook_limit_ms: None,
+        rollout: None,
         paused_until: None,
         candidate: None,
         window: None,
@@ -96,6 +101,8 @@ pub(crate) fn window() -> Document<AppView> {
         expires: "2026-11-23T14:20:07Z".to_owned(),
         staged: Some(hash(0x18)),
         holders: 3,
+        auto_quiet_ms: None,
+        refused: Vec::new(),
     };
     let api = app_views().remove(1);
     document("update", AppView { window: Some(window), state: AppState::Window, ..api })
@@ -342,6 +349,9 @@ pub(crate) fn history() -> Document<History> {
         by: by.to_owned(),
         from: from.to_owned(),
         reason: reason.to_owned(),
+        batch: String::new(),
+        probation_until: None,
+        undoes: None,
         items,
         bytes: 212_000_000,
     };

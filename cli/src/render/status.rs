@@ -93,9 +93,13 @@ fn applications(apps: &[AppView], look: &Look) -> String {
 fn paint(app: &AppView) -> Paint {
     match app.state {
         AppState::Agreed => Paint::Ok,
-        AppState::NotSettled => Paint::Critical,
+        AppState::NotSettled | AppState::Stopped => Paint::Critical,
         AppState::Window if app.agree == app.of => Paint::Plain,
-        AppState::Repairing | AppState::Drift | AppState::Window | AppState::Paused => Paint::Warning,
+        AppState::Repairing
+        | AppState::Drift
+        | AppState::Window
+        | AppState::Paused
+        | AppState::RollingOut => Paint::Warning,
     }
 }
 
@@ -109,9 +113,29 @@ pub(crate) fn detail(app: &AppView) -> String {
         (AppState::Window, Some(window)) => format!("update window on {} by {}", window.member, window.by),
         (AppState::Window, None) => "update window".to_owned(),
         (AppState::NotSettled, _) => "not settled".to_owned(),
+        (AppState::RollingOut, _) => rolling(app),
+        (AppState::Stopped, _) => {
+            format!("{}: stopped, a hook fails on {}", rolling(app), at(app, "failing"))
+        }
         (AppState::Paused, _) if who.is_empty() => "repair paused".to_owned(),
         (AppState::Paused, _) => format!("repair paused; {who} drifted"),
     }
+}
+
+/// `rolling out 43: web2, then web3 web4`
+fn rolling(app: &AppView) -> String {
+    let (now, then) = (at(app, "applying"), at(app, "waiting"));
+    let now = if now.is_empty() { String::new() } else { format!(": {now}") };
+    let then = if then.is_empty() { String::new() } else { format!(", then {then}") };
+    format!("rolling out {}{now}{then}", app.revision)
+}
+
+/// Names of the members that are at this place of a roll-out.
+fn at(app: &AppView, state: &str) -> String {
+    let members = app.rollout.iter().flat_map(|rollout| &rollout.members);
+    let here: Vec<String> =
+        members.filter(|member| member.state == state).map(|member| member.name.clone()).collect();
+    names(&here, 3)
 }
 
 /// `web1 web2 web3 and 4 more`

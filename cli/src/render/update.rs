@@ -9,16 +9,18 @@ use super::apps::Apps;
 use super::colour::Paint;
 use super::table::{Cell, Table};
 use super::time::{seconds_between, span};
+use crate::client::printable;
 
 /// `althing update status A`
 pub(crate) fn screen(document: &Document<AppView>, look: &Look) -> String {
     let app = &document.body;
     let name = look.paint(Paint::Bold, &app.name);
     let Some(window) = &app.window else {
-        return format!(
+        let text = format!(
             "No update window of {name} is open; revision {} is in force, {} of {} agree.\n",
             app.revision, app.agree, app.of
         );
+        return text + &rollout(app);
     };
     let mut text = format!(
         "Update window of {name} is open on {} until {} ({} left); revision {} is in force.\n",
@@ -37,6 +39,15 @@ pub(crate) fn screen(document: &Document<AppView>, look: &Look) -> String {
         }
         None => writeln!(text, "  nothing is staged; a commit takes what lies under {}", app.path),
     };
+    if let Some(quiet) = window.auto_quiet_ms {
+        let rest = span(quiet as f64 / 1000.0);
+        let _ =
+            writeln!(text, "  commits by itself when the edits under {} have rested for {rest}", app.path);
+    }
+    for (member, said) in &window.refused {
+        let _ = writeln!(text, "  a check failed on {member}: {}", printable(said));
+    }
+    text += &rollout(app);
     let on = if window.member == document.answered_by {
         String::new()
     } else {
@@ -48,6 +59,34 @@ pub(crate) fn screen(document: &Document<AppView>, look: &Look) -> String {
         app.name,
         app.revision + 1
     );
+    text
+}
+
+/// Who has the revision in force, and who waits for whom.
+fn rollout(app: &AppView) -> String {
+    let Some(rollout) = &app.rollout else { return String::new() };
+    let stopped = if rollout.stopped { ", stopped by a hook that fails" } else { "" };
+    let probation = rollout
+        .probation_until
+        .as_ref()
+        .map(|until| format!(", on probation until {until}"))
+        .unwrap_or_default();
+    let mut text = format!(
+        "Revision {} is rolled out, {} at a time{stopped}{probation}.\n",
+        rollout.revision, rollout.batch
+    );
+    for member in &rollout.members {
+        let said = member.text.as_ref().map(|said| format!(": {}", printable(said))).unwrap_or_default();
+        let first = if member.waits_for.is_empty() {
+            String::new()
+        } else {
+            format!(" for {}", member.waits_for.join(" "))
+        };
+        let _ = writeln!(text, "  {}  {}{first}{said}", member.name, member.state);
+    }
+    if rollout.stopped {
+        let _ = writeln!(text, "  althing update commit {} --continue    go on all the same", app.name);
+    }
     text
 }
 

@@ -99,6 +99,10 @@ impl Entity {
                 list.push(note(Condition::ContentDiffers, subject(), text, &why, about));
             }
         }
+        if let Some((application, failed)) = self.hook_fails_on(id) {
+            let text = format!("{application}: {}", failed.text);
+            list.push(note(Condition::HookFails, subject(), text, &why, (Some(name), Some(application))));
+        }
         for trouble in self.troubles_of(id).filter(|_| *id != core.me()) {
             let text = trouble.text().to_owned();
             list.push(note(trouble.condition(), subject(), text, &why, (Some(name), None)));
@@ -197,6 +201,11 @@ impl Entity {
                 causes.extend(self.why_differs(core, id, application, state));
             }
         }
+        if let Some((application, failed)) = self.hook_fails_on(id) {
+            because = because.or(Some("hook-fails"));
+            about = about.or(Some(application));
+            causes.push(cause("hook-fails", format!("{application}: {}", failed.text)));
+        }
         for trouble in self.troubles_of(id) {
             because = because.or(Some(trouble.condition().name()));
             causes.push(cause(trouble.condition().name(), format!("{name} {}", trouble.text())));
@@ -251,10 +260,7 @@ impl Entity {
                 );
                 causes.push(cause("contested", text));
             } else if list.is_some_and(|list| list.applied != Some(list.basis)) {
-                causes.push(cause(
-                    "applying",
-                    format!("{who} has not applied revision {} yet", settled.number),
-                ));
+                causes.push(cause("applying", self.why_applying(core, id, name, settled.number)));
             } else {
                 causes.push(cause(
                     "repair",
@@ -297,6 +303,7 @@ impl Entity {
                 differs.get_or_insert_with(|| voter.name.clone());
             }
         }
+        causes.extend(self.why_rolling(core, name));
         let contested = self.contested_on(name).next().map(|member| member.name.clone());
         let because = match &contested {
             Some(_) => Some("contested".to_owned()),

@@ -14,7 +14,8 @@ use crate::identity::MemberId;
 use crate::manifest::Extent;
 use crate::path::ItemPath;
 use crate::record::Policy;
-use crate::state::{Application, Role, State};
+use crate::rollout::AS_BEFORE;
+use crate::state::{Application, Revision, Role, State};
 use crate::statement::{ContentList, Holding, Slot, Statement};
 use crate::time::{Instant, Millis};
 use crate::trouble::{Trouble, Troubled};
@@ -235,7 +236,7 @@ impl Entity {
     pub(super) fn applied(&mut self, core: &mut Core, apply: u64, result: Result<Applied, NotApplied>) {
         let found = self.locals.iter_mut().find(|(_, local)| local.applying.is_some_and(|it| it.id == apply));
         let Some((name, local)) = found else { return };
-        let Some(Applying { basis, root, seen, leaves, .. }) = local.applying.take() else { return };
+        let Some(Applying { basis, root, seen, leaves, is_new, .. }) = local.applying.take() else { return };
         // What was observed before says nothing any more; the host scans now.
         local.observed = None;
         let name = name.clone();
@@ -245,9 +246,8 @@ impl Entity {
                 if result.changed == 0 && result.left > 0 {
                     local.contested.nothing_else(seen, leaves);
                 }
-                let applied = (basis, root);
-                let then = Durable::Applied { application: name.clone(), applied, result: Some(result) };
-                core.persist(vec![saved::put_applied(&name, applied)], then);
+                let owes = (is_new || result.changed > 0).then_some(root);
+                self.write_applied(core, &name, (basis, root), Some(result), owes);
             }
             Err(not_applied) => {
                 local.failures += 1;
@@ -256,6 +256,23 @@ impl Entity {
                 self.not_applied(core, &name, &root, not_applied);
             }
         }
+    }
+
+    /// Remembers durably what was applied, and what is left for the after hooks.
+    fn write_applied(
+        &mut self,
+        core: &mut Core,
+        name: &str,
+        applied: (u64, Hash),
+        result: Option<Applied>,
+        owes: Option<Hash>,
+    ) {
+        let mut writes = vec![saved::put_applied(name, applied)];
+        if let Some(owed) = owes.filter(|_| self.owes_after(name)) {
+            writes.push(saved::put_owed(name, &owed));
+            self.locals.entry(name.to_owned()).or_default().hooks.owed = Some(owed);
+        }
+        core.persist(writes, Durable::Applied { application: name.to_owned(), applied, result });
     }
 
     pub(super) fn is_applied(
@@ -326,8 +343,11 @@ impl Entity {
             self.attend_fetch(core, name);
             if *placed {
                 self.attend_adoption(core, name);
+                self.attend_turns(core, name);
                 self.attend_apply(core, name);
             }
+            self.attend_hooks(core, name);
+            self.attend_probation(core, name);
             self.publish_holding(core, name);
             if *placed {
                 self.publish_list(core, name);
@@ -339,14 +359,21 @@ impl Entity {
     /// The same root under a new basis is applied already.
     fn carry_basis(&mut self, core: &mut Core, name: &str) {
         let Some(application) = self.state.applications.get(name) else { return };
-        let (basis, root) = (application.basis, application.root_hash());
+        let Some(settled) = application.settled() else { return };
+        let (basis, root) = (application.basis, settled.root);
         let Some(local) = self.locals.get_mut(name) else { return };
-        let Some((old, applied)) = local.applied else { return };
-        if old != basis && Some(applied) == root && local.applying.is_none() && !local.writing {
+        let (applied, idle) = (local.applied, local.applying.is_none() && !local.writing);
+        if !idle || applied.is_some_and(|(old, _)| old == basis) {
+            return;
+        }
+        let carried = applied.is_some() && !is_new(settled, applied);
+        if carried {
             local.writing = true;
-            let applied = (basis, applied);
-            let then = Durable::Applied { application: name.to_owned(), applied, result: None };
-            core.persist(vec![saved::put_applied(name, applied)], then);
+            self.write_applied(core, name, (basis, root), None, None);
+        } else if self.is_own_auto(core, name) && self.is_my_turn(core, name) {
+            // What was settled is what its author had: nothing is to be written into its tree.
+            self.locals.entry(name.to_owned()).or_default().writing = true;
+            self.write_applied(core, name, (basis, root), None, Some(root));
         }
     }
 
@@ -428,9 +455,13 @@ impl Entity {
         if busy || waits || own_window || paused || !local.held.contains_key(&settled.root) {
             return;
         }
-        let is_new = local.applied.is_none_or(|(_, root)| root != settled.root);
+        let is_new = is_new(&settled, local.applied);
         let (mut leave, mut seen) = (Vec::new(), None);
         let forced = local.forced;
+        if is_new && !forced && !self.is_my_turn(core, name) {
+            return;
+        }
+        let Some(local) = self.locals.get_mut(name) else { return };
         if !is_new && !forced {
             let Some(observed) = local.observed else { return };
             if observed.root == Some(settled.root) || local.contested.is_all(observed.root, now) {
@@ -450,17 +481,20 @@ impl Entity {
         local.forced = false;
         let order = if forced { Order::ByHand } else { Order::Automatic };
         let (apply, root, epoch) = (core.id(), settled.root, basis);
-        local.applying = Some(Applying { id: apply, basis, root, seen, leaves: leave.len() });
+        local.applying = Some(Applying { id: apply, basis, root, seen, is_new, leaves: leave.len() });
         core.out.push(Output::Apply { apply, application: name.to_owned(), root, epoch, leave, order });
     }
 
     // --- what this member says ---------------------------------------------------------------------------------
 
     fn publish_list(&mut self, core: &mut Core, name: &str) {
-        let Some(basis) = self.state.applications.get(name).map(|application| application.basis) else {
-            return;
-        };
+        let Some(application) = self.state.applications.get(name) else { return };
+        let (basis, settled) = (application.basis, application.settled());
         let Some(local) = self.locals.get(name) else { return };
+        // One of many that apply at once says nothing of it.
+        let rolls = settled.is_some_and(|settled| settled.plan.batch != AS_BEFORE);
+        let applies = rolls && local.applying.is_some_and(|applying| applying.is_new);
+        let course = local.hooks.course(application.root_hash(), applies);
         // A tree that cannot be read gives no list, and takes back the one that was true before.
         if local.observed.is_none() && local.unseen.is_none() {
             return;
@@ -473,6 +507,7 @@ impl Entity {
             observed: local.observed.and_then(|observed| observed.root),
             extent: local.observed.map(|observed| observed.extent).unwrap_or_default(),
             left: local.contested.left_alone(core.now.mono).len() as u64,
+            course,
         };
         if self.list_of(&core.me(), name) != Some(&list) && self.me(core).is_some() {
             self.publish(core, Statement::List(list));
@@ -482,24 +517,39 @@ impl Entity {
     /// What this member promises to hold: its own staged content, the author's, or what is to be adopted. Whoever
     /// shows no list, because it only keeps the content or hands it over, tells by it that it has what is in force.
     pub(super) fn publish_holding(&mut self, core: &mut Core, name: &str) {
-        let Some(application) = self.state.applications.get(name) else { return };
-        let basis = application.basis;
-        let Some(local) = self.locals.get(name) else { return };
-        let staged = match &application.window {
-            Some(window) if window.author == core.me() => local.staged,
-            Some(window) => {
-                self.holding_of(&window.author, name).filter(|h| h.basis == basis).map(|h| h.root)
-            }
-            None if !self.is_here(core, name) => application.root_hash(),
-            None => local.adopting.map(|(root, _)| root),
+        let Some(basis) = self.state.applications.get(name).map(|application| application.basis) else {
+            return;
         };
-        let Some(root) = staged else { return };
+        let Some(root) = self.to_promise(core, name).filter(|root| self.is_checked(name, root)) else {
+            return;
+        };
+        let Some(local) = self.locals.get(name) else { return };
         let Some(extent) = local.held.get(&root).copied() else { return };
         let holding = Holding { application: name.to_owned(), basis, root, extent };
         // A spare's is no evidence, but tells the others what is staged in a window of its own.
         let counts_or_spare = self.me(core).is_some_and(|me| me.role != Role::Learner);
         if self.holding_of(&core.me(), name) != Some(&holding) && counts_or_spare {
             self.publish(core, Statement::Holding(holding));
+        }
+    }
+
+    /// The root that this member promises as soon as it has it.
+    pub(super) fn to_promise(&self, core: &Core, name: &str) -> Option<Hash> {
+        let application = self.state.applications.get(name)?;
+        let (basis, local) = (application.basis, self.locals.get(name)?);
+        match &application.window {
+            Some(window) if window.author == core.me() => local.staged,
+            Some(window) => {
+                self.holding_of(&window.author, name).filter(|h| h.basis == basis).map(|h| h.root)
+            }
+            // Keepers have no tree to undo anything in, and keep what is to come.
+            None if !self.is_here(core, name) => {
+                self.to_undo(core, name).map(|undo| undo.root).or(application.root_hash())
+            }
+            None => {
+                let adopting = local.adopting.map(|(root, _)| root);
+                adopting.or_else(|| self.to_undo(core, name).map(|undo| undo.root))
+            }
         }
     }
 
@@ -514,7 +564,7 @@ impl Entity {
                 .applications
                 .get(name)
                 .is_some_and(|old| old.window.is_some() && application.window.is_none());
-            if closed {
+            if closed || local.staged == application.root_hash() {
                 local.staged = None;
             }
             let old = before.applications.get(name);
@@ -526,6 +576,8 @@ impl Entity {
                 local.contested.forget();
             }
         }
+        let names: Vec<String> = self.state.applications.keys().cloned().collect();
+        names.iter().for_each(|name| self.hooks_changed(name, before));
         self.release_roots(core, before);
     }
 
@@ -540,7 +592,9 @@ impl Entity {
         let repair = local.drifting.map(|(_, since)| since + self.repair_delay(name));
         let adopt = local.adopting.map(|(_, since)| since + SETTLE_DELAY);
         let fetch = local.plan.as_ref().and_then(|plan| plan.deadline(now));
-        [repair, adopt, local.retry, fetch, local.contested.deadline(now), self.parting_deadline(name)]
+        let (hooks, turns) = (local.hooks.deadline(now), self.turns_deadline(core, name));
+        let (quiet, parting) = (self.quiet_deadline(core, name), self.parting_deadline(name));
+        [repair, adopt, local.retry, fetch, local.contested.deadline(now), hooks, turns, quiet, parting]
             .into_iter()
             .flatten()
             .filter(|at| *at > now)
@@ -551,6 +605,12 @@ impl Entity {
     pub(super) fn local(&self, name: &str) -> Option<&Local> {
         self.locals.get(name)
     }
+}
+
+/// Whether a settled revision is still to be brought here. A root under another basis is the same root, unless an
+/// administrator wants it applied once more.
+pub(super) fn is_new(settled: &Revision, applied: Option<(u64, Hash)>) -> bool {
+    applied.is_none_or(|(basis, root)| root != settled.root || (settled.plan.again && basis < settled.epoch))
 }
 
 /// The first few paths, for people.

@@ -49,8 +49,17 @@ impl Entity {
         });
         let misbehaves = self.conduct.of(id, core.now.mono).is_some();
         let content = if differs || misbehaves { Health::Warning } else { Health::Ok };
-        let troubled = if self.troubles_of(id).next().is_some() { Health::Critical } else { Health::Ok };
+        let troubled = if self.troubles_of(id).next().is_some() || self.hook_fails_on(id).is_some() {
+            Health::Critical
+        } else {
+            Health::Ok
+        };
         self.load_health(id).max(content).max(troubled)
+    }
+
+    /// Whether a member is no use to those that it would serve.
+    fn is_unfit(&self, id: &MemberId) -> bool {
+        self.load_health(id) == Health::Critical || self.hook_fails_on(id).is_some()
     }
 
     // --- health ------------------------------------------------------------------------------------------------
@@ -173,8 +182,7 @@ impl Entity {
         let in_service = self.state.in_service().count();
         let heard: Vec<MemberId> =
             self.state.in_service().map(|member| member.id).filter(|id| self.is_heard(core, id)).collect();
-        let healthy: Vec<MemberId> =
-            heard.iter().filter(|id| self.load_health(id) != Health::Critical).copied().collect();
+        let healthy: Vec<MemberId> = heard.iter().filter(|id| !self.is_unfit(id)).copied().collect();
         let serving = if healthy.len() * 2 < in_service { heard } else { healthy };
         let capacity = |id: &MemberId| self.report_of(id).map_or(0, |report| report.capacity);
         let total: u64 = serving.iter().map(capacity).sum();
@@ -192,7 +200,7 @@ impl Entity {
                 "spare"
             } else if !self.is_heard(core, &member.id) {
                 "not heard"
-            } else if ratio == Ratio(0) && self.load_health(&member.id) == Health::Critical {
+            } else if ratio == Ratio(0) && self.is_unfit(&member.id) {
                 "critical"
             } else {
                 "in proportion to capacity"

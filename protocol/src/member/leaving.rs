@@ -39,7 +39,8 @@ impl Departures {
         let applied = applied.map(|name| saved::drop_applied(name));
         let held = saved.held.iter().filter(|(name, _)| gone(name));
         let held = held.flat_map(|(name, roots)| roots.keys().map(move |root| saved::drop_held(name, root)));
-        let orphans = applied.chain(held).collect();
+        let owed = saved.owed.keys().filter(gone).map(|name| saved::drop_owed(name));
+        let orphans = applied.chain(held).chain(owed).collect();
         Self { pending: saved.leaving.clone(), orphans, ..Self::default() }
     }
 }
@@ -96,6 +97,7 @@ impl Entity {
         for (name, leaving) in removed {
             writes.push(saved::put_leaving(name, leaving));
             writes.push(saved::drop_applied(name));
+            writes.push(saved::drop_owed(name));
         }
         for (name, local) in self.locals.iter().filter(|(name, _)| !after.applications.contains_key(*name)) {
             writes.extend(local.held.keys().chain(&local.saving).map(|root| saved::drop_held(name, root)));

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::contested::Contested;
+use super::hooks::Hooks;
+use super::rolling::Turns;
 use crate::fetch::Plan;
 use crate::hash::Hash;
 use crate::manifest::Extent;
@@ -55,6 +57,12 @@ pub(super) struct Local {
     pub(super) parting: Option<Instant>,
     /// A repair was asked for by hand.
     pub(super) forced: bool,
+    /// Programs around a revision.
+    pub(super) hooks: Hooks,
+    /// Whose turn it is to apply.
+    pub(super) turns: Turns,
+    /// Since when the live tree is what it is, in a window that commits by itself.
+    pub(super) quiet: Option<(Hash, Instant)>,
 }
 
 impl Local {
@@ -73,6 +81,8 @@ pub(super) struct Applying {
     pub(super) root: Hash,
     /// What was seen when it began.
     pub(super) seen: Option<Hash>,
+    /// It brings a revision that was not here, instead of putting drift right.
+    pub(super) is_new: bool,
     /// How many contested paths it leaves alone.
     pub(super) leaves: usize,
 }

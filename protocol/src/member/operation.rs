@@ -14,7 +14,8 @@ use crate::identity::MemberId;
 use crate::manifest::Extent;
 use crate::order::Mandate;
 use crate::record::Change;
-use crate::state::{Application, Window};
+use crate::rollout::{Kind, Wish};
+use crate::state::{Application, Role, Window};
 use crate::statement::{Id16, Intent, Statement, Waiting};
 use crate::time::{Instant, Millis};
 use crate::validity::Invalid;
@@ -51,6 +52,8 @@ pub(super) enum Goal {
         create: Option<Change>,
         /// Other content on members may go to the trash.
         replace: bool,
+        /// How it is to get onto the members.
+        wish: Wish,
     },
     /// An application that was defined for content which was not settled taken back, and this answered.
     TakeBack { application: String, refusal: Box<Refusal> },
@@ -103,6 +106,8 @@ pub(super) struct Operation {
     pub(super) drafting: bool,
     /// The application was defined by this operation, or is about to be.
     pub(super) created: bool,
+    /// Enough members have promised it since this time, and others still check it.
+    checking: Option<Instant>,
 }
 
 impl Operation {
@@ -169,6 +174,7 @@ impl Entity {
             order,
             drafting,
             created: false,
+            checking: None,
         };
         let clash = self
             .operations
@@ -208,7 +214,15 @@ impl Entity {
         self.operations.insert(request, operation);
     }
 
+    /// Whether a request for an application is under way here.
+    pub(super) fn is_busy(&self, name: &str) -> bool {
+        self.operations.values().any(|operation| operation.application() == Some(name))
+    }
+
     pub(super) fn reply(&self, core: &mut Core, request: u64, reply: Reply) {
+        if super::quiet::is_own(request) {
+            return;
+        }
         core.out.push(Output::Reply { request, reply });
     }
 
@@ -377,6 +391,9 @@ impl Entity {
                 return;
             }
         }
+        if super::quiet::is_own(request) {
+            self.own_ended(core, operation.application(), &reply);
+        }
         self.reply(core, request, reply);
     }
 
@@ -482,7 +499,7 @@ impl Entity {
 
     fn progress(&self, core: &mut Core, operation: &mut Operation, stage: &str, done: usize, of: usize) {
         let progress = Progress { stage: stage.to_owned(), done: done as u64, of: of as u64 };
-        if operation.told.as_ref() != Some(&progress) {
+        if operation.told.as_ref() != Some(&progress) && !super::quiet::is_own(operation.request) {
             operation.told = Some(progress.clone());
             core.out.push(Output::Progress { request: operation.request, progress });
         }
@@ -582,11 +599,11 @@ impl Entity {
     }
 
     fn advance_settle(&mut self, core: &mut Core, operation: &mut Operation) -> Next {
-        let Goal::Settle { application, content, reason, create, replace } = &operation.goal else {
+        let Goal::Settle { application, content, reason, create, replace, wish } = &operation.goal else {
             return Next::Wait;
         };
-        let (name, content, reason, replace) =
-            (application.clone(), content.clone(), reason.clone(), *replace);
+        let (name, content, reason, replace, wish) =
+            (application.clone(), content.clone(), reason.clone(), *replace, *wish);
         let create = create.clone();
         let Some(state) = self.state.applications.get(&name).cloned() else {
             let Some(change) = create else { return no_application(&name).into() };
@@ -620,12 +637,17 @@ impl Entity {
             }
             let ordered = operation.order.as_ref().map(|waiting| waiting.order.stamped(core.now.wall));
             let expires = core.now.wall + IMPLICIT_WINDOW;
-            let usual = Change::Open { application: name, expires, reason, implicit: true, root: None };
+            let (root, auto) = (None, None);
+            let usual = Change::Open { application: name, expires, reason, implicit: true, root, auto };
             return self.go_on(core, operation, ordered.unwrap_or(usual));
         }
         self.choose_content(core, operation, &name, &content);
         let Some(captured) = self.staged(operation, &name) else { return Next::Wait };
-        if state.root_hash() == Some(captured.root) {
+        if state.root_hash() == Some(captured.root) && !wish.again {
+            if state.window.as_ref().is_some_and(|window| window.auto().is_some()) {
+                let revision = self.revision_number(&name);
+                return Next::Done(Ok(Outcome::Unchanged { application: name, revision }));
+            }
             // Answered when the window is closed, so that whoever comes next does not run into it.
             self.originate_once(core, Change::Abort { application: name });
             return Next::Wait;
@@ -638,12 +660,59 @@ impl Entity {
         }
         let evidence = self.evidence(&name, &captured.root);
         operation.holders = evidence.len();
+        if let Some(refusal) = self.refused_by_check(core, &name, &captured.root) {
+            return refusal.into();
+        }
         self.progress(core, operation, "hold", evidence.len(), self.holders_of(&name).len());
         if self.suffices(&name, &evidence).is_err() {
             return self.await_holders(core, operation, &name);
         }
+        if self.is_being_checked(core, operation, &name, &captured.root) {
+            return Next::Wait;
+        }
         let (root, extent) = (captured.root, captured.extent);
-        self.go_on(core, operation, Change::Commit { application: name, root, extent, evidence })
+        self.go_on(core, operation, Change::Commit { application: name, root, extent, evidence, wish })
+    }
+
+    /// The refusal of the first member on which a check of this content failed.
+    fn refused_by_check(&self, core: &Core, name: &str, root: &Hash) -> Option<Refusal> {
+        let basis = self.state.applications.get(name)?.basis;
+        let refuses = |id| {
+            let list = self.list_of(&id, name).filter(|list| list.basis == basis)?;
+            list.course.refuses.as_ref().filter(|failed| failed.root == *root)
+        };
+        let (member, failed) = self
+            .placed(name)
+            .filter(|member| self.is_heard(core, &member.id))
+            .find_map(|member| refuses(member.id).map(|failed| (member, failed)))?;
+        let text =
+            format!("a check of the new content of {name} failed on {}; nothing was settled", member.name);
+        Some(
+            Refusal::new(Code::CheckFailed, text)
+                .fact("member", &member.name)
+                .fact("check", &failed.text)
+                .try_("see what was to be settled", &format!("althing update diff {name}"))
+                .try_("see which hooks there are", &format!("althing app show {name}")),
+        )
+    }
+
+    /// Whether members that are heard have still to say what their checks found. They are waited for as long as the
+    /// checks may take; whoever says nothing by then is not asked any more.
+    fn is_being_checked(&self, core: &Core, operation: &mut Operation, name: &str, root: &Hash) -> bool {
+        let Some(application) = self.state.applications.get(name) else { return false };
+        if application.rollout().check.is_empty()
+            || application.settled().is_none()
+            || application.knows(root)
+        {
+            return false;
+        }
+        let silent = |id| self.holding_of(&id, name).is_none_or(|holding| holding.root != *root);
+        let mut others = self.placed(name).filter(|member| member.role != Role::Learner);
+        let waits = others.any(|member| self.is_heard(core, &member.id) && silent(member.id));
+        let since = *operation.checking.get_or_insert(core.now.mono);
+        let limit = application.rollout().limit(Kind::Check) + PATIENCE;
+        let deadline = since + limit;
+        waits && core.now.mono < deadline
     }
 
     /// Content must be held by more members than can be reached. Says so soon, instead of when the time for content is

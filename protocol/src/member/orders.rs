@@ -17,6 +17,7 @@ use crate::limits;
 use crate::manifest::Extent;
 use crate::order::{Approval, Mandate, Order};
 use crate::record::Change;
+use crate::rollout::Wish;
 use crate::state::Application;
 use crate::statement::{Id16, Intent, Slot, Statement, Waiting};
 use crate::time::{Instant, Millis};
@@ -45,6 +46,9 @@ pub enum Then {
         reason: String,
         /// Other content on members may go to the trash.
         replace: bool,
+        /// How it is to get onto the members.
+        #[serde(default, skip_serializing_if = "codec::is_default")]
+        wish: Wish,
     },
 }
 
@@ -141,8 +145,11 @@ impl Entity {
             command => self.plan(core, command)?,
         };
         let (then, change) = match (goal, change) {
-            (Goal::Settle { application, content, reason, replace, create: None }, _) => {
-                let goal = Goal::Settle { application, content, reason, replace, create: None };
+            (Goal::Settle { application, content, reason, replace, create: None, wish }, _) => {
+                if content != Content::Staged && wish != Wish::default() {
+                    return Err(wish_of_its_own(&application));
+                }
+                let goal = Goal::Settle { application, content, reason, replace, create: None, wish };
                 self.begin_with(core, Start { request, by, goal, first: None, order: None, drafting: true });
                 return Ok(());
             }
@@ -210,11 +217,11 @@ impl Entity {
         operation: &mut Operation,
         state: &Application,
     ) -> Next {
-        let Goal::Settle { application, content, reason, replace, .. } = &operation.goal else {
+        let Goal::Settle { application, content, reason, replace, wish, .. } = &operation.goal else {
             return Next::Wait;
         };
-        let (name, content, reason, replace) =
-            (application.clone(), content.clone(), reason.clone(), *replace);
+        let (name, content, reason, replace, wish) =
+            (application.clone(), content.clone(), reason.clone(), *replace, *wish);
         let own = self.own_window(core, &name).is_some();
         if own != (content == Content::Staged) {
             return self.window_in_the_way(core, &name).into();
@@ -224,7 +231,7 @@ impl Entity {
         if !self.local(&name).is_some_and(|local| local.held.contains_key(&captured.root)) {
             return Next::Wait;
         }
-        if state.root_hash() == Some(captured.root) {
+        if state.root_hash() == Some(captured.root) && !wish.again {
             let revision = self.revision_number(&name);
             return Next::Done(Ok(Outcome::Unchanged { application: name, revision }));
         }
@@ -237,19 +244,28 @@ impl Entity {
         let Captured { root, extent } = captured;
         let application = name.clone();
         let change = if own {
-            Change::Commit { application, root, extent, evidence: Vec::new() }
+            Change::Commit { application, root, extent, evidence: Vec::new(), wish }
         } else {
             let expires = core.now.wall + IMPLICIT_WINDOW;
-            Change::Open { application, expires, reason: reason.clone(), implicit: true, root: Some(root) }
+            Change::Open {
+                application,
+                expires,
+                reason: reason.clone(),
+                implicit: true,
+                root: Some(root),
+                auto: None,
+            }
         };
-        let then = Then::Settle { root, extent, reason, replace };
+        let then = Then::Settle { root, extent, reason, replace, wish };
         Next::Done(self.draft_order(core, &operation.by.clone(), change, then))
     }
 
     /// Whether it would settle content without the word that this needs: found out before anything is captured.
     pub(super) fn lacks_order(&self, core: &Core, operation: &Operation) -> bool {
         let Goal::Settle { application, .. } = &operation.goal else { return false };
-        let licensed = self.own_window(core, application).is_some_and(|window| window.root.is_some());
+        let licensed = self
+            .own_window(core, application)
+            .is_some_and(|window| window.manner.root.is_some() || window.auto().is_some());
         self.is_governed() && !operation.drafting && operation.order.is_none() && !licensed
     }
 
@@ -359,9 +375,9 @@ impl Entity {
             Then::Open(false) => (Goal::Open { application, adopt: None }, Some(change)),
             Then::Open(true) => (Goal::Open { application, adopt: Some(change) }, None),
             Then::Extend => (Goal::Extend { application }, Some(change)),
-            Then::Settle { root, extent, reason, replace } => {
+            Then::Settle { root, extent, reason, replace, wish } => {
                 let content = Content::Ordered(Captured { root, extent });
-                (Goal::Settle { application, content, reason, create: None, replace }, None)
+                (Goal::Settle { application, content, reason, create: None, replace, wish }, None)
             }
         };
         let order = Some(Box::new(pending.waiting));
@@ -494,4 +510,13 @@ pub(super) fn nothing_to_sign() -> Refusal {
 fn no_request(id: &str) -> Refusal {
     Refusal::new(Code::NoSuchRequest, format!("no request {id} waits on this member"))
         .try_("see what waits, and on which member", "althing request list")
+}
+
+/// What operators sign of a deployment is its content; how else it gets onto the members they sign with a commit.
+fn wish_of_its_own(name: &str) -> Refusal {
+    let text =
+        "where operators govern, a batch or probation of its own needs a window that was opened by hand";
+    Refusal::new(Code::Input, text)
+        .try_("open one", &format!("althing update open {name}"))
+        .try_("commit what is staged in it", &format!("althing update commit {name} --probation 10m"))
 }

@@ -9,6 +9,7 @@ use crate::limits;
 use crate::liveness::SILENCE;
 use crate::placement::Placement;
 use crate::record::{Change, Definition};
+use crate::rollout::{Rollout, Wish};
 use crate::state::Terms;
 use crate::statement::Address;
 use crate::time::Millis;
@@ -146,6 +147,7 @@ impl Entity {
                 handling,
                 placement,
                 adopts,
+                rollout,
             } => {
                 if self.is_leaving(&application) {
                     return Err(still_leaving(&application));
@@ -157,7 +159,8 @@ impl Entity {
                 if source == Some(Source::Live) && !here {
                     return Err(nothing_here(&application, &placement));
                 }
-                let terms = Terms { handling, placement };
+                let rollout = rollout.unwrap_or_else(|| self.usual_rollout());
+                let terms = Terms { handling, placement, rollout };
                 let create = Change::Create { application, root, policy, unmanaged, adopts, terms };
                 match source {
                     None => {
@@ -167,8 +170,8 @@ impl Entity {
                     Some(source) => (self.first_content(name, create, source, replace)?, None),
                 }
             }
-            Command::Arrange { application, placement, definition, keep_files } => {
-                self.arrangement(application, placement, definition, keep_files)?
+            Command::Arrange { application, placement, definition, keep_files, rollout } => {
+                self.arrangement(application, (placement, rollout), definition, keep_files)?
             }
             other => self.content_command(core, other)?,
         })
@@ -184,11 +187,12 @@ impl Entity {
                 let outcome = Box::new(Outcome::Removed { application: name, root, keep_files });
                 (Goal::Change { outcome }, Some(Change::Discard { application, keep_files }))
             }
-            Command::Open { application, lasts, reason, adopt } => {
+            Command::Open { application, lasts, reason, adopt, auto } => {
                 self.known(&application)?;
                 let expires = core.now.wall + within_a_day(lasts)?;
                 let name = application.clone();
-                let change = Change::Open { application, expires, reason, implicit: false, root: None };
+                let (implicit, root) = (false, None);
+                let change = Change::Open { application, expires, reason, implicit, root, auto };
                 if adopt {
                     self.placed_here(core, &name)?;
                     self.free_of_windows(&name)?;
@@ -207,15 +211,11 @@ impl Entity {
             Command::Stage { application, source } => {
                 self.windowed(core, &application)?;
                 self.can_capture(core, &application, &source)?;
+                self.not_auto(core, &application)?;
                 (Goal::Stage { application, source }, None)
             }
-            Command::Commit { application, expect } => {
-                self.windowed(core, &application)?;
-                self.expected(&application, expect)?;
-                if self.own_staged(core, &application).is_none() {
-                    self.can_capture(core, &application, &Source::Live)?;
-                }
-                (settle(application, Content::Staged, String::new(), true), None)
+            command @ (Command::Commit { .. } | Command::GoOn { .. }) => {
+                self.rollout_command(core, command)?
             }
             Command::Abort { application } => {
                 self.known(&application)?;
@@ -230,12 +230,16 @@ impl Entity {
                 let same = self.state.applications.get(&application).is_some_and(|it| it.policy == policy);
                 (done(), (!same).then_some(Change::Define { application, policy }))
             }
-            Command::Deploy { application, source, reason, replace } => {
+            Command::Deploy { application, source, reason, replace, wish } => {
                 self.known(&application)?;
                 self.can_capture(core, &application, &source)?;
-                (settle(application, Content::From(source), reason, replace), None)
+                self.not_auto(core, &application)?;
+                (settle(application, Content::From(source), reason, replace, wish), None)
             }
-            Command::Rollback { application, to } => self.rollback(application, to)?,
+            Command::Rollback { application, to, wish } => {
+                self.not_auto(core, &application)?;
+                self.rollback(application, to, wish)?
+            }
             Command::Pause { application, lasts } => {
                 self.known(&application)?;
                 let until = lasts.map(|lasts| core.now.wall + lasts);
@@ -249,13 +253,14 @@ impl Entity {
     fn arrangement(
         &self,
         application: String,
-        placement: Option<Placement>,
+        (placement, rollout): (Option<Placement>, Option<Rollout>),
         definition: Definition,
         keep_files: bool,
     ) -> Result<(Goal, Option<Change>), Refusal> {
         let known = self.state.applications.get(&application).ok_or_else(|| no_application(&application))?;
         let mut terms = known.terms.clone();
         terms.placement = placement.unwrap_or(terms.placement);
+        terms.rollout = rollout.unwrap_or(terms.rollout);
         let Definition { policy, unmanaged, adopts } = &definition;
         let same = terms == known.terms
             && policy.is_none_or(|policy| policy == known.policy)
@@ -274,6 +279,28 @@ impl Entity {
         self.placed_here(core, name).map_err(|refusal| refusal.try_("bring content of your own", &deploy))
     }
 
+    /// The commands that bring content onto the members.
+    fn rollout_command(&self, core: &Core, command: Command) -> Result<(Goal, Option<Change>), Refusal> {
+        Ok(match command {
+            Command::Commit { application, expect, wish } => {
+                self.windowed(core, &application)?;
+                self.expected(&application, expect)?;
+                if self.own_staged(core, &application).is_none() {
+                    self.can_capture(core, &application, &Source::Live)?;
+                }
+                let auto = self.own_window(core, &application).is_some_and(|window| window.auto().is_some());
+                let content = if auto { Content::From(Source::Live) } else { Content::Staged };
+                (settle(application, content, String::new(), true, wish), None)
+            }
+            Command::GoOn { application } => {
+                self.known(&application)?;
+                let revision = self.going_on(core, &application)?;
+                (done(), Some(Change::GoOn { application, revision }))
+            }
+            _ => return Err(Refusal::new(Code::Input, "not a command of a roll-out")),
+        })
+    }
+
     /// Defines an application and settles what a source has as its first content.
     fn first_content(
         &self,
@@ -288,7 +315,8 @@ impl Entity {
             return Err(Refusal::new(Code::NameTaken, text).try_("give it new content", &command));
         }
         let (content, reason) = (Content::From(source), "first content".to_owned());
-        Ok(Goal::Settle { application, content, reason, create: Some(create), replace })
+        let (create, wish) = (Some(create), Wish::default());
+        Ok(Goal::Settle { application, content, reason, create, replace, wish })
     }
 
     fn free_of_windows(&self, name: &str) -> Result<(), Refusal> {
@@ -392,7 +420,34 @@ impl Entity {
         }
     }
 
-    fn rollback(&self, application: String, to: u64) -> Result<(Goal, Option<Change>), Refusal> {
+    /// How revisions of a new application get onto the members, if nobody says anything about it.
+    fn usual_rollout(&self) -> Rollout {
+        if self.state.protocol >= 2 { Rollout::of_new() } else { Rollout::default() }
+    }
+
+    /// What a window that commits by itself settles is its author's live tree, and nothing else.
+    fn not_auto(&self, core: &Core, name: &str) -> Result<(), Refusal> {
+        if self.own_window(core, name).is_none_or(|window| window.auto().is_none()) {
+            return Ok(());
+        }
+        let text = format!("the window of {name} that is open here settles what lies at its root by itself");
+        Err(Refusal::new(Code::WindowOpen, text)
+            .try_("close it first", &format!("althing update abort {name}"))
+            .try_("see how it stands", &format!("althing update status {name}")))
+    }
+
+    /// The revision whose roll-out is to go on.
+    fn going_on(&self, core: &Core, name: &str) -> Result<u64, Refusal> {
+        let settled = self.state.applications.get(name).and_then(|application| application.settled());
+        let stopped = self.rolling(core, name).is_some_and(|rolling| rolling.stopped);
+        match settled.filter(|_| stopped) {
+            Some(settled) => Ok(settled.number),
+            None => Err(Refusal::new(Code::NotStopped, format!("no roll-out of {name} is stopped"))
+                .try_("see how it stands", &format!("althing update status {name}"))),
+        }
+    }
+
+    fn rollback(&self, application: String, to: u64, wish: Wish) -> Result<(Goal, Option<Change>), Refusal> {
         self.known(&application)?;
         let revisions =
             self.state.applications.get(&application).map(|app| app.revisions.clone()).unwrap_or_default();
@@ -405,7 +460,7 @@ impl Entity {
         };
         let content = Content::Earlier(revision.root, revision.extent);
         let reason = format!("back to revision {to}");
-        Ok((settle(application, content, reason, true), None))
+        Ok((settle(application, content, reason, true, wish), None))
     }
 
     fn known(&self, name: &str) -> Result<(), Refusal> {
@@ -467,6 +522,6 @@ fn done() -> Goal {
     Goal::Change { outcome: Box::new(Outcome::Done) }
 }
 
-fn settle(application: String, content: Content, reason: String, replace: bool) -> Goal {
-    Goal::Settle { application, content, reason, create: None, replace }
+fn settle(application: String, content: Content, reason: String, replace: bool, wish: Wish) -> Goal {
+    Goal::Settle { application, content, reason, create: None, replace, wish }
 }

@@ -89,6 +89,8 @@ pub struct Saved {
     pub records: Vec<Vec<u8>>,
     /// By application: the basis and root applied last.
     pub applied: BTreeMap<String, (u64, Hash)>,
+    /// By application: the applied root for which the after hooks have still to end well.
+    pub owed: BTreeMap<String, Hash>,
     /// By application: roots that are complete in the store.
     pub held: BTreeMap<String, BTreeMap<Hash, Extent>>,
     /// By application: removed, and not cleared away yet.
@@ -172,6 +174,9 @@ impl Saved {
             (Some("applied"), Some(application), None) => {
                 self.applied.insert(application.to_owned(), read(key, bytes)?);
             }
+            (Some("owed"), Some(application), None) => {
+                self.owed.insert(application.to_owned(), read(key, bytes)?);
+            }
             (Some("held"), Some(application), Some(root)) => {
                 let root = unhex(root).and_then(|bytes| bytes.try_into().ok()).ok_or_else(damaged)?;
                 self.held.entry(application.to_owned()).or_default().insert(Hash(root), read(key, bytes)?);
@@ -234,6 +239,16 @@ pub(super) fn put_applied(application: &str, applied: (u64, Hash)) -> Write {
 /// What was applied is not known any more: the application is gone.
 pub(super) fn drop_applied(application: &str) -> Write {
     Write { family: Family::Meta, key: format!("applied/{application}").into(), value: None }
+}
+
+/// The after hooks have still to end well for this root.
+pub(super) fn put_owed(application: &str, root: &Hash) -> Write {
+    put(Family::Meta, format!("owed/{application}"), root)
+}
+
+/// The after hooks ended well, or there is nothing left for them.
+pub(super) fn drop_owed(application: &str) -> Write {
+    Write { family: Family::Meta, key: format!("owed/{application}").into(), value: None }
 }
 
 /// An application was removed.

@@ -8,6 +8,7 @@ use crate::identity::MemberId;
 use crate::metrics::Ratio;
 use crate::placement::groups_of;
 use crate::record::Policy;
+use crate::rollout::Hook;
 use crate::state::{Application, Role, Service};
 use crate::time::Millis;
 use crate::view::{
@@ -74,6 +75,10 @@ impl Member {
             by: revision.by.clone(),
             from: entity.state.name_of(&revision.from),
             reason: revision.reason.clone(),
+            batch: revision.plan.batch.to_string(),
+            probation_until: (revision.plan.probation > Millis(0))
+                .then(|| (revision.at + revision.plan.probation).rfc3339()),
+            undoes: revision.plan.undoes,
             items: revision.extent.items,
             bytes: revision.extent.bytes,
         });
@@ -262,6 +267,14 @@ impl Entity {
             unmanaged: application.unmanaged.clone(),
             handling: application.terms.handling.clone(),
             contested: self.contested_on(name).map(|voter| voter.name.clone()).collect(),
+            batch: application.rollout().batch.to_string(),
+            check_hooks: application.rollout().check.iter().map(Hook::shown).collect(),
+            after_hooks: application.rollout().after.iter().map(Hook::shown).collect(),
+            hook_limit_ms: {
+                let rollout = application.rollout();
+                rollout.check.iter().chain(&rollout.after).map(|hook| hook.limit.0).next()
+            },
+            rollout: self.rollout_view(core, name),
             paused_until: application
                 .paused
                 .filter(|until| core.now.wall < *until)
@@ -304,6 +317,8 @@ impl Entity {
             expires: window.expires.rfc3339(),
             staged,
             holders: staged.map_or(0, |root| self.evidence(name, &root).len() as u64),
+            auto_quiet_ms: window.auto().map(|quiet| quiet.0),
+            refused: staged.map(|root| self.refusals(name, &root)).unwrap_or_default(),
         })
     }
 
@@ -311,12 +326,19 @@ impl Entity {
         let placed = self.state.placed_voters(application).map(|voter| voter.id);
         let heard = placed.filter(|id| self.is_heard(core, id));
         let states: Vec<&str> = heard.map(|id| self.content_state(&id, name, application)).collect();
-        if application.window.is_some() {
+        let rolling = self.rollout_view(core, name);
+        if rolling.as_ref().is_some_and(|rolling| rolling.stopped) {
+            AppState::Stopped
+        } else if application.window.is_some() {
             AppState::Window
         } else if application.paused.is_some_and(|until| core.now.wall < until) {
             AppState::Paused
         } else if application.settled().is_none() {
             AppState::NotSettled
+        } else if agree == states.len() && rolling.is_none() {
+            AppState::Agreed
+        } else if rolling.is_some_and(|rolling| rolling.is_going_on()) {
+            AppState::RollingOut
         } else if agree == states.len() {
             AppState::Agreed
         } else if agree < self.state.content_quorum(self.placed_count(application))

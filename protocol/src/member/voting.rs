@@ -178,6 +178,9 @@ impl Entity {
             }
             Change::Return { member } => self.may_return(core, member),
             Change::Raise { protocol } => self.all_speak(core, *protocol),
+            Change::Undo { application, revision, .. } => {
+                self.to_undo(core, application).is_some_and(|undo| undo.revision == *revision)
+            }
             Change::Invite { .. }
             | Change::Revoke { .. }
             | Change::Promote { .. }
@@ -199,6 +202,7 @@ impl Entity {
             | Change::Extend { .. }
             | Change::Open { .. }
             | Change::Commit { .. }
+            | Change::GoOn { .. }
             | Change::Pause { .. } => true,
         }
     }
@@ -484,6 +488,9 @@ impl Entity {
                     format!("revision {} {} by {by} on {origin}", revision.number, revision.root.short());
                 info("revision.settled", text).about(application)
             }
+            Change::Undo { .. } | Change::GoOn { .. } => {
+                return super::rollout_views::describe(&self.state, origin, intent);
+            }
             Change::Abort { application } => {
                 info("window.aborted", format!("by {by} on {origin}")).about(application)
             }
@@ -556,7 +563,7 @@ fn definition(change: &Change) -> String {
             let unmanaged =
                 definition.unmanaged.as_ref().map(|patterns| format!(", unmanaged {}", patterns.join(" ")));
             let more = policy.into_iter().chain(unmanaged).collect::<String>();
-            format!("goes to {}{more}", terms.placement)
+            format!("goes to {}{more}; {}", terms.placement, terms.rollout.shown())
         }
         _ => String::new(),
     }

@@ -8,7 +8,8 @@ use crate::identity::{MemberId, Scheme};
 use crate::limits;
 use crate::order::{Mandate, Order};
 use crate::record::Change;
-use crate::state::{Service, State};
+use crate::rollout::Wish;
+use crate::state::{Service, State, Window};
 use crate::statement::Intent;
 
 /// Whose word a change needs where operators govern.
@@ -31,7 +32,9 @@ impl State {
             | Change::Return { .. }
             | Change::Move { .. }
             | Change::Expire { .. }
-            | Change::Adopt { .. } => true,
+            | Change::Adopt { .. }
+            // The probation is in the commit that it undoes.
+            | Change::Undo { .. } => true,
             Change::Remove { member } => member == author,
             // Within these bounds somebody is left in service, whether or not it said `anyway`.
             Change::TakeOut { member, .. } => self.may_spare(member),
@@ -40,9 +43,12 @@ impl State {
                 let window = self.applications.get(application).and_then(|known| known.window.as_ref());
                 window.is_none_or(|window| window.author == *author || window.implicit)
             }
-            Change::Commit { application, root, .. } => {
+            // That of a window is for its content, or for whatever its author does while it is open; not for another
+            // way onto the members.
+            Change::Commit { application, root, wish, .. } => {
                 let window = self.applications.get(application).and_then(|known| known.window.as_ref());
-                window.is_some_and(|window| window.root == Some(*root))
+                let licensed = |window: &Window| window.manner.root == Some(*root) || window.auto().is_some();
+                *wish == Wish::default() && window.is_some_and(licensed)
             }
             Change::Invite { .. }
             | Change::Revoke { .. }
@@ -56,6 +62,7 @@ impl State {
             | Change::Raise { .. }
             | Change::Create { .. }
             | Change::Arrange { .. }
+            | Change::GoOn { .. }
             | Change::Discard { .. }
             | Change::Define { .. }
             | Change::Open { .. }

@@ -1,6 +1,6 @@
 //! Changes of who an application goes to, and what follows for its basis (findings 15, 16, 42).
 
-use super::{Draft, Invalid, check_label, check_patterns, concerned};
+use super::{Draft, Invalid, check_label, check_patterns, check_rollout, concerned};
 use crate::limits;
 use crate::placement::{Counted, GROUP, Placement, groups_of};
 use crate::record::Definition;
@@ -13,6 +13,7 @@ impl Draft<'_> {
     /// Neither who counts nor what is managed changes under an update that is being made.
     pub(super) fn arrange(self, name: &str, terms: &Terms, definition: &Definition) -> Result<(), Invalid> {
         check(&terms.placement)?;
+        check_rollout(terms.rollout.is_sensible())?;
         definition.unmanaged.iter().try_for_each(|patterns| check_patterns(patterns))?;
         let application = concerned(self.next, name)?;
         // It is in the names of everything that was settled of it, and in the form it has on disks.

@@ -88,7 +88,7 @@ fn a_readmitted_member_is_a_learner_in_its_old_place() {
         opened: WallTime(0),
         expires: WallTime(9),
         implicit: false,
-        root: None,
+        manner: crate::state::Manner::default(),
     };
     let application = Application {
         root: "/srv/a".into(),

@@ -12,6 +12,7 @@ use crate::identity::{Identity, Scheme};
 use crate::manifest::Extent;
 use crate::record::{Definition, Genesis, Newcomer};
 use crate::rng::Rng;
+use crate::rollout::{AS_BEFORE, Batch, Hook, Rollout, Wish};
 use crate::state::Terms;
 use crate::statement::{Address, ContentList, Envelope, Holding, Holds, Id16, Position, Vote};
 use crate::time::Millis;
@@ -84,7 +85,8 @@ fn create_with(name: &str, root: &str, policy: Policy, unmanaged: Vec<String>, h
 
 fn open(name: &str) -> Change {
     let (application, reason) = (name.into(), "a reason".into());
-    Change::Open { application, expires: WallTime(60_000), reason, implicit: false, root: None }
+    let (root, auto) = (None, None);
+    Change::Open { application, expires: WallTime(60_000), reason, implicit: false, root, auto }
 }
 
 fn abort(name: &str) -> Change {
@@ -133,7 +135,13 @@ fn holdings(state: &State, by: &[usize], root: Hash) -> Vec<Signed> {
 }
 
 fn commit(evidence: Vec<Signed>) -> Change {
-    Change::Commit { application: "shop".into(), root: ROOT, extent: Extent::default(), evidence }
+    Change::Commit {
+        application: "shop".into(),
+        root: ROOT,
+        extent: Extent::default(),
+        evidence,
+        wish: Wish::default(),
+    }
 }
 
 fn adopt(root: Hash, evidence: Vec<Signed>) -> Change {
@@ -145,7 +153,13 @@ fn settle(state: &mut State, root: Hash) {
     does(state, 0, open("shop"));
     let voters: Vec<usize> = (0..state.members.len()).collect();
     let evidence = holdings(state, &voters, root);
-    let change = Change::Commit { application: "shop".into(), root, extent: Extent::default(), evidence };
+    let change = Change::Commit {
+        application: "shop".into(),
+        root,
+        extent: Extent::default(),
+        evidence,
+        wish: Wish::default(),
+    };
     does(state, 0, change);
 }
 
@@ -163,6 +177,153 @@ fn what_a_newer_version_brings_waits_for_that_version() {
     state.protocol = 1;
     assert_eq!(tries(&state, 0, arrange), Err(Invalid::Version { needs: 2, has: 1 }));
     assert!(tries(&state, 0, create("other", "/srv/other", Policy::Majority)).is_ok());
+}
+
+fn wishes(state: &mut State, root: Hash, wish: Wish) {
+    does(state, 0, open("shop"));
+    let evidence = holdings(state, &[0, 1, 2], root);
+    let (application, extent) = ("shop".into(), Extent::default());
+    does(state, 0, Change::Commit { application, root, extent, evidence, wish });
+}
+
+fn undo(state: &State, revision: u64, root: Hash) -> Change {
+    let evidence = holdings(state, &[0, 1], root);
+    Change::Undo { application: "shop".into(), revision, why: "it failed".into(), evidence }
+}
+
+/// (finding 21)
+#[test]
+fn only_a_revision_on_probation_is_undone_and_once() {
+    let mut state = entity(3);
+    let (good, bad) = (Hash::of(b"good"), Hash::of(b"bad"));
+    settle(&mut state, good);
+    let probation = Wish { probation: Millis(1000), ..Wish::default() };
+    wishes(&mut state, bad, probation);
+    assert_eq!(tries(&state, 1, undo(&state, 1, good)).err(), Some(Invalid::Stale));
+    let elsewhere = tries(&state, 1, undo(&state, 2, Hash::of(b"other"))).err();
+    assert_eq!(elsewhere, Some(Invalid::Evidence { have: 0, need: 2 }));
+    let mut going_on = state.clone();
+    does(&mut going_on, 2, Change::GoOn { application: "shop".into(), revision: 2 });
+    assert!(matches!(tries(&going_on, 1, undo(&going_on, 2, good)), Err(Invalid::NotSo(_))));
+    let basis = state.applications["shop"].basis;
+    assert_eq!(going_on.applications["shop"].basis, basis, "what was promised is promised still");
+    let mut open_again = state.clone();
+    does(&mut open_again, 2, open("shop"));
+    assert!(matches!(tries(&open_again, 1, undo(&open_again, 2, good)), Err(Invalid::WindowOpen(_))));
+
+    let change = undo(&state, 2, good);
+    does(&mut state, 1, change);
+    let shop = &state.applications["shop"];
+    let settled = shop.settled().expect("settled");
+    assert_eq!((settled.number, settled.root, settled.plan.undoes), (3, good, Some(2)));
+    assert!(matches!(tries(&state, 1, undo(&state, 3, bad)), Err(Invalid::NotSo(_))), "once");
+    wishes(&mut state, bad, Wish::default());
+    assert!(matches!(tries(&state, 1, undo(&state, 4, good)), Err(Invalid::NotSo(_))), "not licensed");
+}
+
+/// (finding 20)
+#[test]
+fn a_commit_says_how_its_revision_gets_onto_the_members() {
+    let mut state = entity(3);
+    let terms = Terms { rollout: Rollout::of_new(), ..Terms::default() };
+    does(
+        &mut state,
+        0,
+        Change::Arrange {
+            application: "shop".into(),
+            terms,
+            definition: Definition::default(),
+            keep_files: false,
+        },
+    );
+    settle(&mut state, ROOT);
+    let plan = |state: &State| state.applications["shop"].settled().expect("settled").plan;
+    assert_eq!(plan(&state).batch, AS_BEFORE, "nothing runs yet that could be kept going");
+    settle(&mut state, Hash::of(b"second"));
+    assert_eq!(plan(&state).batch, Batch::Percent(25));
+    let batch = Some(Batch::Members(2));
+    wishes(&mut state, Hash::of(b"third"), Wish { batch, ..Wish::default() });
+    assert_eq!(plan(&state).batch, Batch::Members(2));
+    wishes(&mut state, Hash::of(b"third"), Wish { again: true, ..Wish::default() });
+    assert!(plan(&state).again, "meant, although nothing differs");
+    wishes(&mut state, Hash::of(b"fourth"), Wish { again: true, ..Wish::default() });
+    assert!(!plan(&state).again, "something differs: it is a revision like any other");
+}
+
+#[test]
+fn what_a_roll_out_may_say_is_bounded() {
+    let mut state = entity(3);
+    let hook = |path: &str, limit| Hook { path: path.into(), arguments: Vec::new(), limit };
+    let arrange = |rollout| {
+        let (application, terms) = ("shop".into(), Terms { rollout, ..Terms::default() });
+        Change::Arrange { application, terms, definition: Definition::default(), keep_files: false }
+    };
+    let refused = |state: &State, change| matches!(tries(state, 0, change), Err(Invalid::Text(_)));
+    for bad in [
+        Rollout { batch: Batch::Members(0), ..Rollout::default() },
+        Rollout { after: vec![hook("/bin/true", Millis(1))], ..Rollout::default() },
+        Rollout { check: vec![hook("check", limits::HOOK_MAX + Millis(1))], ..Rollout::default() },
+    ] {
+        assert!(refused(&state, arrange(bad.clone())), "{bad:?}");
+    }
+    does(&mut state, 0, open("shop"));
+    let evidence = holdings(&state, &[0, 1], ROOT);
+    let wish = Wish { probation: limits::PROBATION_MAX + Millis(1), ..Wish::default() };
+    let (application, extent) = ("shop".into(), Extent::default());
+    assert!(refused(&state, Change::Commit { application, root: ROOT, extent, evidence, wish }));
+    let (application, reason) = ("shop".into(), String::new());
+    let auto = Some(Millis(1));
+    let expires = WallTime(60_000);
+    let mut closed = state.clone();
+    does(&mut closed, 0, abort("shop"));
+    assert!(refused(
+        &closed,
+        Change::Open { application, expires, reason, implicit: false, root: None, auto }
+    ));
+}
+
+/// (finding 28)
+#[test]
+fn a_window_that_commits_by_itself_stays_open() {
+    let mut state = entity(3);
+    let (application, reason, auto) = ("shop".into(), String::new(), Some(Millis(2000)));
+    let expires = WallTime(60_000);
+    does(&mut state, 1, Change::Open { application, expires, reason, implicit: false, root: None, auto });
+    for round in 0..2u8 {
+        let root = Hash::of(&[round]);
+        let evidence = holdings(&state, &[0, 1], root);
+        let (application, extent, wish) = ("shop".into(), Extent::default(), Wish::default());
+        let commit = Change::Commit { application, root, extent, evidence, wish };
+        assert!(tries(&state, 2, commit.clone()).is_err(), "only its author");
+        does(&mut state, 1, commit);
+        let shop = &state.applications["shop"];
+        assert_eq!(shop.root_hash(), Some(root));
+        assert!(shop.window.as_ref().is_some_and(|window| window.author == identity(1).id()));
+        assert_eq!(shop.basis, state.epoch, "what was promised before is not evidence for the next");
+    }
+    does(&mut state, 0, Change::Remove { member: identity(1).id() });
+    assert!(state.applications["shop"].window.is_none(), "it ends with its author");
+}
+
+#[test]
+fn what_is_said_of_roll_outs_needs_version_two_and_nothing_else_does() {
+    let mut state = entity(3);
+    settle(&mut state, ROOT);
+    state.protocol = 1;
+    let needs = Some(Invalid::Version { needs: 2, has: 1 });
+    let (application, reason, auto) = ("shop".to_owned(), String::new(), Some(Millis(2000)));
+    let expires = WallTime(60_000);
+    let auto =
+        Change::Open { application: application.clone(), expires, reason, implicit: false, root: None, auto };
+    assert_eq!(tries(&state, 0, auto).err(), needs);
+    assert_eq!(tries(&state, 0, Change::GoOn { application, revision: 1 }).err(), needs);
+    let wish = Wish { again: true, ..Wish::default() };
+    does(&mut state, 0, open("shop"));
+    let evidence = holdings(&state, &[0, 1], ROOT);
+    let Change::Commit { application, root, extent, .. } = commit(Vec::new()) else { unreachable!() };
+    let wished = Change::Commit { application, root, extent, evidence: evidence.clone(), wish };
+    assert_eq!(tries(&state, 0, wished).err(), needs);
+    assert!(tries(&state, 0, commit(evidence)).is_ok());
 }
 
 #[test]
@@ -207,6 +368,7 @@ fn only_holdings_of_this_content_and_basis_are_evidence() {
         observed: Some(ROOT),
         extent: Extent::default(),
         left: 0,
+        course: crate::rollout::Course::default(),
     };
     let list = sign(&state, 1, Statement::List(list));
     assert_eq!(judge(vec![holding(&state, 0, ROOT), list]), Some(Invalid::Kind));
@@ -562,7 +724,7 @@ fn any_change(rng: &mut Rng, state: &State) -> Change {
         1 | 2 => open(name),
         3 => abort(name),
         4 => Change::Expire { application: name.into() },
-        5 => Change::Commit { application, root, extent, evidence },
+        5 => Change::Commit { application, root, extent, evidence, wish: Wish::default() },
         6 => Change::Adopt { application, root, extent, evidence },
         7 => Change::Remove { member: identity(number).id() },
         12 => Change::Discard { application: name.into(), keep_files: rng.chance(500) },

@@ -29,7 +29,10 @@ pub(super) fn race(world: &mut World) {
     for at in [a, b] {
         let source = workload::source(world, at);
         let (application, reason) = (application.clone(), "faster".to_owned());
-        world.request(at, Command::Deploy { application, source, reason, replace: false });
+        world.request(
+            at,
+            Command::Deploy { application, source, reason, replace: false, wish: Default::default() },
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! §5.5.9 and design §10: nobody honest is accused, and nothing critical is told that no fault explains.
 
 use althing_protocol::event::{Event, Severity};
+use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 
 use crate::host::{Host, Standing};
@@ -85,6 +86,10 @@ fn is_explained(world: &World, at: usize, event: &Event) -> bool {
         "disk.full" => host.full || host.full_until > 0,
         "apply.failed" => {
             host.full || host.full_until > 0 || host.has_rotted || world.was_disturbed(AFTERMATH)
+        }
+        "hook.after-failed" => {
+            let about = |(name, _): &(String, Hash)| event.application.as_ref() == Some(name);
+            world.invariants.failed.iter().any(about)
         }
         "application.not-cleared" => true,
         "entity.superseded" => {

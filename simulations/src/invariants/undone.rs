@@ -1,9 +1,10 @@
 //! §5.5.10: a settled root is undone only by an administrator's record, or by real edits on more than half of the
-//! placed voters.
+//! placed voters, or by members within the probation that its commit allowed.
 
 use althing_protocol::record::{Change, Record};
 use althing_protocol::state::State;
 use althing_protocol::statement::Checked;
+use althing_protocol::time::Millis;
 
 use crate::world::World;
 
@@ -22,6 +23,18 @@ pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
                     world.violate("§5.5.10", format!("nobody asked for {} of {application}", root.short()));
                 }
                 world.count(if captured { "a commit" } else { "a rollback" });
+            }
+            Change::Undo { application, .. } => {
+                let known = before.applications.get(application);
+                let settled = known.and_then(|known| known.settled());
+                let failed = settled.is_some_and(|settled| {
+                    world.invariants.failed.contains(&(application.clone(), settled.root))
+                });
+                let licensed = settled.is_some_and(|settled| settled.plan.probation > Millis(0));
+                if !failed || !licensed || intent.by != "althing" {
+                    world.violate("§5.5.10", format!("nothing called for undoing {application}"));
+                }
+                world.count("a probation failed");
             }
             Change::Adopt { application, root, .. } => {
                 let edited = world.invariants.edited.get(&(application.clone(), *root));

@@ -24,7 +24,13 @@ pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
         let author = checked.author();
         let bad = match &intent.change {
             Change::Open { application, .. } => open.insert(application.clone(), author).is_some(),
-            Change::Commit { application, .. } => open.remove(application) != Some(author),
+            Change::Commit { application, .. } => {
+                let stays = before.applications.get(application).and_then(|known| known.window.as_ref());
+                let stays = stays.is_some_and(|window| window.auto().is_some());
+                let owner = if stays { open.get(application).copied() } else { open.remove(application) };
+                owner != Some(author)
+            }
+            Change::Undo { application, .. } => open.contains_key(application),
             Change::Abort { application } | Change::Expire { application } => {
                 open.remove(application).is_none()
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use althing_protocol::control::Command;
 use althing_protocol::hash::Hash;
 use althing_protocol::limits::REVISIONS_KEPT;
+use althing_protocol::rollout::Wish;
 
 use super::{WEB, answer, assert_holds, assert_rest, at_rest, deploy, revision, settled};
 use crate::world::{SECOND, World};
@@ -45,7 +46,8 @@ fn every_kept_revision_survives_and_nothing_else_does() {
     // The oldest that is kept, again and again: in the end each of them was gone back to.
     for _ in 0..=REVISIONS_KEPT {
         let to = revision(&world) - REVISIONS_KEPT as u64;
-        answer(&mut world, 3, Command::Rollback { application: WEB.into(), to }).expect("rolled back");
+        answer(&mut world, 3, Command::Rollback { application: WEB.into(), to, wish: Wish::default() })
+            .expect("rolled back");
         assert_rest(&mut world, 30);
         world.run(COLLECTED);
         assert_holds(&world);

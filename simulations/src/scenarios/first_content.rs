@@ -4,6 +4,7 @@ use althing_protocol::control::Command;
 use althing_protocol::handling::Handling;
 use althing_protocol::placement::Placement;
 use althing_protocol::record::Policy;
+use althing_protocol::rollout::Wish;
 
 use super::{WEB, answer, assert_holds, assert_rest};
 use crate::host::tree;
@@ -34,6 +35,7 @@ fn furnished(policy: Policy, same: usize) -> World {
         handling: Handling::default(),
         placement: Placement::default(),
         adopts: None,
+        rollout: None,
     };
     answer(&mut world, 4, create).expect("defined");
     world
@@ -65,9 +67,15 @@ fn without_a_majority_nothing_is_chosen_and_nothing_changes() {
 
         // An administrator decides.
         let (application, lasts) = (WEB.to_owned(), althing_protocol::time::Millis::seconds(60));
-        let adopting = Command::Open { application, lasts, reason: "this one".into(), adopt: true };
+        let adopting =
+            Command::Open { application, lasts, reason: "this one".into(), adopt: true, auto: None };
         answer(&mut world, 1, adopting).expect("opened");
-        answer(&mut world, 1, Command::Commit { application: WEB.into(), expect: None }).expect("committed");
+        answer(
+            &mut world,
+            1,
+            Command::Commit { application: WEB.into(), expect: None, wish: Wish::default() },
+        )
+        .expect("committed");
         assert_rest(&mut world, 30);
         assert_eq!(world.hosts[4].live(WEB).tree, trees[1]);
     }

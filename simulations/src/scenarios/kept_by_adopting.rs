@@ -1,6 +1,7 @@
 //! Somebody changes files by hand on one member and wants to keep that: a window that begins with what is there.
 
 use althing_protocol::control::{Code, Command, Outcome};
+use althing_protocol::rollout::Wish;
 use althing_protocol::time::Millis;
 
 use super::{WEB, answer, assert_rest, at_rest, edited, open, revision, settled};
@@ -22,15 +23,19 @@ fn a_fix_by_hand_becomes_the_next_revision() {
     assert!(refusal.remedies.iter().any(|(_, command)| command.iter().any(|word| word == "--adopt")));
 
     let (application, lasts) = (WEB.to_owned(), Millis::seconds(600));
-    let adopting = Command::Open { application, lasts, reason: "keep it".into(), adopt: true };
+    let adopting = Command::Open { application, lasts, reason: "keep it".into(), adopt: true, auto: None };
     let Outcome::Window { staged: Some(staged), .. } = answer(&mut world, 3, adopting).expect("opened")
     else {
         panic!("nothing was staged");
     };
     // Resuming repairs nothing on the author, and what is staged is safe anyway.
     answer(&mut world, 1, Command::Pause { application: WEB.into(), lasts: None }).expect("resumed");
-    answer(&mut world, 3, Command::Commit { application: WEB.into(), expect: Some(number) })
-        .expect("committed");
+    answer(
+        &mut world,
+        3,
+        Command::Commit { application: WEB.into(), expect: Some(number), wish: Wish::default() },
+    )
+    .expect("committed");
     assert_rest(&mut world, 30);
     assert_eq!((settled(&world), revision(&world)), (staged, number + 1));
     assert_eq!(world.hosts[0].live(WEB).tree, Some(fix));

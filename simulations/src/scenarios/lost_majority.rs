@@ -2,6 +2,7 @@
 //! of the old roster, and must not go on with it (finding 7).
 
 use althing_protocol::control::{Code, Command, Outcome};
+use althing_protocol::rollout::Wish;
 
 use super::{WEB, answer, assert_holds, assert_rest, at_rest, deploy, revision, settled};
 use crate::world::{SECOND, World};
@@ -48,7 +49,7 @@ fn what_was_settled_goes_on_in_the_new_entity() {
     let command = deploy(&mut world, 1);
     answer(&mut world, 1, command).expect("two of two");
     assert_eq!(revision(&world), number + 1);
-    let rollback = Command::Rollback { application: WEB.into(), to: number };
+    let rollback = Command::Rollback { application: WEB.into(), to: number, wish: Wish::default() };
     answer(&mut world, 0, rollback).expect("revisions of the old entity are kept");
     assert_eq!(settled(&world), root);
 }

@@ -67,6 +67,7 @@ fn certified(members: usize) -> World {
         handling: Handling::default(),
         placement: Placement::default(),
         adopts: None,
+        rollout: None,
     };
     answer(&mut world, 1, create).expect("created");
     assert_rest(&mut world, 30);

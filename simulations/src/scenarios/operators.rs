@@ -141,6 +141,7 @@ fn a_member_that_would_govern_is_refused_by_all_and_named() {
         reason: "trust me".into(),
         implicit: false,
         root: None,
+        auto: None,
     };
     let remove = Change::Remove { member: world.hosts[0].id };
     let key = operator(50).id();

@@ -7,6 +7,7 @@ use althing_protocol::effect::Source;
 use althing_protocol::hash::Hash;
 use althing_protocol::placement::Placement;
 use althing_protocol::record::{Definition, Policy};
+use althing_protocol::rollout::Wish;
 use althing_protocol::state::State;
 use althing_protocol::time::Millis;
 
@@ -28,6 +29,7 @@ fn place(groups: &[&str]) -> Command {
         placement,
         definition: Definition::default(),
         keep_files: false,
+        rollout: None,
     }
 }
 
@@ -194,7 +196,7 @@ fn a_member_that_it_does_not_go_to_deploys_and_is_told_what_it_cannot_do() {
     for command in [
         Command::Verify { application: WEB.into() },
         Command::Repair { application: WEB.into() },
-        Command::Commit { application: WEB.into(), expect: None },
+        Command::Commit { application: WEB.into(), expect: None, wish: Wish::default() },
         Command::Stage { application: WEB.into(), source: Source::Live },
     ] {
         let refusal = answer(&mut world, 4, command).expect_err("nothing of it lies there");
@@ -202,7 +204,8 @@ fn a_member_that_it_does_not_go_to_deploys_and_is_told_what_it_cannot_do() {
         assert!(refusal.message.contains("group web"), "{refusal:?}");
     }
     answer(&mut world, 4, Command::Stage { application: WEB.into(), source: from }).expect("staged");
-    answer(&mut world, 4, Command::Commit { application: WEB.into(), expect: None }).expect("committed");
+    answer(&mut world, 4, Command::Commit { application: WEB.into(), expect: None, wish: Wish::default() })
+        .expect("committed");
     assert_rest(&mut world, 60);
     assert_eq!(revision(&world), 3);
 }

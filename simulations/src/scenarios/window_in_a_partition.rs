@@ -2,6 +2,7 @@
 //! ends by itself.
 
 use althing_protocol::control::{Code, Command};
+use althing_protocol::rollout::Wish;
 
 use super::{WEB, answer, assert_rest, at_rest, deploy, edited, open, revision};
 use crate::workload::edit;
@@ -20,7 +21,7 @@ fn a_window_of_a_member_that_is_cut_off_ends_by_itself() {
     let command = deploy(&mut world, 1);
     let refusal = answer(&mut world, 1, command).expect_err("the window stands");
     assert_eq!(refusal.code, Code::WindowOpen);
-    let commit = Command::Commit { application: WEB.into(), expect: None };
+    let commit = Command::Commit { application: WEB.into(), expect: None, wish: Wish::default() };
     let refusal = answer(&mut world, 7, commit).expect_err("one of nine is no majority");
     assert_eq!(refusal.code, Code::NoMajority);
     assert_eq!(world.hosts[7].live(WEB).tree, Some(other), "its edits are left alone in its window");

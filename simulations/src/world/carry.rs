@@ -44,6 +44,9 @@ impl World {
             Output::Clear { clear, application, keep_files } => {
                 self.clear(at, clear, &application, keep_files);
             }
+            Output::Hook { run, application, kind, from, root, .. } => {
+                self.hook(at, run, &application, kind, (from, root));
+            }
             Output::Keep(roots) => self.keep(at, roots),
             Output::Event(event) => invariants::told(self, at, &event),
             Output::Progress { .. } => {}

@@ -12,6 +12,7 @@ use althing_protocol::identity::MemberId;
 use althing_protocol::manifest::Manifest;
 use althing_protocol::path::ItemPath;
 use althing_protocol::repair::{self, Action};
+use althing_protocol::rollout::{Kind, Ran};
 
 use super::{Event, MS, SECOND, World};
 use crate::host::content::name_of;
@@ -409,6 +410,39 @@ impl World {
             after,
             Event::Give { host: at, life, input: Box::new(Input::Cleared { clear, result }) },
         );
+    }
+
+    // --- hooks -----------------------------------------------------------------------------------------------
+
+    /// Runs a hook: the content that it needs must be there, and it fails where the host has it so.
+    pub(super) fn hook(
+        &mut self,
+        at: usize,
+        run: u64,
+        application: &str,
+        kind: Kind,
+        (from, root): (Hash, Hash),
+    ) {
+        for needed in [from, root] {
+            let lacking = self.hosts[at].content.lacking(&self.library, &needed).len();
+            if lacking > 0 {
+                let name = self.hosts[at].name.clone();
+                let text = format!("{name} runs a hook with {}, and lacks {lacking} pieces", needed.short());
+                self.violate("§5.5.5", text);
+            }
+        }
+        if !self.reference.knows(application, &from) {
+            self.violate("§10", format!("a hook of {}, which nobody settled", from.short()));
+        }
+        let life = self.hosts[at].life;
+        let after = 5 * MS + self.rng.below(300 * MS);
+        let fails = self.hosts[at].hooks_fail_until > self.now;
+        let ran = if fails { Ran::Badly("ended with exit 1".to_owned()) } else { Ran::Well };
+        if fails {
+            invariants::hook_fails(self, application, kind, root);
+        }
+        self.count(if kind == Kind::Check { "a check was run" } else { "an after hook was run" });
+        self.schedule(after, Event::Give { host: at, life, input: Box::new(Input::HookRan { run, ran }) });
     }
 
     // --- keeping -----------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ use althing_protocol::placement::Placement;
 use althing_protocol::record::{
     Certificate, Change, Definition, JoinRequest, Link, Newcomer, Policy, Record,
 };
+use althing_protocol::rollout::{Course, Wish};
 use althing_protocol::state::Terms;
 use althing_protocol::statement::{
     ContentList, Envelope, Holding, Holds, Id16, Intent, Position, Proposal, Statement, Step, Vote, Waiting,
@@ -101,6 +102,7 @@ fn statements() -> Vec<Statement> {
         observed: Some(hash()),
         extent: extent(),
         left: 2,
+        course: Course { busy: true, ..Course::default() },
     };
     vec![
         vote(Step::Prevote, 0, Some(value), None),
@@ -263,6 +265,7 @@ pub(crate) fn commands() -> Vec<Vec<u8>> {
             lasts: Millis::seconds(60),
             reason: "by hand".into(),
             adopt: true,
+            auto: None,
         },
         Command::Create {
             application: "shop".into(),
@@ -274,12 +277,14 @@ pub(crate) fn commands() -> Vec<Vec<u8>> {
             handling: Handling { switching: Switching::Release },
             placement: Placement::of(["web", "cache"]),
             adopts: Some(true),
+            rollout: None,
         },
         Command::Arrange {
             application: "shop".into(),
             placement: Some(Placement::of(["web"])),
             definition: definition(),
             keep_files: true,
+            rollout: None,
         },
         Command::TakeOut {
             member: "web2".into(),
@@ -288,8 +293,14 @@ pub(crate) fn commands() -> Vec<Vec<u8>> {
             anyway: false,
         },
         Command::Label { member: "web2".into(), labels: labels(), keep_files: true },
-        Command::Deploy { application: "web".into(), source, reason: "better".into(), replace: true },
-        Command::Commit { application: "web".into(), expect: Some(3) },
+        Command::Deploy {
+            application: "web".into(),
+            source,
+            reason: "better".into(),
+            replace: true,
+            wish: Wish::default(),
+        },
+        Command::Commit { application: "web".into(), expect: Some(3), wish: Wish::default() },
     ];
     commands.iter().map(|command| serde_json::to_vec(command).expect("a command is text")).collect()
 }
@@ -357,13 +368,22 @@ pub(crate) fn changes() -> Vec<Vec<u8>> {
             reason: "by hand".into(),
             implicit: false,
             root: None,
+            auto: None,
         },
         Change::Commit {
             application: application.clone(),
             root: hash(),
             extent: extent(),
             evidence: evidence.clone(),
+            wish: Wish { probation: Millis::seconds(60), ..Wish::default() },
         },
+        Change::Undo {
+            application: application.clone(),
+            revision: 3,
+            why: "it failed".into(),
+            evidence: evidence.clone(),
+        },
+        Change::GoOn { application: application.clone(), revision: 3 },
         Change::Abort { application: application.clone() },
         Change::Expire { application: application.clone() },
         Change::Adopt { application: application.clone(), root: hash(), extent: extent(), evidence },

@@ -98,6 +98,7 @@ impl Entity {
             handling: Handling::default(),
             placement: Placement::default(),
             adopts: None,
+            rollout: None,
         };
         self.command(from, &create).await?;
         self.revision = 1;

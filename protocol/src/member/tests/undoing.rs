@@ -34,6 +34,7 @@ fn creating(lone: &mut Lone) -> u64 {
         handling: Default::default(),
         placement: Default::default(),
         adopts: None,
+        rollout: None,
     };
     lone.give(Input::Requested { request: 1, by: "ada".into(), command });
     for _ in 0..20 {

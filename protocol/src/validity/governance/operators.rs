@@ -9,6 +9,7 @@ use crate::identity::Identity;
 use crate::manifest::Extent;
 use crate::order::{Mandate, Order};
 use crate::record::{Change, Definition, JoinRequest, Policy, Readmission};
+use crate::rollout::Wish;
 use crate::state::{Service, State, Terms};
 use crate::statement::{Holding, Holds, Id16, Intent, Signed, Statement};
 use crate::time::{Millis, WallTime};
@@ -64,7 +65,7 @@ fn remove(number: u8) -> Change {
 
 fn open(root: Option<Hash>) -> Change {
     let (application, expires) = ("shop".into(), NOW + Millis::seconds(600));
-    Change::Open { application, expires, reason: "better".into(), implicit: root.is_some(), root }
+    Change::Open { application, expires, reason: "better".into(), implicit: root.is_some(), root, auto: None }
 }
 
 fn evidence(state: &State, root: Hash) -> Vec<Signed> {
@@ -75,7 +76,7 @@ fn evidence(state: &State, root: Hash) -> Vec<Signed> {
 
 fn commit(state: &State, root: Hash) -> Change {
     let (application, extent) = ("shop".into(), Extent::default());
-    Change::Commit { application, root, extent, evidence: evidence(state, root) }
+    Change::Commit { application, root, extent, evidence: evidence(state, root), wish: Wish::default() }
 }
 
 fn arrange() -> Change {
@@ -99,6 +100,7 @@ fn all(state: &State) -> Vec<(Change, Licence)> {
     let readmission = Readmission::sign(state.entity, Id16([3; 16]), Id16([33; 16]), address, &identity(3));
     let holds = signed(state, 3, 1, Statement::Holds(Holds { epoch: 1, head: root }));
     let (extent, evidence) = (Extent::default(), Vec::new());
+    let (wish, why) = (Wish::default(), String::new());
     vec![
         (invitation, Signed),
         (Change::Revoke { key }, Signed),
@@ -125,7 +127,12 @@ fn all(state: &State) -> Vec<(Change, Licence)> {
         (Change::Define { application: application(), policy: Policy::Certified }, Signed),
         (open(None), Signed),
         (Change::Extend { application: application(), expires: NOW }, Signed),
-        (Change::Commit { application: application(), root, extent, evidence: evidence.clone() }, Signed),
+        (
+            Change::Commit { application: application(), root, extent, evidence: evidence.clone(), wish },
+            Signed,
+        ),
+        (Change::GoOn { application: application(), revision: 1 }, Signed),
+        (Change::Undo { application: application(), revision: 1, why, evidence: evidence.clone() }, Members),
         (Change::Abort { application: application() }, Members),
         (Change::Expire { application: application() }, Members),
         (Change::Adopt { application: application(), root, extent, evidence }, Members),
@@ -145,7 +152,7 @@ fn what_a_member_may_have_alone_is_said_of_every_kind_of_change() {
     let kind = |change: &Change| format!("{change:?}").split([' ', '(']).next().map(str::to_owned);
     let kinds: std::collections::BTreeSet<String> =
         all(&state).iter().filter_map(|(change, _)| kind(change)).collect();
-    assert_eq!(kinds.len(), 28, "one of each kind: {kinds:?}");
+    assert_eq!(kinds.len(), 30, "one of each kind: {kinds:?}");
     let free = entity(4, Governance::default());
     assert!(asks(&free, 0, remove(3), &[]).is_ok(), "where members govern, a member's word is enough");
 }
@@ -220,7 +227,7 @@ fn a_commit_is_signed_for_its_basis_and_gathers_evidence_afterwards() {
     let root = Hash::of(b"root");
     let state = asks(&governed(), 0, open(None), &[1, 2]).expect("signed");
     let (application, extent) = ("shop".into(), Extent::default());
-    let bare = Change::Commit { application, root, extent, evidence: Vec::new() };
+    let bare = Change::Commit { application, root, extent, evidence: Vec::new(), wish: Wish::default() };
     let mut intent = intent(&state, 0, bare, &[1, 2]);
     intent.change = commit(&state, root);
     assert!(settles(&state, 0, intent.clone()).is_ok(), "the evidence is not signed");

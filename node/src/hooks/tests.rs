@@ -1,0 +1,142 @@
+//! Real programs, run as the daemon runs them.
+
+use std::fs;
+use std::sync::Arc;
+
+use althing_protocol::time::Millis;
+use tempfile::TempDir;
+
+use super::*;
+use crate::files::{Files, Job, Source};
+
+/// A member's store with one captured tree that has a hook.
+struct World {
+    store: Arc<Store>,
+    root: Hash,
+    directory: TempDir,
+}
+
+impl World {
+    fn new(script: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        let store = Arc::new(Store::open(&at.join("daemon/store")).unwrap());
+        let live = at.join("live");
+        fs::create_dir_all(live.join("hooks")).unwrap();
+        fs::write(live.join("page"), "settled").unwrap();
+        fs::write(live.join("hooks/run"), script).unwrap();
+        fs::set_permissions(live.join("hooks/run"), Permissions::from_mode(0o755)).unwrap();
+        let files = Files::new("shop", &live, &at.join("daemon"), Arc::clone(&store)).unwrap();
+        let root = files.capture(&Source::Live, Job::unattended()).unwrap().root;
+        Self { store, root, directory }
+    }
+
+    fn request(&self, kind: Kind) -> Request {
+        let hook = Hook { path: "hooks/run".into(), arguments: Vec::new(), limit: Millis(20_000) };
+        Request {
+            application: "shop".into(),
+            member: "web1".into(),
+            kind,
+            hook,
+            from: self.root,
+            root: self.root,
+            revision: 7,
+            live: self.directory.path().join("live"),
+            place: self.directory.path().join("daemon/hooks/shop"),
+        }
+    }
+
+    fn run(&self, request: &Request) -> Ran {
+        let ran = run(&self.store, request);
+        assert!(!request.place.exists(), "nothing is left of a run");
+        ran
+    }
+}
+
+#[test]
+fn a_hook_is_told_what_is_documented_and_nothing_else() {
+    let world = World::new("#!/bin/sh\nenv > \"$ALTHING_ROOT/env\"\npwd >> \"$ALTHING_ROOT/env\"\n");
+    assert_eq!(world.run(&world.request(Kind::After)), Ran::Well);
+    let live = world.directory.path().join("live");
+    let said = fs::read_to_string(live.join("env")).unwrap();
+    for line in
+        ["ALTHING_APPLICATION=shop", "ALTHING_HOOK=after", "ALTHING_REVISION=7", "ALTHING_MEMBER=web1"]
+    {
+        assert!(said.lines().any(|it| it == line), "{line}: {said}");
+    }
+    assert!(said.lines().any(|line| line == live.display().to_string()), "{said}");
+    let foreign = |line: &&str| {
+        let own = ["ALTHING_", "PATH=", "LANG=", "PWD=", "OLDPWD=", "SHLVL=", "_=", "/"];
+        !own.iter().any(|start| line.starts_with(start))
+    };
+    assert_eq!(said.lines().filter(foreign).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_check_sees_the_staged_content_and_not_the_live_tree() {
+    let world = World::new("#!/bin/sh\ncat page; test \"$(cat page)\" = settled\n");
+    fs::write(world.directory.path().join("live/page"), "drifted").unwrap();
+    assert_eq!(world.run(&world.request(Kind::Check)), Ran::Well);
+    assert_eq!(
+        world.run(&world.request(Kind::After)),
+        Ran::Badly("ended with exit 1: drifted".to_owned()),
+        "what comes after an apply sees the live tree"
+    );
+}
+
+#[test]
+fn the_bytes_that_run_are_settled_ones() {
+    let world = World::new("#!/bin/sh\nexit 0\n");
+    let changed = world.directory.path().join("live/hooks/run");
+    fs::write(&changed, "#!/bin/sh\nexit 9\n").unwrap();
+    assert_eq!(world.run(&world.request(Kind::After)), Ran::Well);
+}
+
+#[test]
+fn what_a_hook_says_is_cut_and_cleaned() {
+    let world = World::new("#!/bin/sh\nprintf 'no\\033[31m config\\n\\n'; yes x | head -c 1000000; exit 3\n");
+    let Ran::Badly(text) = world.run(&world.request(Kind::After)) else { panic!("it fails") };
+    assert!(text.starts_with("ended with exit 3: no[31m config; x; "), "{text}");
+    assert!(text.len() < OUTPUT + 100, "{text}");
+}
+
+#[test]
+fn what_takes_too_long_is_killed_with_what_it_started() {
+    let world = World::new("#!/bin/sh\nsleep 600 & echo $! > \"$ALTHING_ROOT/pid\"; wait\n");
+    let mut request = world.request(Kind::After);
+    request.hook.limit = Millis(700);
+    let ran = world.run(&request);
+    assert!(matches!(&ran, Ran::Badly(text) if text.starts_with("took longer than 0.7 s")), "{ran:?}");
+    let pid = fs::read_to_string(world.directory.path().join("live/pid")).unwrap();
+    let state = || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    let gone = (0..500).any(|_| {
+        let is_gone = state().is_empty() || state().contains(") Z ");
+        if !is_gone {
+            std::thread::sleep(PAUSE);
+        }
+        is_gone
+    });
+    assert!(gone, "{}", state());
+}
+
+#[test]
+fn a_hook_that_is_not_there_or_not_a_program_is_told_apart() {
+    let world = World::new("#!/bin/sh\n");
+    let mut request = world.request(Kind::After);
+    request.hook.path = "hooks/other".into();
+    assert_eq!(world.run(&request), Ran::Absent);
+    request.hook.path = "page".into();
+    assert_eq!(world.run(&request), Ran::Badly("is not executable".to_owned()));
+    let world = World::new("no program at all");
+    assert!(
+        matches!(world.run(&world.request(Kind::After)), Ran::Badly(text) if text.starts_with("could not be run"))
+    );
+}
+
+#[test]
+fn a_staged_tree_is_not_for_writing() {
+    let world =
+        World::new("#!/bin/sh\ntest \"$(stat -c %a page)\" = 444 && test \"$(stat -c %a hooks)\" = 555\n");
+    fs::set_permissions(world.directory.path().join("live/page"), Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(world.run(&world.request(Kind::Check)), Ran::Well);
+}
