@@ -56,17 +56,6 @@ impl Condition {
         &self.text
     }
 
-    /// That this application has this revision, for `--wait`.
-    pub(crate) fn revision(application: &str, revision: u64) -> Self {
-        let text = format!("app/{application}={revision}");
-        Self { text, test: Test::Revision(application.to_owned(), revision) }
-    }
-
-    /// That every member of this application has what is settled, for `--wait`.
-    pub(crate) fn agreed(application: &str) -> Self {
-        Self { text: format!("app/{application}=agreed"), test: Test::Agreed(application.to_owned()) }
-    }
-
     /// Whether the list of members is needed to tell.
     pub(crate) fn needs_members(&self) -> bool {
         matches!(self.test, Test::Member(..))

@@ -346,7 +346,7 @@ impl Code {
                 &[
                     ("see who waits", "althing update status APP"),
                     ("go on all the same", "althing update commit APP --continue"),
-                    ("go back", "althing app rollback APP --to REV"),
+                    ("go back", "althing app history APP"),
                 ],
             ),
             Self::RevisionUndone => page(
@@ -672,7 +672,7 @@ conditions! {
          takes no share of the traffic while others can, and the roll-out waits. The hook is run again with growing pauses, up to \
          30 s. Within the commit's probation the members undo the revision by themselves.",
         ["see what it said" => "althing why MEMBER", "see who waits" => "althing update status APP",
-         "go back" => "althing app rollback APP --to REV",
+         "go back" => "althing app history APP",
          "go on all the same" => "althing update commit APP --continue"];
     Misbehaves = "A210", "misbehaves", Warning, ByItself, "A member sends what no honest member sends.",
         "What it sends is dropped, and it is left alone for a while when it goes on. Look at that machine: its program or its \

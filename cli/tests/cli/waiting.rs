@@ -4,12 +4,17 @@ use serde_json::json;
 
 use crate::fake::{Node, althing, answer};
 
-fn status(agree: u64, revision: u64) -> String {
-    let app = json!({
+fn shop(agree: u64, revision: u64) -> serde_json::Value {
+    json!({
+        "schema": "althing.app/1", "at": "2026-11-23T14:05:07Z", "answered_by": "web1",
         "name": "shop", "path": "/srv/shop", "revision": revision, "root": null, "agree": agree, "of": 3,
         "state": if agree == 3 { "agreed" } else { "repairing" }, "differing": [], "items": 1, "bytes": 2,
         "policy": "majority", "window": null, "updated": null, "by": null, "from": null,
-    });
+    })
+}
+
+fn status(agree: u64, revision: u64) -> String {
+    let app = shop(agree, revision);
     let health = json!({
         "state": "ok", "since_seconds": 40, "ok": 3, "warning": 0, "critical": 0, "unknown": 0,
     });
@@ -66,7 +71,7 @@ fn a_deploy_can_wait_for_every_member() {
     }});
     let done = json!({ "at": "2026-11-23T14:05:07Z", "answered_by": "web1", "outcome": settled }).to_string();
     let node = Node::new(move |asked, before| match asked.line.as_str() {
-        "GET /v1/status" => answer(200, &status(before.min(3) as u64, 5)),
+        "GET /v1/app?name=shop" => answer(200, &shop(before.min(3) as u64, 5).to_string()),
         _ => answer(200, &done),
     });
     let text = node.run("deploy shop --from . --wait").answered();
