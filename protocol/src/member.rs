@@ -183,8 +183,8 @@ enum Durable {
     Entered(Box<Head>, Box<Beginning>, joining::Entering),
     /// The life of a new store.
     Replaced(Life),
-    /// A request that waited for this is done.
-    Resolved(u64),
+    /// What was found is acknowledged: the request is done, and what was promised before may leave again.
+    Resolved(u64, Vec<crate::statement::Vote>),
     Nothing,
 }
 
@@ -629,7 +629,7 @@ impl Entity {
             Durable::Cast(votes) => self.cast(core, votes),
             Durable::Installed(records, life) => self.installed(core, records, life),
             Durable::Replaced(life) => self.replaced(core, life),
-            Durable::Resolved(request) => self.resolved(core, request),
+            Durable::Resolved(request, promised) => self.resolved(core, request, promised),
             Durable::Held { application, root, extent } => self.is_held(core, &application, root, extent),
             Durable::Applied { application, applied, result } => {
                 self.is_applied(core, &application, applied, result)

@@ -11,7 +11,7 @@ use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
 use crate::record::{Link, Record};
-use crate::statement::Checked;
+use crate::statement::{Checked, Vote};
 use crate::succession::Succession;
 use crate::validity::check_certificate;
 use crate::wire::Message;
@@ -269,6 +269,8 @@ impl Entity {
         for (_, evidence) in &found {
             self.may_resolve(evidence, keep)?;
         }
+        // What was promised before is durable when this is. What is promised from now on is not, and casts itself.
+        let promised = self.promised();
         let mut writes = Vec::new();
         for (number, mut evidence) in found {
             evidence.resolved = Some((by.to_owned(), core.now.wall));
@@ -277,17 +279,15 @@ impl Entity {
             core.event(Event::new(Severity::Notice, "evidence.resolved", text));
             self.evidence.insert(number, evidence);
         }
-        core.persist(writes, Durable::Resolved(request));
+        core.persist(writes, Durable::Resolved(request, promised));
         Ok(())
     }
 
     /// What was found is durably acknowledged. A member that started while it was stopped has not cast again what it had
     /// promised; its votes may be on no other board any more, and it cannot vote otherwise.
-    pub(super) fn resolved(&mut self, core: &mut Core, request: u64) {
+    pub(super) fn resolved(&mut self, core: &mut Core, request: u64, promised: Vec<Vote>) {
         self.reply(core, request, Ok(crate::control::Outcome::Done));
-        if self.may_vote(core) {
-            self.cast_again(core);
-        }
+        self.cast(core, promised);
     }
 
     fn may_resolve(&self, evidence: &Evidence, keep: Option<&str>) -> Result<(), Refusal> {

@@ -299,7 +299,13 @@ impl Entity {
 
     /// After a start: the same votes again, in fresh envelopes.
     pub(super) fn cast_again(&mut self, core: &mut Core) {
-        let promise = self.ballot.promise().clone();
+        let votes = self.promised();
+        self.cast(core, votes);
+    }
+
+    /// Every vote that was promised in this epoch, on its way to the disk or there.
+    pub(super) fn promised(&self) -> Vec<Vote> {
+        let promise = self.ballot.promise();
         let (epoch, parent) = (promise.epoch, self.head);
         let prevotes = promise.prevotes.iter().map(|(round, (value, relied))| Vote {
             epoch,
@@ -317,8 +323,7 @@ impl Entity {
             value: *value,
             relied: None,
         });
-        let votes = prevotes.chain(precommits).collect();
-        self.cast(core, votes);
+        prevotes.chain(precommits).collect()
     }
 
     pub(super) fn on_vote(&mut self, core: &mut Core, checked: &Checked) {
