@@ -141,6 +141,10 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
     purge::finish(&config.dir).context("the entity that was left cannot be forgotten")?;
     let Some(store) = room::open_store(&config.dir, config.speaks).await? else { return Ok(Ended::Stopped) };
     interruption::note(&store);
+    if let Err(error) = hooks::tidy(&config.dir.join("hooks")) {
+        // The next run of a hook is in its way, and says so.
+        tracing::warn!(%error, "what hooks have left was not put away");
+    }
     let secret = identity::load(&config.dir)?;
     let bulk_listen = config.bulk_listen.unwrap_or_else(|| next_port(config.listen));
     let (net, from_net) = Net::start(NetConfig { secret, listen: config.listen, bulk_listen }).await?;

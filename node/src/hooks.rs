@@ -1,7 +1,10 @@
 //! Hooks: programs of an application's settled content, run by the daemon as its own user (docs/threats.md). The bytes
 //! that run come from the store by their settled names, never from the live tree, into a directory that is the
 //! daemon's own; there is no shell between, the environment holds what is documented and nothing else, and what takes
-//! too long is killed with everything that it started.
+//! too long is killed with everything that it started. Of one application one runs at a time, also after the daemon
+//! was killed in the middle of one: `earlier.rs`.
+
+mod earlier;
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read};
@@ -16,9 +19,11 @@ use althing_protocol::hash::Hash;
 use althing_protocol::manifest::Item;
 use althing_protocol::path::ItemPath;
 use althing_protocol::rollout::{Hook, Kind, Ran};
-use althing_store::Store;
+use althing_store::{Purpose, Store};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process_group};
+
+pub(crate) use self::earlier::tidy;
 
 /// Output that is kept for people; the rest is read and dropped.
 const OUTPUT: usize = 300;
@@ -67,9 +72,13 @@ fn attempt(store: &Store, request: &Request) -> io::Result<Ran> {
     if mode & 0o111 == 0 {
         return Ok(Ran::Badly("is not executable".to_owned()));
     }
+    if !earlier::end(&request.place)? {
+        return Ok(Ran::Badly("waits for an earlier run, which cannot be ended".to_owned()));
+    }
     clear(&request.place)?;
     fs::create_dir_all(&request.place)?;
     fs::set_permissions(&request.place, Permissions::from_mode(0o700))?;
+    let lives = earlier::mark(&request.place)?;
     let program = request.place.join("hook");
     copy(store, &content, &program, 0o500)?;
     let root = match request.kind {
@@ -80,7 +89,8 @@ fn attempt(store: &Store, request: &Request) -> io::Result<Ran> {
             staged
         }
     };
-    let mut child = start(&program, &root, request)?;
+    let mut child = start(&program, (&root, &lives), request)?;
+    earlier::name(&request.place, &child)?;
     watch(&mut child, Duration::from_millis(request.hook.limit.0))
 }
 
@@ -114,7 +124,10 @@ fn materialise(store: &Store, root: &Hash, at: &Path) -> io::Result<()> {
         let to = at.join(std::ffi::OsStr::from_bytes(path.as_bytes()));
         match item {
             Item::Directory { .. } => fs::create_dir(&to)?,
-            Item::File { mode, content, .. } => copy(store, content, &to, mode & 0o777 & !0o222)?,
+            Item::File { mode, content, size, .. } => {
+                store.room().admit(Purpose::Content, *size)?;
+                copy(store, content, &to, mode & 0o777 & !0o222)?;
+            }
             Item::Symlink { target } => symlink(std::ffi::OsStr::from_bytes(target), &to)?,
         }
     }
@@ -128,7 +141,7 @@ fn materialise(store: &Store, root: &Hash, at: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn start(program: &Path, root: &Path, request: &Request) -> io::Result<Child> {
+fn start(program: &Path, (root, lives): (&Path, &File), request: &Request) -> io::Result<Child> {
     let mut tries = 0;
     loop {
         let mut command = Command::new(program);
@@ -144,7 +157,7 @@ fn start(program: &Path, root: &Path, request: &Request) -> io::Result<Child> {
             .env("ALTHING_DIGEST", request.root.to_string())
             .env("ALTHING_ROOT", root)
             .env("ALTHING_MEMBER", &request.member)
-            .stdin(Stdio::null())
+            .stdin(lives.try_clone()?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);

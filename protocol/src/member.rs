@@ -175,10 +175,9 @@ enum Durable {
         applied: (u64, Hash),
         result: Option<crate::effect::Applied>,
     },
-    /// After hooks ended well for this root.
+    /// What is owed to the after hooks.
     Hooked {
         application: String,
-        root: Option<Hash>,
     },
     Entered(Box<Head>, Box<Beginning>, joining::Entering),
     /// The life of a new store.
@@ -504,8 +503,9 @@ impl Entity {
         for (application, applied) in saved.applied {
             locals.entry(application).or_default().applied = Some(applied);
         }
-        for (application, owed) in saved.owed {
-            locals.entry(application).or_default().hooks.owed = Some(owed);
+        for application in saved.owed {
+            let hooks = &mut locals.entry(application).or_default().hooks;
+            (hooks.owed, hooks.noted) = (true, true);
         }
         for (application, held) in saved.held {
             locals.entry(application).or_default().held = held;
@@ -634,7 +634,7 @@ impl Entity {
             Durable::Applied { application, applied, result } => {
                 self.is_applied(core, &application, applied, result)
             }
-            Durable::Hooked { application, root } => self.is_hooked(core, &application, root),
+            Durable::Hooked { application } => self.is_hooked(core, &application),
             Durable::Started | Durable::Reserved(_) | Durable::Entered(..) | Durable::Nothing => {}
         }
     }

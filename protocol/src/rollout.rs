@@ -10,8 +10,8 @@ use crate::limits;
 use crate::path::ItemPath;
 use crate::time::Millis;
 
-/// Of an application that is new: a quarter of its members at a time, one at least.
-pub const NEW: Batch = Batch::Percent(25);
+/// Of an application that is new: one member at a time.
+pub const NEW: Batch = Batch::Members(1);
 /// Of an application that was there before protocol version 2: all at once.
 pub const AS_BEFORE: Batch = Batch::Percent(100);
 /// A probation also fails when more than so many of a hundred placed members fail, whoever they are.
@@ -260,7 +260,8 @@ mod tests {
     #[test]
     fn a_batch_is_a_share_but_one_at_least() {
         let of = |batch: Batch| [1, 3, 5, 8, 100].map(|members| batch.of(members));
-        assert_eq!(of(NEW), [1, 1, 1, 2, 25]);
+        assert_eq!(of(NEW), [1; 5]);
+        assert_eq!(of(Batch::Percent(25)), [1, 1, 1, 2, 25]);
         assert_eq!(of(AS_BEFORE), [1, 3, 5, 8, 100]);
         assert_eq!(of(Batch::Members(3)), [3; 5]);
     }

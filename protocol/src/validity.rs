@@ -14,7 +14,7 @@ use crate::identity::{MemberId, Scheme};
 use crate::limits;
 use crate::manifest::Extent;
 use crate::record::{Certificate, Change, FORMAT, JoinRequest, Policy, Readmission, Record};
-use crate::rollout::{AS_BEFORE, Plan, Wish};
+use crate::rollout::{AS_BEFORE, Batch, Plan, Wish};
 use crate::state::{
     ADOPTERS, Application, Invitation, Manner, Member, PROTOCOL, PastMember, Revision, Role, Service, State,
     Window,
@@ -614,10 +614,11 @@ impl Draft<'_> {
         let window = application.window.clone();
         let window = window.filter(|window| window.author == author).ok_or(Invalid::NoWindow)?;
         check_rollout(wish.is_sensible())?;
+        if window.auto().is_some() && wish.probation > Millis(0) {
+            return Err(Invalid::NotSo("nothing is undone while a window is open, and this one stays open"));
+        }
         let again = wish.again && application.root_hash() == Some(root);
-        // Where nothing was there is nothing that could be kept going.
-        let usual = if application.settled().is_some() { application.rollout().batch } else { AS_BEFORE };
-        let batch = wish.batch.unwrap_or(usual);
+        let batch = wish.batch.unwrap_or(usual_batch(application));
         let plan = Plan { batch, probation: wish.probation, again, ..Plan::default() };
         if window.manner.root.is_some_and(|only| only != root) {
             return Err(Invalid::NotSo("the update window was opened for other content"));
@@ -672,7 +673,7 @@ impl Draft<'_> {
         if application.knows(&root) {
             return Err(Invalid::KnownRoot);
         }
-        let plan = Plan { batch: application.rollout().batch, ..Plan::default() };
+        let plan = Plan { batch: usual_batch(application), ..Plan::default() };
         self.before.check_evidence(name, &root, evidence, self.scheme)?;
         self.settle(name, (root, extent), "the majority had it".to_owned(), plan)
     }
@@ -711,6 +712,12 @@ pub fn check_label(name: &str) -> Result<(), Invalid> {
         return Ok(());
     }
     Err(Invalid::Text(format!("the name {name:?}")))
+}
+
+/// How many members apply what is settled now at once, if nobody says otherwise. Where nothing was there is nothing that
+/// could be kept going.
+fn usual_batch(application: &Application) -> Batch {
+    if application.settled().is_some() { application.rollout().batch } else { AS_BEFORE }
 }
 
 fn check_rollout(is_sensible: bool) -> Result<(), Invalid> {

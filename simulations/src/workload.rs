@@ -224,6 +224,7 @@ pub(crate) fn rollout(world: &mut World) -> Rollout {
     let batch = match rng.below(4) {
         0 => AS_BEFORE,
         1 => Batch::Members(2),
+        2 => Batch::Percent(25),
         _ => NEW,
     };
     let check = if rng.chance(400) { vec![hook("hooks/check")] } else { Vec::new() };

@@ -209,8 +209,40 @@ fn a_machine_that_forbids_hooks_runs_none() {
         let from = site(&cluster.path("two"), "two", &[("after", &script)])?;
         cluster.web(1).json(&["deploy", "shop", "--from", &from, "--wait"]).ok();
         cluster.agreed("shop", 2, LIMIT)?;
-        let told = cluster.web(1).json(&["events", "--kind", "hook.skipped", "--app", "shop"]);
-        ensure!(!journal.exists(), "{told:?}");
+        let told = cluster.web(1).run(&["events", "--kind", "hook.skipped", "--app", "shop"])?.ended(0)?;
+        ensure!(told.stdout.contains("forbids hooks"), "{told:?}");
+        ensure!(!journal.exists(), "it ran");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_hook_that_ran_when_its_daemon_was_killed_is_ended_and_runs_again() {
+    story(1, |cluster| {
+        let journal = journal(cluster);
+        let from = site(&cluster.path("one"), "one", &[("after", "exit 0")])?;
+        define(cluster, "[hooks]\nafter = \"hooks/after\"\n", &from)?;
+        let quick = cluster.path("quick");
+        let script = format!(
+            "echo \"begin $$\" >> {0}; [ -e {1} ] || sleep 600; echo end >> {0}",
+            journal.display(),
+            quick.display()
+        );
+        let from = site(&cluster.path("two"), "two", &[("after", &script)])?;
+        cluster.web(1).json(&["deploy", "shop", "--from", &from])?;
+        let said = || fs::read_to_string(&journal).unwrap_or_default();
+        wait_until(LIMIT, "the hook runs", || if said().ends_with('\n') { Ok(()) } else { Err(said()) })?;
+        let first = said().trim().trim_start_matches("begin ").to_owned();
+        cluster.web(1).kill();
+        ensure!(Path::new("/proc").join(&first).exists(), "it outlives its daemon");
+        fs::write(&quick, "")?;
+        cluster.web(1).start()?;
+        wait_until(LIMIT, "it runs again", || if said().contains("end") { Ok(()) } else { Err(said()) })?;
+        let lines: Vec<String> = said().lines().map(str::to_owned).collect();
+        ensure!(lines.len() == 3 && lines[1].starts_with("begin ") && lines[2] == "end", "{lines:?}");
+        let state = fs::read_to_string(format!("/proc/{first}/stat")).unwrap_or_default();
+        ensure!(state.is_empty() || state.contains(") Z "), "the first was ended: {state}");
+        cluster.agreed("shop", 2, LIMIT)?;
         Ok(())
     });
 }

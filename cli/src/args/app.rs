@@ -171,7 +171,7 @@ pub(crate) struct New {
     /// How another revision comes into force on a member
     #[arg(long, default_value = "in-place")]
     pub(crate) switching: Switching,
-    /// How many members apply a revision at once: a number, or a share of them; 25% by default
+    /// How many members apply a revision at once: a number, or a share of them; one at a time by default
     #[arg(long, value_name = "N|PCT", value_parser = crate::span::batch)]
     pub(crate) batch: Option<althing_protocol::rollout::Batch>,
 }

@@ -140,3 +140,44 @@ fn a_staged_tree_is_not_for_writing() {
     fs::set_permissions(world.directory.path().join("live/page"), Permissions::from_mode(0o644)).unwrap();
     assert_eq!(world.run(&world.request(Kind::Check)), Ran::Well);
 }
+
+/// A daemon that is killed cannot end what it began; the one that comes after it does.
+#[test]
+fn what_a_killed_daemon_has_left_running_is_ended_before_the_next_run() {
+    let script = "#!/bin/sh\necho $$ >> \"$ALTHING_ROOT/pids\"; [ -e \"$ALTHING_ROOT/quick\" ] || sleep 600\n";
+    let world = World::new(script);
+    let request = world.request(Kind::After);
+    let live = world.directory.path().join("live");
+    // What `attempt` does, without what comes after the start: nobody watches this one.
+    fs::create_dir_all(&request.place).unwrap();
+    let lives = earlier::mark(&request.place).unwrap();
+    let program = request.place.join("hook");
+    let (_, content) = program_of(&world.store, &request).unwrap().unwrap();
+    copy(&world.store, &content, &program, 0o500).unwrap();
+    let mut left = start(&program, (&live, &lives), &request).unwrap();
+    earlier::name(&request.place, &left).unwrap();
+    drop(lives);
+    let pids = || fs::read_to_string(live.join("pids")).unwrap_or_default();
+    while pids().lines().count() < 1 {
+        std::thread::sleep(PAUSE);
+    }
+    // Somebody has to bury it here, as the first process of the machine does.
+    let buried = std::thread::spawn(move || left.wait().unwrap());
+    fs::write(live.join("quick"), "").unwrap();
+    assert_eq!(world.run(&request), Ran::Well);
+    assert_eq!(buried.join().unwrap().signal(), Some(9), "the one that was left was killed");
+    assert_eq!(pids().lines().count(), 2);
+}
+
+#[test]
+fn what_is_left_of_a_run_is_put_away_by_the_next_start() {
+    let world = World::new("#!/bin/sh\n");
+    let place = world.request(Kind::Check).place;
+    fs::create_dir_all(place.join("staged/deep")).unwrap();
+    fs::set_permissions(place.join("staged"), Permissions::from_mode(0o500)).unwrap();
+    drop(earlier::mark(&place).unwrap());
+    let hooks = place.parent().unwrap();
+    tidy(hooks).unwrap();
+    assert!(!place.exists());
+    tidy(&hooks.join("none")).unwrap();
+}

@@ -246,10 +246,12 @@ impl Entity {
                 if result.changed == 0 && result.left > 0 {
                     local.contested.nothing_else(seen, leaves);
                 }
-                let owes = (is_new || result.changed > 0).then_some(root);
+                let owes = is_new || result.changed > 0 || std::mem::take(&mut local.hooks.touched);
+                local.hooks.fresh = true;
                 self.write_applied(core, &name, (basis, root), Some(result), owes);
             }
             Err(not_applied) => {
+                local.hooks.touched = true;
                 local.failures += 1;
                 let pause = RETRY.0.saturating_mul(1 << (local.failures - 1).min(10)).min(RETRY_MAX.0);
                 local.retry = Some(core.now.mono + Millis(pause));
@@ -265,12 +267,17 @@ impl Entity {
         name: &str,
         applied: (u64, Hash),
         result: Option<Applied>,
-        owes: Option<Hash>,
+        owes: bool,
     ) {
         let mut writes = vec![saved::put_applied(name, applied)];
-        if let Some(owed) = owes.filter(|_| self.owes_after(name)) {
-            writes.push(saved::put_owed(name, &owed));
-            self.locals.entry(name.to_owned()).or_default().hooks.owed = Some(owed);
+        let owes = owes && self.owes_after(name);
+        let hooks = &mut self.locals.entry(name.to_owned()).or_default().hooks;
+        if owes {
+            (hooks.owed, hooks.noted) = (true, true);
+            writes.push(saved::put_owed(name));
+        } else if hooks.noted && !hooks.owed {
+            hooks.noted = false;
+            writes.push(saved::drop_owed(name));
         }
         core.persist(writes, Durable::Applied { application: name.to_owned(), applied, result });
     }
@@ -284,11 +291,11 @@ impl Entity {
     ) {
         let placed = self.is_here(core, name);
         let Some(local) = self.locals.get_mut(name) else {
-            return self.came_too_late(core, saved::drop_applied(name));
+            return self.was_applied_too_late(core, name);
         };
         local.writing = false;
         if !placed {
-            return self.came_too_late(core, saved::drop_applied(name));
+            return self.was_applied_too_late(core, name);
         }
         let repair = local.applied.is_some_and(|(_, root)| root == applied.1);
         local.applied = Some(applied);
@@ -303,6 +310,11 @@ impl Entity {
         if repair {
             self.count_repairs(core, name, &result.paths);
         }
+    }
+
+    fn was_applied_too_late(&self, core: &mut Core, name: &str) {
+        self.came_too_late(core, saved::drop_applied(name));
+        self.came_too_late(core, saved::drop_owed(name));
     }
 
     /// Whatever is repaired too often is left alone from now on.
@@ -369,18 +381,19 @@ impl Entity {
         let carried = applied.is_some() && !is_new(settled, applied);
         if carried {
             local.writing = true;
-            self.write_applied(core, name, (basis, root), None, None);
+            self.write_applied(core, name, (basis, root), None, false);
         } else if self.is_own_auto(core, name) && self.is_my_turn(core, name) {
             // What was settled is what its author had: nothing is to be written into its tree.
             self.locals.entry(name.to_owned()).or_default().writing = true;
-            self.write_applied(core, name, (basis, root), None, Some(root));
+            self.write_applied(core, name, (basis, root), None, true);
         }
     }
 
     /// Roots that must be in this member's store, most urgent first.
     fn wanted_roots(&self, core: &Core, name: &str) -> Vec<Hash> {
         let known = self.state.applications.get(name).filter(|_| self.has_part(core, name));
-        let Some(application) = known else { return Vec::new() };
+        // Whoever has no part in it gets what it is asked here to go back to.
+        let Some(application) = known else { return self.asked_to_go_back(name).into_iter().collect() };
         let mut roots: Vec<Hash> = application.root_hash().into_iter().collect();
         if let Some(window) = application.window.as_ref().filter(|window| window.author != core.me())
             && let Some(staged) = self.holding_of(&window.author, name)
@@ -458,7 +471,10 @@ impl Entity {
         let is_new = is_new(&settled, local.applied);
         let (mut leave, mut seen) = (Vec::new(), None);
         let forced = local.forced;
-        if is_new && !forced && !self.is_my_turn(core, name) {
+        let shown = local.observed.is_some_and(|observed| observed.root == Some(settled.root));
+        // Where the tree is so already nothing stops, unless a program is to be run.
+        let unnoticed = shown && !self.owes_after(name);
+        if is_new && !forced && !unnoticed && !self.is_my_turn(core, name) {
             return;
         }
         let Some(local) = self.locals.get_mut(name) else { return };
@@ -473,12 +489,16 @@ impl Entity {
                 return;
             }
         }
+        if !self.is_noted(core, name) {
+            return;
+        }
         if !is_new {
             let text = format!("back to revision {} {}", settled.number, settled.root.short());
             core.event(Event::new(Severity::Info, "repair.started", text).about(name));
         }
         let Some(local) = self.locals.get_mut(name) else { return };
         local.forced = false;
+        local.hooks.overtake();
         let order = if forced { Order::ByHand } else { Order::Automatic };
         let (apply, root, epoch) = (core.id(), settled.root, basis);
         local.applying = Some(Applying { id: apply, basis, root, seen, is_new, leaves: leave.len() });
@@ -494,7 +514,8 @@ impl Entity {
         // One of many that apply at once says nothing of it.
         let rolls = settled.is_some_and(|settled| settled.plan.batch != AS_BEFORE);
         let applies = rolls && local.applying.is_some_and(|applying| applying.is_new);
-        let course = local.hooks.course(application.root_hash(), applies);
+        let has = local.applied.is_some_and(|(_, root)| settled.is_some_and(|settled| settled.root == root));
+        let course = local.hooks.course(applies, has);
         // A tree that cannot be read gives no list, and takes back the one that was true before.
         if local.observed.is_none() && local.unseen.is_none() {
             return;
@@ -520,7 +541,7 @@ impl Entity {
         let Some(basis) = self.state.applications.get(name).map(|application| application.basis) else {
             return;
         };
-        let Some(root) = self.to_promise(core, name).filter(|root| self.is_checked(name, root)) else {
+        let Some(root) = self.to_promise(core, name).filter(|root| self.is_checked(core, name, root)) else {
             return;
         };
         let Some(local) = self.locals.get(name) else { return };

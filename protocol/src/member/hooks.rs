@@ -1,6 +1,8 @@
 //! Programs of an application's own settled content that members run around a revision (finding 21): checks of what
 //! is staged, before it is promised; and what is to be done after an apply. Which ones there are is settled, and the
-//! bytes that are run are settled ones: nobody can have a member run what was not decided.
+//! bytes that are run are settled ones: nobody can have a member run what was not decided. Checks are forgotten by a
+//! crash, and run again; that after hooks are owed is durable before anything is changed, so they run at least once
+//! for whatever an apply did.
 
 use super::{Core, Durable, Entity, saved};
 use crate::effect::Output;
@@ -25,8 +27,14 @@ pub(super) struct Hooks {
     passed: Option<Hash>,
     /// The staged root on which one failed.
     refused: Option<Failed>,
-    /// The applied root for which the after hooks have still to end well; durable.
-    pub(super) owed: Option<Hash>,
+    /// Something was applied for which the after hooks have still to end well.
+    pub(super) owed: bool,
+    /// The disk says so. It does before an apply begins, which may be one that finds nothing to do.
+    pub(super) noted: bool,
+    /// An apply that failed may have changed something.
+    pub(super) touched: bool,
+    /// An apply has ended since the start: nothing that a crash has interrupted is still being gone on with.
+    pub(super) fresh: bool,
     /// One of them failed.
     failed: Option<Failed>,
     /// Their end is on its way to the disk.
@@ -56,19 +64,46 @@ impl Tries {
     }
 }
 
+/// A hook that was asked for, and of what it is the answer.
 #[derive(Clone, PartialEq, Eq)]
 struct Running {
     id: u64,
     kind: Kind,
     root: Hash,
+    from: Hash,
     index: usize,
+    /// All hooks of the kind, as they were when it began.
+    hooks: Vec<Hook>,
+    /// An apply began while it ran: it may have seen the tree of before.
+    overtaken: bool,
+}
+
+impl Running {
+    /// Whether its end still says something: of a check, that the same program would look at the same content; of an
+    /// after hook, that the same is to be done for the revision in force.
+    fn counts(&self, application: &Application) -> bool {
+        let in_force = application.root_hash();
+        let about = match self.kind {
+            Kind::Check => in_force == Some(self.from) && self.root != self.from,
+            Kind::After => in_force == Some(self.root),
+        };
+        let stale = self.kind == Kind::After && self.overtaken;
+        about && !stale && application.rollout().hooks(self.kind) == self.hooks
+    }
 }
 
 impl Hooks {
-    /// What is said of them, `settled` being the root in force.
-    pub(super) fn course(&self, settled: Option<Hash>, applies: bool) -> Course {
-        let owes = settled.is_some() && self.owed == settled && self.failed.is_none();
+    /// What is said of them by a member that is at an apply, or has applied the root in force.
+    pub(super) fn course(&self, applies: bool, has_applied: bool) -> Course {
+        let owes = has_applied && self.owed && self.failed.is_none();
         Course { busy: applies || owes, refuses: self.refused.clone(), fails: self.failed.clone() }
+    }
+
+    /// An apply begins.
+    pub(super) fn overtake(&mut self) {
+        if let Some(running) = &mut self.running {
+            running.overtaken = true;
+        }
     }
 
     fn tries(&mut self, kind: Kind) -> &mut Tries {
@@ -80,30 +115,19 @@ impl Hooks {
 
     /// When one that failed is run again.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let after = self.afters.retry.filter(|_| self.owed.is_some());
+        let after = self.afters.retry.filter(|_| self.owed);
         let check = self.checks.retry.filter(|_| self.refused.is_some());
         after.into_iter().chain(check).filter(|at| *at > now).min()
     }
 }
 
-/// What is to be run next.
-struct Next {
-    kind: Kind,
-    index: usize,
-    /// The content that it is about.
-    root: Hash,
-    /// The content that it comes from.
-    from: Hash,
-    hook: Hook,
-    revision: u64,
-}
-
 impl Entity {
-    /// Whether this root may be promised: it was settled before, or its checks ended well here.
-    pub(super) fn is_checked(&self, name: &str, root: &Hash) -> bool {
+    /// Whether this root may be promised: it was settled before, or its checks ended well here, or this is none of the
+    /// members that it goes to. Those that are have the program.
+    pub(super) fn is_checked(&self, core: &Core, name: &str, root: &Hash) -> bool {
         let Some(application) = self.state.applications.get(name) else { return false };
         let passed = || self.local(name).is_some_and(|local| local.hooks.passed == Some(*root));
-        !needs_check(application, root) || passed()
+        !needs_check(application, root) || !self.is_here(core, name) || passed()
     }
 
     /// Runs what is to be run next.
@@ -111,45 +135,60 @@ impl Entity {
         if !self.local(name).is_some_and(|local| local.hooks.running.is_none() && !local.hooks.writing) {
             return;
         }
-        let next = self.after_due(core, name).or_else(|| self.check_due(core, name));
-        let Some(next) = next else { return self.nothing_owed(core, name) };
+        match self.after_due(core, name).or_else(|| self.check_due(core, name)) {
+            Some((kind, root)) => self.run_hook(core, name, (kind, 0), root),
+            None => self.nothing_owed(core, name),
+        }
+    }
+
+    /// Has the host run one of the hooks of a kind for this root, if its content is here.
+    fn run_hook(&mut self, core: &mut Core, name: &str, (kind, index): (Kind, usize), root: Hash) {
+        let Some(application) = self.state.applications.get(name) else { return };
+        let Some(settled) = application.settled() else { return };
+        let hooks = application.rollout().hooks(kind).to_vec();
         let Some(local) = self.locals.get_mut(name) else { return };
+        let (from, revision) = match kind {
+            Kind::Check => (settled.root, settled.number + 1),
+            Kind::After => (root, settled.number),
+        };
+        let held = |root| local.held.contains_key(root) && !local.suspect.contains(root);
+        let Some(hook) = hooks.get(index).cloned().filter(|_| held(&from) && held(&root)) else { return };
         let run = core.id();
-        let Next { kind, index, root, from, hook, revision } = next;
-        local.hooks.running = Some(Running { id: run, kind, root, index });
+        local.hooks.running = Some(Running { id: run, kind, root, from, index, hooks, overtaken: false });
         let application = name.to_owned();
         core.out.push(Output::Hook { run, application, kind, hook, from, root, revision });
     }
 
-    fn after_due(&self, core: &Core, name: &str) -> Option<Next> {
+    /// The applied root for which after hooks are to be run now.
+    fn after_due(&self, core: &Core, name: &str) -> Option<(Kind, Hash)> {
         let (application, local) = (self.state.applications.get(name)?, self.local(name)?);
-        let settled = application.settled()?;
-        let root = settled.root;
+        let root = application.root_hash()?;
         let applied = local.applied.is_some_and(|(_, applied)| applied == root);
         let quiet = local.applying.is_none() && !local.writing;
-        let hook = application.rollout().after.first()?.clone();
-        let due =
-            local.hooks.owed == Some(root) && applied && quiet && local.hooks.afters.may_begin(core.now.mono);
-        due.then_some(Next { kind: Kind::After, index: 0, root, from: root, hook, revision: settled.number })
+        // After a start the host may still go on with what was interrupted; it looks at the tree when it has.
+        let whole = local.hooks.fresh || local.observed.is_some();
+        let may_begin = local.hooks.afters.may_begin(core.now.mono);
+        let due = local.hooks.owed && applied && quiet && whole && may_begin;
+        (due && !application.rollout().after.is_empty()).then_some((Kind::After, root))
     }
 
-    fn check_due(&self, core: &Core, name: &str) -> Option<Next> {
+    /// The staged root that is to be checked now.
+    fn check_due(&self, core: &Core, name: &str) -> Option<(Kind, Hash)> {
         let (application, local) = (self.state.applications.get(name)?, self.local(name)?);
-        let settled = application.settled()?;
         let root = self.to_promise(core, name)?;
-        let due = local.held.contains_key(&root)
-            && needs_check(application, &root)
+        // Only what failed waits until it is tried again.
+        let refused = local.hooks.refused.as_ref().is_some_and(|failed| failed.root == root);
+        let due = needs_check(application, &root)
+            && self.is_here(core, name)
             && local.hooks.passed != Some(root)
-            && local.hooks.checks.may_begin(core.now.mono);
-        let hook = application.rollout().check.first()?.clone();
-        let revision = settled.number + 1;
-        due.then_some(Next { kind: Kind::Check, index: 0, root, from: settled.root, hook, revision })
+            && (!refused || local.hooks.checks.may_begin(core.now.mono));
+        due.then_some((Kind::Check, root))
     }
 
     /// What the definition does not ask for any more is not owed.
     fn nothing_owed(&mut self, core: &mut Core, name: &str) {
         let none = self.state.applications.get(name).is_none_or(|app| app.rollout().after.is_empty());
-        let owes = self.local(name).is_some_and(|local| local.hooks.owed.is_some());
+        let owes = self.local(name).is_some_and(|local| local.hooks.owed);
         if none && owes {
             self.after_is_over(core, name);
         }
@@ -162,12 +201,10 @@ impl Entity {
             return;
         };
         let Some(local) = self.locals.get_mut(&name) else { return };
-        let Some(Running { kind, root, index, .. }) = local.hooks.running.take() else { return };
-        let Some(application) = self.state.applications.get(&name) else { return };
-        let settled = application.root_hash() == Some(root);
-        let hook = application.rollout().hooks(kind).get(index).cloned();
-        // What was asked of a revision that is not in force any more says nothing of the one that is.
-        let (Some(hook), true) = (hook, settled == (kind == Kind::After)) else { return };
+        let Some(running) = local.hooks.running.take() else { return };
+        let counts = self.state.applications.get(&name).is_some_and(|known| running.counts(known));
+        let Running { kind, root, index, hooks, .. } = running;
+        let Some(hook) = hooks.into_iter().nth(index).filter(|_| counts) else { return };
         let text = match ran {
             Ran::Badly(text) => format!("{} {text}", hook.shown()),
             // The first revision with a check brings the program that checks the next one.
@@ -198,18 +235,10 @@ impl Entity {
 
     fn hook_passed(&mut self, core: &mut Core, name: &str, (kind, index): (Kind, usize), root: Hash) {
         let Some(application) = self.state.applications.get(name) else { return };
-        let next = application.rollout().hooks(kind).get(index + 1).cloned();
-        let settled = application.settled().map(|revision| (revision.number, revision.root));
-        let Some(local) = self.locals.get_mut(name) else { return };
-        if let (Some(hook), Some((number, in_force))) = (next, settled) {
-            let run = core.id();
-            local.hooks.running = Some(Running { id: run, kind, root, index: index + 1 });
-            let from = if kind == Kind::Check { in_force } else { root };
-            let revision = if kind == Kind::Check { number + 1 } else { number };
-            let application = name.to_owned();
-            core.out.push(Output::Hook { run, application, kind, hook, from, root, revision });
-            return;
+        if index + 1 < application.rollout().hooks(kind).len() {
+            return self.run_hook(core, name, (kind, index + 1), root);
         }
+        let Some(local) = self.locals.get_mut(name) else { return };
         *local.hooks.tries(kind) = Tries::default();
         match kind {
             Kind::Check => {
@@ -247,20 +276,32 @@ impl Entity {
         let Some(local) = self.locals.get_mut(name) else { return };
         local.hooks.writing = true;
         local.hooks.failed = None;
-        let then = Durable::Hooked { application: name.to_owned(), root: local.hooks.owed };
-        core.persist(vec![saved::drop_owed(name)], then);
+        (local.hooks.owed, local.hooks.noted) = (false, false);
+        core.persist(vec![saved::drop_owed(name)], Durable::Hooked { application: name.to_owned() });
     }
 
-    /// It is durable that the after hooks ended well for this root.
-    pub(super) fn is_hooked(&mut self, core: &mut Core, name: &str, root: Option<Hash>) {
-        let Some(local) = self.locals.get_mut(name) else { return };
-        local.hooks.writing = false;
-        if local.hooks.owed == root {
-            local.hooks.owed = None;
-        } else if let Some(owed) = local.hooks.owed {
-            // Something newer was applied while that was written.
-            core.persist(vec![saved::put_owed(name, &owed)], Durable::Nothing);
+    /// It is durable that nothing is owed any more, or that something is.
+    pub(super) fn is_hooked(&mut self, core: &mut Core, name: &str) {
+        let here = self.is_here(core, name);
+        match self.locals.get_mut(name).filter(|_| here) {
+            Some(local) => local.hooks.writing = false,
+            None => self.came_too_late(core, saved::drop_owed(name)),
         }
+    }
+
+    /// Whether an apply of this root may begin: what it leaves to the after hooks is on the disk before it changes
+    /// anything. Sees to that if it is not.
+    pub(super) fn is_noted(&mut self, core: &mut Core, name: &str) -> bool {
+        if !self.owes_after(name) {
+            return true;
+        }
+        let Some(local) = self.locals.get_mut(name) else { return false };
+        if local.hooks.writing || local.hooks.noted {
+            return !local.hooks.writing;
+        }
+        (local.hooks.noted, local.hooks.writing) = (true, true);
+        core.persist(vec![saved::put_owed(name)], Durable::Hooked { application: name.to_owned() });
+        false
     }
 
     /// The head moved.

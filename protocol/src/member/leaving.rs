@@ -39,7 +39,8 @@ impl Departures {
         let applied = applied.map(|name| saved::drop_applied(name));
         let held = saved.held.iter().filter(|(name, _)| gone(name));
         let held = held.flat_map(|(name, roots)| roots.keys().map(move |root| saved::drop_held(name, root)));
-        let owed = saved.owed.keys().filter(gone).map(|name| saved::drop_owed(name));
+        let owed = saved.owed.iter().filter(|name| gone(name) || elsewhere(name));
+        let owed = owed.map(|name| saved::drop_owed(name));
         let orphans = applied.chain(held).chain(owed).collect();
         Self { pending: saved.leaving.clone(), orphans, ..Self::default() }
     }

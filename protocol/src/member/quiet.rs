@@ -51,7 +51,7 @@ impl Entity {
                 local.quiet = Some((root, core.now.mono + quiet));
             }
             let rested = local.quiet.is_some_and(|(_, at)| core.now.mono >= at);
-            if !rested || self.check_majority(core).is_err() || self.is_busy(&name) {
+            if !rested || self.check_majority(core).is_err() || self.is_asked_about(&name) {
                 continue;
             }
             local_again(self, &name, core.now.mono + AGAIN);

@@ -22,6 +22,8 @@ const PATIENCE: Millis = Millis(60_000);
 pub(super) struct Turns {
     revision: u64,
     since: BTreeMap<MemberId, Instant>,
+    /// Nobody who is waited for has it before them. Who comes later has nobody behind it but those that know better.
+    over: bool,
 }
 
 /// Where a member is in a roll-out.
@@ -167,15 +169,20 @@ impl Entity {
         let Some(application) = self.state.applications.get(name) else { return };
         let Some(number) = application.settled().map(|revision| revision.number) else { return };
         let paused = application.paused.is_some_and(|until| core.now.wall < until);
+        if self.local(name).is_some_and(|local| local.turns.over && local.turns.revision == number) {
+            return;
+        }
         let Some(rolling) = self.rolling(core, name) else { return };
         let waited = |(id, turn): &(MemberId, Turn)| {
             matches!(turn, Turn::Now | Turn::Passed(Passed::Late)).then_some(*id)
         };
         let waited: Vec<MemberId> = rolling.turns.iter().filter_map(waited).collect();
+        let over = waited.is_empty() && rolling.at(|turn| *turn == Turn::Waits).next().is_none();
         let Some(local) = self.locals.get_mut(name) else { return };
         if local.turns.revision != number || paused {
-            local.turns = Turns { revision: number, since: BTreeMap::new() };
+            local.turns = Turns { revision: number, ..Turns::default() };
         }
+        local.turns.over = over;
         local.turns.since.retain(|id, _| waited.contains(id));
         for id in waited.into_iter().filter(|id| *id != core.me()) {
             local.turns.since.entry(id).or_insert(core.now.mono);

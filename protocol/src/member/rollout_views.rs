@@ -47,7 +47,10 @@ impl Entity {
             revision: settled.number,
             batch: rolling.batch as u64,
             stopped: rolling.stopped,
-            probation_until: self.probation_until(name).map(|until| until.rfc3339()),
+            probation_until: self
+                .probation_until(name)
+                .filter(|until| core.now.wall < *until)
+                .map(|until| until.rfc3339()),
             members: rolling.turns.iter().map(of).collect(),
         })
     }

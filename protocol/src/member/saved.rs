@@ -1,7 +1,7 @@
 //! What a member finds on its disk when it starts, and how it is written (STORAGE.md). Every value begins with a
 //! byte that names its format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -89,8 +89,8 @@ pub struct Saved {
     pub records: Vec<Vec<u8>>,
     /// By application: the basis and root applied last.
     pub applied: BTreeMap<String, (u64, Hash)>,
-    /// By application: the applied root for which the after hooks have still to end well.
-    pub owed: BTreeMap<String, Hash>,
+    /// Applications whose after hooks have still to end well, for what was applied or was about to be.
+    pub owed: BTreeSet<String>,
     /// By application: roots that are complete in the store.
     pub held: BTreeMap<String, BTreeMap<Hash, Extent>>,
     /// By application: removed, and not cleared away yet.
@@ -175,7 +175,8 @@ impl Saved {
                 self.applied.insert(application.to_owned(), read(key, bytes)?);
             }
             (Some("owed"), Some(application), None) => {
-                self.owed.insert(application.to_owned(), read(key, bytes)?);
+                read::<bool>(key, bytes)?;
+                self.owed.insert(application.to_owned());
             }
             (Some("held"), Some(application), Some(root)) => {
                 let root = unhex(root).and_then(|bytes| bytes.try_into().ok()).ok_or_else(damaged)?;
@@ -241,9 +242,9 @@ pub(super) fn drop_applied(application: &str) -> Write {
     Write { family: Family::Meta, key: format!("applied/{application}").into(), value: None }
 }
 
-/// The after hooks have still to end well for this root.
-pub(super) fn put_owed(application: &str, root: &Hash) -> Write {
-    put(Family::Meta, format!("owed/{application}"), root)
+/// The after hooks have still to end well.
+pub(super) fn put_owed(application: &str) -> Write {
+    put(Family::Meta, format!("owed/{application}"), &true)
 }
 
 /// The after hooks ended well, or there is nothing left for them.

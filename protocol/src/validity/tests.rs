@@ -12,7 +12,7 @@ use crate::identity::{Identity, Scheme};
 use crate::manifest::Extent;
 use crate::record::{Definition, Genesis, Newcomer};
 use crate::rng::Rng;
-use crate::rollout::{AS_BEFORE, Batch, Hook, Rollout, Wish};
+use crate::rollout::{AS_BEFORE, Batch, Hook, NEW, Rollout, Wish};
 use crate::state::Terms;
 use crate::statement::{Address, ContentList, Envelope, Holding, Holds, Id16, Position, Vote};
 use crate::time::Millis;
@@ -240,7 +240,7 @@ fn a_commit_says_how_its_revision_gets_onto_the_members() {
     let plan = |state: &State| state.applications["shop"].settled().expect("settled").plan;
     assert_eq!(plan(&state).batch, AS_BEFORE, "nothing runs yet that could be kept going");
     settle(&mut state, Hash::of(b"second"));
-    assert_eq!(plan(&state).batch, Batch::Percent(25));
+    assert_eq!(plan(&state).batch, NEW);
     let batch = Some(Batch::Members(2));
     wishes(&mut state, Hash::of(b"third"), Wish { batch, ..Wish::default() });
     assert_eq!(plan(&state).batch, Batch::Members(2));
@@ -301,6 +301,12 @@ fn a_window_that_commits_by_itself_stays_open() {
         assert!(shop.window.as_ref().is_some_and(|window| window.author == identity(1).id()));
         assert_eq!(shop.basis, state.epoch, "what was promised before is not evidence for the next");
     }
+    let root = Hash::of(b"on probation");
+    let evidence = holdings(&state, &[0, 1], root);
+    let wish = Wish { probation: Millis(1000), ..Wish::default() };
+    let (application, extent) = ("shop".into(), Extent::default());
+    let commit = Change::Commit { application, root, extent, evidence, wish };
+    assert!(matches!(tries(&state, 1, commit), Err(Invalid::NotSo(_))), "nothing could be undone");
     does(&mut state, 0, Change::Remove { member: identity(1).id() });
     assert!(state.applications["shop"].window.is_none(), "it ends with its author");
 }

@@ -80,9 +80,20 @@ pub(super) fn throttle(world: &mut World) {
     world.schedule(after, Event::Fast { host: at });
 }
 
+/// Whether a host has on its disk where somebody is. Members that move before they could tell each other never find each
+/// other again by themselves.
+fn knows_somebody(world: &World, at: usize) -> bool {
+    let Some(state) = world.hosts[at].member.as_ref().and_then(|member| member.state()) else { return true };
+    state.members.len() == 1
+        || state.members.iter().any(|member| {
+            let host = world.by_id.get(&member.id).map(|other| &world.hosts[*other]);
+            member.id != world.hosts[at].id && host.is_some_and(|host| member.addresses.contains(&host.address))
+        })
+}
+
 /// A machine comes back with another address.
 pub(super) fn relocate(world: &mut World) {
-    let Some(at) = any(world, true) else { return };
+    let Some(at) = any(world, true).filter(|at| knows_somebody(world, *at)) else { return };
     world.crash(at, "and gets another address");
     world.count("a member came back with another address");
     world.hosts[at].relocate();

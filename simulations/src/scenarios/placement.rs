@@ -208,6 +208,14 @@ fn a_member_that_it_does_not_go_to_deploys_and_is_told_what_it_cannot_do() {
         .expect("committed");
     assert_rest(&mut world, 60);
     assert_eq!(revision(&world), 3);
+    // What it brought itself it has let go by then; what it is to go back to it gets from those that keep it.
+    world.run(180 * SECOND);
+    let earlier = world.reference.state().map(|state| state.applications[WEB].revisions[0].root);
+    assert!(earlier.is_some_and(|root| !holds(&world, 4, root)));
+    let back = Command::Rollback { application: WEB.into(), to: 1, wish: Wish::default() };
+    answer(&mut world, 4, back).expect("gone back to from where it does not go");
+    assert_rest(&mut world, 60);
+    assert_eq!((revision(&world), Some(settled(&world))), (4, earlier));
 }
 
 /// Where the last member of a group goes, keepers are all that is left; a new member gets it from them.

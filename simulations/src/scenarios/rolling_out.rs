@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use althing_protocol::control::{Code, Command, Outcome};
 use althing_protocol::hash::Hash;
+use althing_protocol::placement::Placement;
 use althing_protocol::record::Definition;
 use althing_protocol::rollout::{Batch, Hook, Rollout, Wish};
 use althing_protocol::time::Millis;
@@ -285,5 +286,75 @@ fn a_commit_that_is_meant_although_nothing_differs_goes_from_member_to_member() 
     assert!(matches!(outcome, Outcome::Settled { revision, .. } if revision == number + 1), "{outcome:?}");
     world.run(30 * SECOND);
     assert_eq!(world.sometimes.get("an after hook was run").copied(), Some(9), "each member has run it once");
+    assert_rest(&mut world, 60);
+}
+
+#[test]
+fn a_member_that_an_application_does_not_go_to_deploys_what_others_check() {
+    let mut world = with(1, true, false);
+    let groups = ["a".to_owned()];
+    for at in 0..3 {
+        let (member, labels) = (format!("m{}", at + 1), [("group".to_owned(), Some("a".to_owned()))].into());
+        answer(&mut world, 0, Command::Label { member, labels, keep_files: false }).expect("labelled");
+    }
+    let place = Command::Arrange {
+        application: WEB.into(),
+        placement: Some(Placement::of(groups)),
+        definition: Definition::default(),
+        keep_files: false,
+        rollout: None,
+    };
+    answer(&mut world, 0, place).expect("placed");
+    // Until it has let go of what it had.
+    world.run(180 * SECOND);
+    let runs = |world: &World| world.sometimes.get("a check was run").copied().unwrap_or_default();
+    let (before, number) = (runs(&world), revision(&world));
+    deployed(&mut world, 8, 0);
+    assert_eq!((revision(&world), runs(&world)), (number + 1, before + 3), "the three that it goes to");
+    world.hosts[1].hooks_fail_until = u64::MAX;
+    let command = deploy(&mut world, 8);
+    assert_eq!(answer(&mut world, 8, command).expect_err("it is refused").code, Code::CheckFailed);
+    world.hosts[1].hooks_fail_until = 0;
+    assert_rest(&mut world, 60);
+}
+
+/// What a crash interrupts is gone on with by the host alone: the member finds nothing to repair, and owes the hook.
+#[test]
+fn a_crash_in_the_middle_of_a_repair_does_not_lose_the_after_hook() {
+    let mut world = with(1, false, true);
+    let root = deployed(&mut world, 4, 0);
+    assert!(Watched::default().until_all_have(&mut world, &ALL, root, 60));
+    world.run(5 * SECOND);
+    let runs = |world: &World| world.sometimes.get("an after hook was run").copied().unwrap_or_default();
+    let before = runs(&world);
+    workload::edit(&mut world, &[6], WEB, Some(tree::Tree::new()));
+    let begun = |world: &World| {
+        let live = world.hosts[6].live.get(WEB);
+        live.is_some_and(|live| live.journal.as_ref().is_some_and(|journal| journal.applied.changed > 0))
+    };
+    assert!(world.run_until(20 * SECOND, begun), "it is put right");
+    world.crash(6, "in the middle of a repair");
+    assert_eq!(runs(&world), before);
+    world.start(6);
+    assert!(Watched::default().until_all_have(&mut world, &[6], root, 20));
+    world.run(5 * SECOND);
+    assert_eq!(runs(&world), before + 1, "once, when the whole tree is there again");
+    assert_rest(&mut world, 60);
+}
+
+#[test]
+fn a_hook_that_a_crash_interrupts_is_run_again() {
+    let mut world = with(1, false, true);
+    let command = deploy(&mut world, 4);
+    world.request(4, command);
+    let runs = |world: &World| world.sometimes.get("an after hook was run").copied().unwrap_or_default();
+    assert!(world.run_until(20 * SECOND, |world| runs(world) == 1), "the first of the hierarchy runs it");
+    let first = in_order(&world)[0];
+    world.crash(first, "while its hook runs");
+    world.start(first);
+    let root = settled(&world);
+    assert!(Watched::default().until_all_have(&mut world, &ALL, root, 60));
+    world.run(5 * SECOND);
+    assert_eq!(runs(&world), ALL.len() as u64 + 1);
     assert_rest(&mut world, 60);
 }

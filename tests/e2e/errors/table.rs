@@ -184,6 +184,10 @@ pub(crate) const ROWS: &[Row] = &[
     by("E420", "a_change_that_may_have_arrived_is_not_called_undone"),
     by("E421", "content_that_is_not_held_is_not_backed_up"),
     by("E422", "a_file_system_that_vanishes_is_said_and_not_filled"),
+    by("E423", "a_check_that_fails_on_one_member_settles_nothing_and_says_where_and_why"),
+    here("E424", &[asked("update commit shop --continue -y", "no roll-out of shop is stopped")]),
+    by("E425", "a_rollout_that_a_hook_stops_goes_on_when_somebody_says_so"),
+    by("E426", "a_canary_whose_after_hook_fails_brings_everybody_back"),
     by("E430", "a_full_disk_is_named_and_refuses_with_a_reason"),
     here(
         "E501",
