@@ -667,7 +667,7 @@ conditions! {
          warning; above 90 % and 95 %: critical. A critical member takes no share of the traffic while others can.",
         ["see how full" => "althing member show MEMBER", "compare all" => "althing health",
          "take it out of service" => "althing member out MEMBER"];
-    HookFails = "A211", "hook-fails", Critical, ByItself, "An after hook fails on a member.",
+    HookFails = "A212", "hook-fails", Critical, ByItself, "An after hook fails on a member.",
         "The revision is on the member and stays there; what the application wants done after an apply fails, so the member \
          takes no share of the traffic while others can, and the roll-out waits. The hook is run again with growing pauses, up to \
          30 s. Within the commit's probation the members undo the revision by themselves.",

@@ -68,7 +68,7 @@ pub(super) async fn until_everywhere(
         if app.body.revision > wanted {
             undone(context, application, wanted).await?;
         }
-        seen.look(context, &app)?;
+        seen.look(context, &app);
         let everywhere = app.body.agree >= app.body.of && app.body.rollout.is_none();
         if everywhere && app.body.revision >= wanted {
             return seen.done(context, &app);
@@ -81,78 +81,66 @@ pub(super) async fn until_everywhere(
 
 impl Seen {
     /// Tells what has changed since the last look.
-    fn look(&mut self, context: &Context, app: &Document<AppView>) -> Result<()> {
+    fn look(&mut self, context: &Context, app: &Document<AppView>) {
         let now = Instant::now();
         let Some(rollout) = &app.body.rollout else {
             for name in std::mem::take(&mut self.members) {
-                self.member(context, app, &name, ("done", None))?;
+                self.member(context, app, &name, ("done", None));
             }
-            return Ok(());
+            return;
         };
         self.members = rollout.members.iter().map(|member| member.name.clone()).collect();
         for member in &rollout.members {
             if member.state == "applying" {
                 self.applying.entry(member.name.clone()).or_insert(now);
             }
-            self.member(context, app, &member.name, (&member.state, member.text.as_deref()))?;
+            self.member(context, app, &member.name, (&member.state, member.text.as_deref()));
         }
-        Ok(())
     }
 
+    /// Progress is no answer: it goes where messages go.
     fn member(
         &mut self,
         context: &Context,
         app: &Document<AppView>,
         name: &str,
         (state, text): (&str, Option<&str>),
-    ) -> Result<()> {
+    ) {
         if self.told.get(name).is_some_and(|told| told == state) {
-            return Ok(());
+            return;
         }
         self.changed = Instant::now();
         self.told.insert(name.to_owned(), state.to_owned());
         let took = self.applying.get(name).unwrap_or(&self.began).elapsed().as_secs_f64();
         let done = self.told.values().filter(|state| *state == "done").count();
-        match context.output {
-            Output::Json => print(&document::of_member(
-                "althing.progress/1",
-                &app.at,
-                &app.answered_by,
-                json!({
-                    "stage": "apply", "application": app.body.name, "revision": app.body.revision, "member": name,
-                    "state": state, "text": text, "seconds": took, "done": done, "of": self.members.len().max(done),
-                }),
-            )),
-            Output::Table if context.quiet => Ok(()),
-            Output::Table => {
-                let said = text.map(|text| format!(": {}", printable(text))).unwrap_or_default();
-                match state {
-                    "done" => eprintln!("  apply   {name} ok {}", span(took)),
-                    "failing" => eprintln!("  apply   {name} fails{said}"),
-                    "passed" => eprintln!("  apply   {name} is passed over{said}"),
-                    _ => {}
-                }
-                Ok(())
-            }
+        let said = text.map(|text| format!(": {}", printable(text))).unwrap_or_default();
+        match (context.output, state) {
+            (Output::Json, _) => eprint!(
+                "{}",
+                document::of_member(
+                    "althing.progress/1",
+                    &app.at,
+                    &app.answered_by,
+                    json!({
+                        "stage": "apply", "application": app.body.name, "revision": app.body.revision,
+                        "member": name, "state": state, "text": text, "seconds": took, "done": done,
+                        "of": self.members.len().max(done),
+                    }),
+                )
+            ),
+            _ if context.quiet => {}
+            (_, "done") => eprintln!("  apply   {name} ok {}", span(took)),
+            (_, "failing") => eprintln!("  apply   {name} fails{said}"),
+            (_, "passed") => eprintln!("  apply   {name} is passed over{said}"),
+            _ => {}
         }
     }
 
+    /// What was settled was answered when it was: of a document there is nothing to add.
     fn done(&self, context: &Context, app: &Document<AppView>) -> Result<Exit> {
-        let took = self.began.elapsed().as_secs_f64();
-        match context.output {
-            Output::Json => print(&document::of_member(
-                "althing.update/1",
-                &app.at,
-                &app.answered_by,
-                json!({
-                    "application": app.body.name, "revision": app.body.revision, "result": "committed",
-                    "agree": app.body.agree, "of": app.body.of, "seconds": took,
-                }),
-            ))?,
-            Output::Table if context.quiet => {}
-            Output::Table => {
-                print(&format!("Every member of {} has it, after {}.\n", app.body.name, span(took)))?;
-            }
+        if context.output == Output::Table && !context.quiet {
+            let took = span(self.began.elapsed().as_secs_f64());
+            print(&format!("Every member of {} has it, after {took}.\n", app.body.name))?;
         }
         Ok(Exit::OK)
     }

@@ -144,7 +144,8 @@ fn a_staged_tree_is_not_for_writing() {
 /// A daemon that is killed cannot end what it began; the one that comes after it does.
 #[test]
 fn what_a_killed_daemon_has_left_running_is_ended_before_the_next_run() {
-    let script = "#!/bin/sh\necho $$ >> \"$ALTHING_ROOT/pids\"; [ -e \"$ALTHING_ROOT/quick\" ] || sleep 600\n";
+    let script =
+        "#!/bin/sh\necho $$ >> \"$ALTHING_ROOT/pids\"; [ -e \"$ALTHING_ROOT/quick\" ] || sleep 600\n";
     let world = World::new(script);
     let request = world.request(Kind::After);
     let live = world.directory.path().join("live");
