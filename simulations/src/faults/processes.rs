@@ -87,7 +87,8 @@ fn knows_somebody(world: &World, at: usize) -> bool {
     state.members.len() == 1
         || state.members.iter().any(|member| {
             let host = world.by_id.get(&member.id).map(|other| &world.hosts[*other]);
-            member.id != world.hosts[at].id && host.is_some_and(|host| member.addresses.contains(&host.address))
+            member.id != world.hosts[at].id
+                && host.is_some_and(|host| member.addresses.contains(&host.address))
         })
 }
 
