@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use althing_tests::{Cluster, Json, story, wait_until};
+use althing_tests::{Cluster, story, wait_until};
 use anyhow::{Context, Result, ensure};
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -31,13 +31,13 @@ pub(crate) enum AppVerb {
     /// Check the file that says what an application is
     #[command(after_help = "Examples:\n  althing app check shop.toml")]
     Check {
-        /// A TOML file with name, root, policy, groups, unmanaged, adopt, [update] and [hooks]
+        /// A TOML file with name, root, policy, groups, unmanaged, adopt, and the tables update and hooks
         manifest: PathBuf,
     },
     /// Define an application as a file says, or change it to that
     #[command(after_help = "Examples:\n  althing app apply shop.toml -n\n  althing app apply shop.toml")]
     Apply {
-        /// A TOML file with name, root, policy, groups, unmanaged, adopt, [update] and [hooks]
+        /// A TOML file with name, root, policy, groups, unmanaged, adopt, and the tables update and hooks
         manifest: PathBuf,
         /// Members that it does not go to any more leave its files, instead of moving them to the trash
         #[arg(long)]

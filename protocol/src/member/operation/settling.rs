@@ -61,13 +61,7 @@ impl Entity {
         self.choose_content(core, operation, &name, &content);
         let Some(captured) = self.staged(operation, &name) else { return Next::Wait };
         if state.root_hash() == Some(captured.root) && !wish.again {
-            if state.window.as_ref().is_some_and(|window| window.auto().is_some()) {
-                let revision = self.revision_number(&name);
-                return Next::Done(Ok(Outcome::Unchanged { application: name, revision }));
-            }
-            // Answered when the window is closed, so that whoever comes next does not run into it.
-            self.originate_once(core, Change::Abort { application: name });
-            return Next::Wait;
+            return self.nothing_to_settle(core, &state, name);
         }
         if state.revisions.is_empty()
             && !replace
@@ -89,6 +83,17 @@ impl Entity {
         }
         let (root, extent) = (captured.root, captured.extent);
         self.go_on(core, operation, Change::Commit { application: name, root, extent, evidence, wish })
+    }
+
+    /// What is in force is what was to be settled.
+    fn nothing_to_settle(&mut self, core: &mut Core, state: &Application, application: String) -> Next {
+        if state.window.as_ref().is_some_and(|window| window.auto().is_some()) {
+            let revision = self.revision_number(&application);
+            return Next::Done(Ok(Outcome::Unchanged { application, revision }));
+        }
+        // Answered when the window is closed, so that whoever comes next does not run into it.
+        self.originate_once(core, Change::Abort { application });
+        Next::Wait
     }
 
     /// The refusal of the first member on which a check of this content failed.
