@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::collect::Collector;
 use crate::files::{self, Files, Neighbours, Patterns, TRASH_KEPT};
-use crate::net::{BulkStream, Net, NetConfig, NetError, NetEvent, Peer};
+use crate::net::{BulkStream, Net, NetConfig, NetError, NetEvent, Peer, Speech};
 use crate::place::{self, Ending, Entry, Place, Work as PlaceWork};
 use crate::sample::Sampler;
 use crate::serving::Serving;
@@ -37,6 +37,8 @@ use crate::{Config, api, hooks, identity, interruption, purge, room, scrub, tran
 
 /// Happenings that wait for the loop.
 const QUEUE: usize = 4096;
+/// Programs that spoke no newer protocol version had no lines.
+const LINES_SINCE: u32 = 2;
 /// Readings are taken this often.
 const SAMPLE: Duration = Duration::from_secs(2);
 /// A member of an invitation that does not answer is given up after this.
@@ -147,7 +149,9 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
     }
     let secret = identity::load(&config.dir)?;
     let bulk_listen = config.bulk_listen.unwrap_or_else(|| next_port(config.listen));
-    let (net, from_net) = Net::start(NetConfig { secret, listen: config.listen, bulk_listen }).await?;
+    let speech = if config.speaks < LINES_SINCE { Speech::Exchanges } else { Speech::Lines };
+    let (net, from_net) =
+        Net::start(NetConfig { secret, listen: config.listen, bulk_listen, speech }).await?;
     let (control, bulk) = net.listening();
     let address = Address { control, bulk };
     let saved = Saved::read(

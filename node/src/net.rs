@@ -29,6 +29,7 @@ mod error;
 mod gate;
 mod guarded;
 pub mod limits;
+mod lines;
 mod link;
 mod outbox;
 mod policy;
@@ -66,12 +67,24 @@ pub struct NetConfig {
     pub listen: SocketAddr,
     /// Where the bulk swarm listens; port 0 lets the system choose.
     pub bulk_listen: SocketAddr,
+    /// How we speak.
+    pub speech: Speech,
+}
+
+/// How messages go to peers, and which ways are offered to them. Two programs that differ use exchanges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speech {
+    /// On lines, to whoever has them.
+    Lines,
+    /// By an exchange for each, with pings, as programs did that spoke only version 1 of the protocol.
+    Exchanges,
 }
 
 impl fmt::Debug for NetConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { listen, bulk_listen, .. } = self;
-        f.debug_struct("NetConfig").field("listen", listen).field("bulk_listen", bulk_listen).finish()
+        let Self { listen, bulk_listen, speech, .. } = self;
+        let mut shown = f.debug_struct("NetConfig");
+        shown.field("listen", listen).field("bulk_listen", bulk_listen).field("speech", speech).finish()
     }
 }
 
@@ -181,7 +194,7 @@ impl Net {
     /// Listens on both ports and starts both tasks. It knows no peers yet.
     pub async fn start(config: NetConfig) -> Result<(Self, mpsc::Receiver<NetEvent>), NetError> {
         let (key, pair) = swarms::identity(config.secret)?;
-        let mut control_swarm = swarms::control(&pair)?;
+        let mut control_swarm = swarms::control(&pair, config.speech)?;
         let control_address = swarms::listen(&mut control_swarm, config.listen).await?;
         let mut bulk_swarm = swarms::bulk(&pair)?;
         let bulk_address = swarms::listen(&mut bulk_swarm, config.bulk_listen).await?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use althing_node::net::{BulkStream, Net, NetConfig, NetEvent, Peer, PeerKey};
+use althing_node::net::{BulkStream, Net, NetConfig, NetEvent, Peer, PeerKey, Speech};
 use althing_protocol::codec;
 use althing_protocol::effect::{Family, Want};
 use althing_protocol::hash::{Hash, unhex};
@@ -81,7 +81,8 @@ impl Hostile {
         };
         let (head, life) = (saved.head.context("a head")?, saved.life.context("a life")?);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let config = NetConfig { secret, listen: listen.parse()?, bulk_listen: bulk.parse()? };
+        let config =
+            NetConfig { secret, listen: listen.parse()?, bulk_listen: bulk.parse()?, speech: Speech::Lines };
         let (net, events) = runtime.block_on(Net::start(config))?;
         let heard = Heard { epoch: head.state.epoch, head: head.record, ..Heard::default() };
         let heard = Arc::new(Mutex::new(heard));

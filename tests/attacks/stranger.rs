@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use althing_node::net::{Net, NetConfig, Peer};
+use althing_node::net::{Net, NetConfig, Peer, Speech};
 use althing_protocol::codec;
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::Identity;
@@ -136,8 +136,8 @@ fn half_open(cluster: &mut Cluster) -> Result<Lasting> {
 /// A program with a key of its own that takes the members for its peers.
 async fn intruder(cluster: &Cluster, seed: u8) -> Result<Net> {
     let any = ([127, 0, 0, 1], 0).into();
-    let (net, mut events) =
-        Net::start(NetConfig { secret: [seed; 32], listen: any, bulk_listen: any }).await?;
+    let config = NetConfig { secret: [seed; 32], listen: any, bulk_listen: any, speech: Speech::Lines };
+    let (net, mut events) = Net::start(config).await?;
     tokio::spawn(async move { while events.recv().await.is_some() {} });
     let mut peers = std::collections::BTreeMap::new();
     for member in &cluster.members {

@@ -25,7 +25,7 @@ use super::address::{multiaddr, peer_id, peer_key};
 use super::budgets::Clock;
 use super::limits::{
     BULK_ACCEPTING, BULK_ACCEPTING_PER_PEER, BULK_OPEN_TIMEOUT, BULK_OPENING, BULK_SILENCE, BULK_STREAMS,
-    STALL, TICK,
+    STALL, TICK_AT_REST,
 };
 use super::policy::Policy;
 use super::swarms::{BULK_PROTOCOL, BulkBehaviour, BulkBehaviourEvent};
@@ -111,7 +111,7 @@ impl Bulk {
 
     /// Runs until told to stop.
     pub(super) async fn run(mut self, mut inputs: Inputs) {
-        let mut tick = interval(TICK);
+        let mut tick = interval(TICK_AT_REST);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {

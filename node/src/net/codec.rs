@@ -1,4 +1,5 @@
-//! One frame per direction of a stream: a 4-byte big-endian length, then one CBOR value.
+//! One frame per direction of a stream: a 4-byte big-endian length, then one CBOR value. On lines, where most of what is
+//! said is a few bytes, the first of the four says what it is, and the body follows as it is.
 //!
 //! The length is compared with the limit before anything is reserved, a frame that ends early is an error, and all
 //! requests that are being read share one room: nothing is ever silently cut, and nothing that is begun costs much.
@@ -7,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::limits::FIRST_RESERVE;
+use super::limits::{FIRST_RESERVE, MESSAGE_TIMEOUT};
 use althing_protocol::frame::{Frame, OVERHEAD};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::StreamProtocol;
@@ -96,6 +97,66 @@ async fn read_frame<T: AsyncRead + Unpin + Send>(
     if length > limit + OVERHEAD {
         return Err(too_large(length, limit));
     }
+    let bytes = read_bytes(io, length, room).await?;
+    Frame::decode(&bytes, limit).map_err(invalid)
+}
+
+/// What is said on a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// A message.
+    Message(Vec<u8>),
+    /// "Do you live?"
+    Hello,
+    /// "I do."
+    Taken,
+}
+
+const MESSAGE: u8 = 0;
+const HELLO: u8 = 1;
+const TAKEN: u8 = 2;
+
+impl Said {
+    /// Its kind and the length of its body, four bytes, and the body.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let (kind, body) = match self {
+            Self::Message(body) => (MESSAGE, &body[..]),
+            Self::Hello => (HELLO, &[][..]),
+            Self::Taken => (TAKEN, &[][..]),
+        };
+        // Nothing that is longer is taken: CONTROL_MESSAGE.
+        let [_, length @ ..] = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes();
+        [&[kind][..], &length, body].concat()
+    }
+
+    /// The next one on a line: it may come whenever the peer likes, and must end soon after it began.
+    pub(super) async fn read<T: AsyncRead + Unpin + Send>(
+        io: &mut T,
+        limit: usize,
+        room: &Room,
+    ) -> io::Result<Self> {
+        let mut head = [0; 4];
+        io.read_exact(&mut head).await?;
+        let [kind, a, b, c] = head;
+        match (kind, u32::from_be_bytes([0, a, b, c]) as usize) {
+            (MESSAGE, length) if length > limit => Err(too_large(length, limit)),
+            (MESSAGE, length) => {
+                let body = tokio::time::timeout(MESSAGE_TIMEOUT, read_bytes(io, length, Some(room)));
+                body.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(Self::Message)
+            }
+            (HELLO, 0) => Ok(Self::Hello),
+            (TAKEN, 0) => Ok(Self::Taken),
+            _ => Err(invalid(format!("{head:?} begins nothing that is said on a line"))),
+        }
+    }
+}
+
+/// So many bytes.
+async fn read_bytes<T: AsyncRead + Unpin + Send>(
+    io: &mut T,
+    length: usize,
+    room: Option<&Room>,
+) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(length.min(FIRST_RESERVE));
     let mut taken = room.map(|room| Taken(room, 0));
     while bytes.len() < length {
@@ -110,7 +171,7 @@ async fn read_frame<T: AsyncRead + Unpin + Send>(
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    Frame::decode(&bytes, limit).map_err(invalid)
+    Ok(bytes)
 }
 
 async fn write_frame<T: AsyncWrite + Unpin + Send>(
@@ -162,6 +223,33 @@ mod tests {
         frames.extend(reasons.map(Frame::Declined));
         for frame in frames {
             assert_eq!(read(written(&frame, 4 << 20).unwrap(), 4 << 20).unwrap(), frame);
+        }
+    }
+
+    fn heard(bytes: Vec<u8>, limit: usize) -> io::Result<Said> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(Said::read(&mut Cursor::new(bytes), limit, &Room::new(8 << 20)))
+    }
+
+    #[test]
+    fn everything_that_is_said_comes_back_and_costs_four_bytes() {
+        for said in [Said::Hello, Said::Taken, Said::Message(Vec::new()), Said::Message(vec![7; 4 << 20])] {
+            let length = if let Said::Message(body) = &said { body.len() } else { 0 };
+            let bytes = said.encode();
+            assert_eq!(bytes.len(), 4 + length);
+            assert_eq!(heard(bytes, 4 << 20).unwrap(), said);
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_on_lines_is_an_error() {
+        let too_long = Said::Message(vec![7; 11]).encode();
+        for bytes in [vec![3, 0, 0, 0], vec![255; 4], vec![HELLO, 0, 0, 1, 0], vec![TAKEN, 1, 0, 0], too_long]
+        {
+            assert_eq!(heard(bytes, 10).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
+        for bytes in [vec![], vec![MESSAGE, 0, 0], vec![MESSAGE, 0, 0, 2, 7]] {
+            assert_eq!(heard(bytes, 10).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         }
     }
 

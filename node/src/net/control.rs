@@ -17,19 +17,19 @@ use libp2p::Swarm;
 use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use self::exchanges::Answering;
 use super::backlog::Backlog;
 use super::budgets::{Budgets, Knocking};
-use super::limits::{OFFENCES_TOLD, STALL, TICK};
+use super::limits::{OFFENCES_TOLD, STALL, TICK, TICK_AT_REST};
 use super::link::{Link, Smaller};
 use super::outbox::Outbox;
 use super::policy::Policy;
 use super::strangers::Strangers;
 use super::swarms::{ControlBehaviour, ControlBehaviourEvent, MembersEvent};
-use super::{NetError, NetEvent, PeerKey, bulk};
+use super::{NetError, NetEvent, Peer, PeerKey, bulk};
 
 /// Takes the answer of a peer to a request.
 type Asker = oneshot::Sender<Result<Vec<u8>, NetError>>;
@@ -125,9 +125,8 @@ impl Control {
 
     /// Runs until told to stop.
     pub(super) async fn run(mut self, mut inputs: Inputs) {
-        let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let next = self.ticked + if self.is_settled() { TICK_AT_REST } else { TICK };
             tokio::select! {
                 () = inputs.stop.cancelled() => break,
                 event = self.swarm.select_next_some() => self.on_swarm(event, Instant::now()),
@@ -152,9 +151,18 @@ impl Control {
                     (Ok(_), None) => {}
                     (Err(_), _) => break,
                 },
-                _ = tick.tick() => self.on_tick(Instant::now()),
+                () = sleep_until(next.into()) => self.on_tick(Instant::now()),
             }
         }
+    }
+
+    /// Whether every peer that is to be is connected, and nothing is under way: then there are no short deadlines.
+    fn is_settled(&self) -> bool {
+        let there = |(key, peer): (&PeerKey, &Peer)| {
+            peer.control.is_empty() || self.links.get(key).is_some_and(Link::is_confirmed)
+        };
+        let under_way = self.asked.len() + self.joining.len() + self.join_asked.len();
+        under_way == 0 && self.strangers.is_empty() && self.policy.peers.iter().all(there)
     }
 
     /// Takes over what the daemon has decided last.
@@ -212,6 +220,11 @@ impl Control {
             tracing::info!(peer = %short(&key), "the connection is dead");
             self.suspect_bulk(key);
             self.close(connection, now);
+        }
+        let doubted: Vec<_> =
+            self.links.iter().filter(|(_, link)| link.must_ask(now)).map(|(key, _)| *key).collect();
+        for key in doubted {
+            self.ask_whether_it_lives(&key, now);
         }
         for connection in self.strangers.overdue(now) {
             self.close(connection, now);
@@ -272,6 +285,7 @@ impl Control {
                 }
             }
             ControlBehaviourEvent::Join(event) => self.on_join(event, now),
+            ControlBehaviourEvent::Members(MembersEvent::Lines(event)) => self.on_line(event, now),
             ControlBehaviourEvent::Members(MembersEvent::Control(event)) => self.on_control(event, now),
             ControlBehaviourEvent::Members(MembersEvent::Api(event)) => self.on_api(event, now),
         }
@@ -290,7 +304,7 @@ impl Control {
             if let Some(link) = self.links.get_mut(&key) {
                 link.hurry(now);
             }
-            self.pump(&key);
+            self.pump(&key, now);
         }
     }
 

@@ -52,8 +52,11 @@ pub(super) const REPLACEMENT_FORGIVEN: Duration = Duration::from_secs(10);
 pub const LANE_MESSAGES: usize = 1024;
 /// Bytes that may wait for one peer: a few of the largest messages. Overflow drops the oldest.
 pub const LANE_BYTES: usize = 16 << 20;
-/// Control messages sent to one peer and not acknowledged yet. Small, so that order is mostly kept.
+/// Control messages on the line to one peer that have not left, or sent to it and not acknowledged yet. Small, so that
+/// order is mostly kept.
 pub(super) const WINDOW: usize = 16;
+/// Bytes on the line to one peer that have not left; one more message may go beyond. The rest waits in its lane.
+pub(super) const LINE_BYTES: usize = 256 << 10;
 /// API requests of ours that one peer may owe us; more are refused as busy.
 pub(super) const API_IN_FLIGHT: usize = 64;
 /// Requests and joins of others that the daemon has not answered yet; more are refused as busy.
@@ -91,7 +94,8 @@ pub(super) const BULK_ACCEPTING_PER_PEER: usize = 16;
 /// Streams of ours being opened at one time, and callers waiting for one peer's bulk connection.
 pub(super) const BULK_OPENING: usize = 64;
 
-/// A control message that is not acknowledged by then is dropped.
+/// A control message that is not acknowledged by then is dropped. On a line, what is written and not taken by then, and
+/// what began to come and has not come by then.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time-out of an API or join request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -106,14 +110,23 @@ pub(super) const BULK_STREAM_IDLE: Duration = Duration::from_secs(60);
 /// A bulk connection without streams goes after this.
 pub(super) const BULK_IDLE: Duration = Duration::from_secs(60);
 
-/// Each side pings each control connection this often.
+/// A control connection on which something was said and nothing heard for so long is asked whether it lives. Longer
+/// than a member that is at rest waits between two heartbeats: those that exchange them are never asked.
+pub(super) const ASK_AFTER: Duration = Duration::from_secs(3);
+/// One on which nothing was said is asked after this: before whatever stands between two members forgets the connection.
+pub(super) const ASK_IDLE: Duration = Duration::from_secs(200);
+/// Who does not answer that within this is dead.
+pub(super) const ANSWER: Duration = Duration::from_secs(3);
+/// A program without lines pings each control connection this often.
 pub(super) const PING_EVERY: Duration = Duration::from_secs(1);
-/// A control connection that says nothing for so long is dead.
-pub(super) const SILENCE: Duration = Duration::from_secs(5);
+/// Each side pings each bulk connection this often.
+pub(super) const BULK_PING: Duration = Duration::from_secs(4);
 /// The same for a bulk connection, whose pings wait behind its bytes.
 pub(super) const BULK_SILENCE: Duration = Duration::from_secs(20);
 /// The shell looks at its deadlines this often.
 pub(super) const TICK: Duration = Duration::from_millis(100);
+/// And this often while there are no short ones. Well below [`STALL`].
+pub(super) const TICK_AT_REST: Duration = Duration::from_millis(500);
 /// When we ourselves were stopped for so long, silence is no evidence against anybody.
 pub(super) const STALL: Duration = Duration::from_secs(1);
 

@@ -2,15 +2,15 @@
 //!
 //! Time is an argument here and libp2p's connections are only numbers, so the rules can be tested.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::ConnectionId;
 
 use super::limits::{
-    BACKOFF_CAP, BACKOFF_START, HURRIED_DIALS, REPLACEMENT_FORGIVEN, REPLACEMENTS, SILENCE, SIMULTANEOUS,
-    STABLE, STAGGER, WINDOW,
+    ANSWER, ASK_AFTER, ASK_IDLE, BACKOFF_CAP, BACKOFF_START, HURRIED_DIALS, LINE_BYTES, REPLACEMENT_FORGIVEN,
+    REPLACEMENTS, SIMULTANEOUS, STABLE, STAGGER, WINDOW,
 };
 
 /// Who of the two has the smaller key, and so dials first and whose dial wins.
@@ -50,6 +50,12 @@ struct Connection {
     since: Instant,
     /// When it last brought anything.
     heard: Instant,
+    /// When something was said on it first, since then.
+    said: Option<Instant>,
+    /// When it was asked whether it lives, since then.
+    asked: Option<Instant>,
+    /// Whether the peer speaks lines, as far as is known.
+    lines: bool,
 }
 
 /// The connection to one peer, the dialing of it and the messages on it.
@@ -69,6 +75,10 @@ pub(super) struct Link {
     not_before: Instant,
     /// Messages sent and not acknowledged.
     in_flight: BTreeSet<OutboundRequestId>,
+    /// Messages on the line of the connection in use that have not left, by their length.
+    on_line: VecDeque<usize>,
+    /// Messages that were on the line of a connection that is not used any more.
+    unsaid: usize,
     /// Connections that replaced one that was up, lately, and when the last of them was forgiven.
     replaced: (u32, Instant),
 }
@@ -98,6 +108,8 @@ impl Link {
             next_dial: now + stagger(smaller),
             not_before: now,
             in_flight: BTreeSet::new(),
+            on_line: VecDeque::new(),
+            unsaid: 0,
             replaced: (0, now),
         }
     }
@@ -112,7 +124,8 @@ impl Link {
         if self.dialing == Some(id) {
             self.dialing = None;
         }
-        let new = Connection { id, dialer, since: now, heard: now };
+        let (said, asked, lines) = (None, None, true);
+        let new = Connection { id, dialer, since: now, heard: now, said, asked, lines };
         let Some(old) = self.connection else {
             self.connection = Some(new);
             return Surplus::None;
@@ -126,6 +139,7 @@ impl Link {
             return Surplus::Flapping(id);
         }
         self.connection = Some(new);
+        self.leave_line();
         Surplus::Close(old.id)
     }
 
@@ -152,14 +166,23 @@ impl Link {
             self.attempts = 0;
         }
         self.connection = None;
+        self.leave_line();
         self.hello = None;
         self.back_off(now);
         if std::mem::take(&mut self.confirmed) { Lost::Peer } else { Lost::Unconfirmed }
     }
 
-    /// We ask the peer whether we are peers.
-    pub(super) fn greeted(&mut self, id: OutboundRequestId) {
+    /// We ask the peer whether we are peers, or whether it lives.
+    pub(super) fn greeted(&mut self, id: OutboundRequestId, now: Instant) {
         self.hello = Some(id);
+        self.asked(now);
+    }
+
+    /// We ask the peer whether it lives.
+    pub(super) fn asked(&mut self, now: Instant) {
+        if let Some(connection) = &mut self.connection {
+            connection.asked.get_or_insert(now);
+        }
     }
 
     /// Whether this was our question.
@@ -196,21 +219,80 @@ impl Link {
     /// Something came on a connection.
     pub(super) fn heard(&mut self, id: ConnectionId, now: Instant) {
         if let Some(connection) = self.connection.as_mut().filter(|connection| connection.id == id) {
-            connection.heard = now;
+            (connection.heard, connection.said, connection.asked) = (now, None, None);
         }
     }
 
     /// We ourselves were asleep: all silence until now is forgiven.
     pub(super) fn forgive(&mut self, now: Instant) {
         if let Some(connection) = &mut self.connection {
-            connection.heard = now;
+            (connection.heard, connection.said, connection.asked) = (now, None, None);
         }
     }
 
-    /// The connection, if it has been silent for too long.
+    /// Whether it is time to ask whether the connection lives.
+    pub(super) fn must_ask(&self, now: Instant) -> bool {
+        let doubted = |connection: &Connection| {
+            let unanswered = connection.said.is_some_and(|at| now.duration_since(at) >= ASK_AFTER);
+            unanswered || now.duration_since(connection.heard) >= ASK_IDLE
+        };
+        self.confirmed && self.connection.is_some_and(|at| at.asked.is_none() && doubted(&at))
+    }
+
+    /// The connection, if it does not answer.
     pub(super) fn silent(&self, now: Instant) -> Option<ConnectionId> {
         let connection = self.connection?;
-        (now.duration_since(connection.heard) >= SILENCE).then_some(connection.id)
+        // Whether we are peers is asked once; it may have to wait for whoever has just started.
+        let patience = if self.confirmed { ANSWER } else { ASK_AFTER + ANSWER };
+        let silent = connection.asked.is_some_and(|at| now.duration_since(at) >= patience);
+        silent.then_some(connection.id)
+    }
+
+    /// The connection, if messages go by its line.
+    pub(super) fn line(&self) -> Option<ConnectionId> {
+        self.connection.filter(|connection| connection.lines).map(|connection| connection.id)
+    }
+
+    /// The peer does not speak lines on this connection: all that waits for one goes another way.
+    pub(super) fn has_no_line(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.id == id) {
+            connection.lines = false;
+            self.on_line.clear();
+        }
+    }
+
+    /// A message of this length is on the line.
+    pub(super) fn said(&mut self, bytes: usize, now: Instant) {
+        self.on_line.push_back(bytes);
+        self.speaks(now);
+    }
+
+    /// An answer is on the line: nobody answers it.
+    pub(super) fn answered(&mut self) {
+        self.on_line.push_back(0);
+    }
+
+    /// So many messages have left on the line of a connection, or were lost on it.
+    pub(super) fn left(&mut self, id: ConnectionId, count: usize) {
+        if self.connection() == Some(id) {
+            self.on_line.drain(..count.min(self.on_line.len()));
+        }
+    }
+
+    /// Messages that were lost with their connection since this was asked last.
+    pub(super) fn take_unsaid(&mut self) -> usize {
+        std::mem::take(&mut self.unsaid)
+    }
+
+    fn leave_line(&mut self) {
+        self.unsaid += self.on_line.len();
+        self.on_line.clear();
+    }
+
+    fn speaks(&mut self, now: Instant) {
+        if let Some(connection) = &mut self.connection {
+            connection.said.get_or_insert(now);
+        }
     }
 
     /// Whether it is time to dial.
@@ -250,12 +332,14 @@ impl Link {
 
     /// Whether one more message may be sent.
     pub(super) fn may_send(&self) -> bool {
-        self.confirmed && self.in_flight.len() < WINDOW
+        let waiting = self.in_flight.len() + self.on_line.len();
+        self.confirmed && waiting < WINDOW && self.on_line.iter().sum::<usize>() < LINE_BYTES
     }
 
-    /// A message was sent.
-    pub(super) fn sent(&mut self, id: OutboundRequestId) {
+    /// A message was sent, and is to be acknowledged.
+    pub(super) fn sent(&mut self, id: OutboundRequestId, now: Instant) {
         self.in_flight.insert(id);
+        self.speaks(now);
     }
 
     /// A message was acknowledged or has failed.
@@ -373,11 +457,65 @@ mod tests {
     }
 
     #[test]
-    fn silence_ends_a_connection_and_a_word_saves_it() {
+    fn who_is_spoken_to_and_silent_is_asked_and_a_word_saves_it() {
         let (mut link, now) = connected(Smaller::We, Dialer::They);
-        assert_eq!(link.silent(now + SILENCE), Some(id(1)));
-        link.heard(id(1), now + SILENCE / 2);
-        assert_eq!(link.silent(now + SILENCE), None);
+        link.confirm(id(1));
+        assert!(!link.must_ask(now + ASK_AFTER), "nothing was said");
+        link.answered();
+        assert!(!link.must_ask(now + ASK_AFTER), "an answer needs none");
+        link.said(1, now);
+        assert!(!link.must_ask(now + ASK_AFTER / 2) && link.must_ask(now + ASK_AFTER));
+        link.asked(now + ASK_AFTER);
+        assert!(!link.must_ask(now + ASK_AFTER + ANSWER), "once");
+        assert_eq!(link.silent(now + ASK_AFTER + ANSWER), Some(id(1)));
+        link.heard(id(1), now + ASK_AFTER + ANSWER / 2);
+        assert_eq!(link.silent(now + ASK_AFTER + ANSWER), None);
+        assert!(!link.must_ask(now + ASK_IDLE) && link.must_ask(now + ASK_AFTER + ANSWER / 2 + ASK_IDLE));
+    }
+
+    #[test]
+    fn whoever_does_not_say_whether_we_are_peers_is_given_up() {
+        let (mut link, now) = connected(Smaller::We, Dialer::They);
+        link.asked(now);
+        assert_eq!(link.silent(now + ANSWER), None);
+        assert_eq!(link.silent(now + ASK_AFTER + ANSWER), Some(id(1)));
+        assert!(!link.must_ask(now + ASK_IDLE));
+    }
+
+    #[test]
+    fn a_line_takes_a_window_of_messages_and_gives_it_back() {
+        let (mut link, now) = connected(Smaller::We, Dialer::They);
+        link.confirm(id(1));
+        assert_eq!(link.line(), Some(id(1)));
+        (0..WINDOW).for_each(|_| link.said(1, now));
+        assert!(!link.may_send());
+        link.left(id(2), WINDOW);
+        assert!(!link.may_send(), "another connection's");
+        link.left(id(1), 1);
+        assert!(link.may_send());
+        link.said(1, now);
+        link.has_no_line(id(1));
+        assert!(link.may_send() && link.line().is_none());
+        assert_eq!(link.take_unsaid(), 0, "they go another way");
+    }
+
+    #[test]
+    fn a_line_takes_one_large_message_at_a_time_and_what_a_connection_leaves_unsaid_is_counted() {
+        let (mut link, now) = connected(Smaller::We, Dialer::They);
+        link.confirm(id(1));
+        link.said(LINE_BYTES - 1, now);
+        assert!(link.may_send());
+        link.said(LINE_BYTES, now);
+        assert!(!link.may_send());
+        link.left(id(1), 1);
+        assert!(!link.may_send());
+        link.established(id(2), Dialer::They, now);
+        assert!(link.may_send());
+        link.said(1, now);
+        link.said(1, now);
+        assert_eq!(link.take_unsaid(), 1);
+        link.lost(id(2), now);
+        assert_eq!((link.take_unsaid(), link.take_unsaid()), (2, 0));
     }
 
     #[test]

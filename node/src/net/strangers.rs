@@ -27,6 +27,11 @@ pub(super) struct Strangers {
 }
 
 impl Strangers {
+    /// Whether there is nobody.
+    pub(super) fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
     /// Somebody came in.
     pub(super) fn came(&mut self, connection: ConnectionId, key: PeerKey, now: Instant) {
         let stranger = Stranger { key, until: now + STRANGER_STAY, joining: false, waiting: false };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use libp2p::identity::{Keypair, ed25519};
 use libp2p::request_response::{self, ProtocolSupport};
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{StreamProtocol, Swarm, SwarmBuilder, noise, ping, tcp, yamux};
 
@@ -14,13 +15,15 @@ use super::codec::{FrameCodec, Room};
 use super::gate::Gate;
 use super::guarded::{Admits, Guarded};
 use super::limits::{
-    API_BODY, API_REQUEST, API_STREAMS, BULK_IDLE, CONNECT_TIMEOUT, CONTROL_IDLE, CONTROL_MESSAGE,
+    API_BODY, API_REQUEST, API_STREAMS, BULK_IDLE, BULK_PING, CONNECT_TIMEOUT, CONTROL_IDLE, CONTROL_MESSAGE,
     CONTROL_STREAMS, JOIN_REPLY, JOIN_REQUEST, JOIN_STREAMS, MESSAGE_TIMEOUT, PING_EVERY, READING,
     REQUEST_TIMEOUT, STRANGERS, YAMUX_STREAMS,
 };
-use super::{NetError, PeerKey};
+use super::lines::Lines;
+use super::{NetError, PeerKey, Speech};
 
-const CONTROL_PROTOCOL: StreamProtocol = StreamProtocol::new("/althing/control/1");
+/// The protocol of exchanges of one message each.
+pub(super) const CONTROL_PROTOCOL: StreamProtocol = StreamProtocol::new("/althing/control/1");
 const API_PROTOCOL: StreamProtocol = StreamProtocol::new("/althing/api/1");
 const JOIN_PROTOCOL: StreamProtocol = StreamProtocol::new("/althing/join/1");
 /// The protocol of bulk streams.
@@ -46,6 +49,8 @@ pub(super) struct ControlBehaviour {
 /// The protocols only peers may speak.
 #[derive(NetworkBehaviour)]
 pub(super) struct Members {
+    pub(super) lines: Toggle<Lines>,
+    /// For messages to and from programs that do not speak lines, and for the greeting.
     pub(super) control: Exchange,
     pub(super) api: Exchange,
 }
@@ -66,7 +71,7 @@ pub(super) fn identity(mut seed: [u8; 32]) -> Result<(PeerKey, Keypair), NetErro
 }
 
 /// The control swarm, not listening yet.
-pub(super) fn control(pair: &Keypair) -> Result<Swarm<ControlBehaviour>, NetError> {
+pub(super) fn control(pair: &Keypair, speech: Speech) -> Result<Swarm<ControlBehaviour>, NetError> {
     let room = Room::new(READING);
     let exchange = |protocol, request, response, timeout, streams| {
         let config = request_response::Config::default()
@@ -76,6 +81,7 @@ pub(super) fn control(pair: &Keypair) -> Result<Swarm<ControlBehaviour>, NetErro
         Exchange::with_codec(codec, [(protocol, ProtocolSupport::Full)], config)
     };
     let members = Members {
+        lines: Toggle::from((speech == Speech::Lines).then(|| Lines::new(room.clone()))),
         control: exchange(
             CONTROL_PROTOCOL,
             CONTROL_MESSAGE,
@@ -88,7 +94,7 @@ pub(super) fn control(pair: &Keypair) -> Result<Swarm<ControlBehaviour>, NetErro
     let join = exchange(JOIN_PROTOCOL, JOIN_REQUEST, JOIN_REPLY, REQUEST_TIMEOUT, JOIN_STREAMS);
     let behaviour = ControlBehaviour {
         gate: Gate::new(STRANGERS),
-        ping: pings(PING_EVERY),
+        ping: pings(if speech == Speech::Lines { CONTROL_IDLE } else { PING_EVERY }),
         join: Guarded::new(join, Admits::Everyone),
         members: Guarded::new(members, Admits::Members),
     };
@@ -99,18 +105,24 @@ pub(super) fn control(pair: &Keypair) -> Result<Swarm<ControlBehaviour>, NetErro
 pub(super) fn bulk(pair: &Keypair) -> Result<Swarm<BulkBehaviour>, NetError> {
     let behaviour = BulkBehaviour {
         gate: Gate::new(0),
-        ping: pings(PING_EVERY * 4),
+        ping: pings(BULK_PING),
         streams: Guarded::new(libp2p_stream::Behaviour::new(), Admits::Members),
     };
     build(pair, behaviour, BULK_IDLE)
 }
 
-/// Its failures come too late and its first one not at all: the drivers only look at its successes.
+/// Answers pings, and pings this often itself. Its failures come too late and its first one not at all: the drivers
+/// only look at its successes. On control connections only older programs ping.
 fn pings(every: Duration) -> ping::Behaviour {
     ping::Behaviour::new(ping::Config::new().with_interval(every).with_timeout(every * 4))
 }
 
-fn build<B: NetworkBehaviour>(pair: &Keypair, behaviour: B, idle: Duration) -> Result<Swarm<B>, NetError> {
+/// A swarm over TCP that does not listen yet.
+pub(super) fn build<B: NetworkBehaviour>(
+    pair: &Keypair,
+    behaviour: B,
+    idle: Duration,
+) -> Result<Swarm<B>, NetError> {
     let muxer = || {
         let mut config = yamux::Config::default();
         config.set_max_num_streams(YAMUX_STREAMS);

@@ -3,6 +3,7 @@
 mod exchange;
 mod faults;
 mod joining;
+mod lines;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::{Net, NetConfig, NetError, NetEvent, Peer, PeerKey};
+use super::{Net, NetConfig, NetError, NetEvent, Peer, PeerKey, Speech};
 
 /// Nothing on loopback takes so long, however busy the machine is.
 const LONG: Duration = Duration::from_secs(30);
@@ -26,7 +27,7 @@ struct Node {
 
 fn config(seed: u8) -> NetConfig {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    NetConfig { secret: [seed; 32], listen: any, bulk_listen: any }
+    NetConfig { secret: [seed; 32], listen: any, bulk_listen: any, speech: Speech::Lines }
 }
 
 async fn start(seed: u8) -> Node {

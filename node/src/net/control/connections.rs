@@ -118,17 +118,22 @@ impl Control {
                 self.suspect_bulk(key);
             }
         }
-        self.greet(&key);
-        self.pump(&key);
+        if !self.swarm.behaviour_mut().members.inner().lines.is_enabled()
+            && let Some(link) = self.links.get_mut(&key)
+        {
+            link.has_no_line(connection);
+        }
+        self.greet(&key, now);
+        self.pump(&key, now);
     }
 
     /// The peer has shown on a connection that it takes us for a peer, too: now it is connected.
-    pub(super) fn confirm(&mut self, key: PeerKey, connection: ConnectionId) {
+    pub(super) fn confirm(&mut self, key: PeerKey, connection: ConnectionId, now: Instant) {
         if self.links.get_mut(&key).is_some_and(|link| link.confirm(connection)) {
             tracing::info!(peer = %short(&key), "connected");
             self.outbox.set_connected(&key, true);
             self.backlog.push_connected(key, true);
-            self.pump(&key);
+            self.pump(&key, now);
         }
     }
 
@@ -164,6 +169,9 @@ impl Control {
         self.strangers.gone(connection);
         let lost = self.links.iter_mut().map(|(key, link)| (*key, link.lost(connection, now)));
         let lost: Vec<_> = lost.filter(|(_, lost)| *lost == Lost::Peer).collect();
+        for (key, link) in &mut self.links {
+            (0..link.take_unsaid()).for_each(|_| self.outbox.count_lost(key));
+        }
         for (key, _) in lost {
             tracing::info!(peer = %short(&key), "disconnected");
             self.outbox.set_connected(&key, false);

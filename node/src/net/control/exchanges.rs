@@ -13,14 +13,18 @@ use libp2p::request_response::{
     Event, InboundFailure, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
 };
 use libp2p::swarm::ConnectionId;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::super::address::{peer_id, peer_key, socket_addr};
+use super::super::codec::Said;
 use super::super::limits::{API_BODY, API_IN_FLIGHT, JOIN_REPLY, REQUEST_TIMEOUT, UNANSWERED};
+use super::super::lines::{Happened, LineEvent, Lines};
+use super::super::link::Link;
 use super::super::swarms::Exchange;
 use super::super::{NetError, NetEvent, PeerKey};
-use super::{Asked, Asker, Control, JoinAsked, Joining};
+use super::{Asked, Asker, Control, JoinAsked, Joining, short};
 
 /// What the daemon answered to a request of somebody else.
 pub(super) struct Answer {
@@ -43,22 +47,125 @@ enum Asking {
 type FrameEvent = Event<Frame, Frame>;
 
 impl Control {
-    /// Sends what waits for a peer, as far as its window allows.
-    pub(super) fn pump(&mut self, key: &PeerKey) {
+    /// Sends what waits for a peer, as far as its window allows: by its line, or if it has none each by an exchange.
+    pub(super) fn pump(&mut self, key: &PeerKey, now: Instant) {
         let (Some(peer), Some(link)) = (peer_id(key), self.links.get_mut(key)) else { return };
-        let control = &mut self.swarm.behaviour_mut().members.inner().control;
+        let members = self.swarm.behaviour_mut().members.inner();
         while link.may_send() {
             let Some(message) = self.outbox.pop(key) else { return };
-            link.sent(control.send_request(&peer, Frame::Body(message)));
+            match link.line() {
+                Some(connection) => {
+                    say(&mut members.lines, peer, link, (connection, Said::Message(message)), now);
+                }
+                None => link.sent(members.control.send_request(&peer, Frame::Body(message)), now),
+            }
         }
     }
 
     /// Asks a peer on a new connection whether it takes us for a peer, too.
-    pub(super) fn greet(&mut self, key: &PeerKey) {
+    pub(super) fn greet(&mut self, key: &PeerKey, now: Instant) {
         if let (Some(peer), Some(link)) = (peer_id(key), self.links.get_mut(key)) {
             let control = &mut self.swarm.behaviour_mut().members.inner().control;
-            link.greeted(control.send_request(&peer, Frame::Hello));
+            link.greeted(control.send_request(&peer, Frame::Hello), now);
         }
+    }
+
+    /// Nothing came for a while from somebody that was spoken to.
+    pub(super) fn ask_whether_it_lives(&mut self, key: &PeerKey, now: Instant) {
+        let (Some(peer), Some(link)) = (peer_id(key), self.links.get_mut(key)) else { return };
+        match link.line() {
+            Some(connection) => {
+                let lines = &mut self.swarm.behaviour_mut().members.inner().lines;
+                say(lines, peer, link, (connection, Said::Hello), now);
+                link.asked(now);
+            }
+            None => self.greet(key, now),
+        }
+    }
+
+    /// Something happened on a peer's line, or on ours to it.
+    pub(super) fn on_line(&mut self, event: LineEvent, now: Instant) {
+        let LineEvent { peer, connection, what } = event;
+        let Some(key) = peer_key(&peer) else { return };
+        match what {
+            Happened::Heard(said) => {
+                self.heard(&key, connection, now);
+                self.on_said(key, connection, said, now);
+            }
+            Happened::Left(count) => self.left(&key, connection, count, now),
+            Happened::Broke(count, error) => {
+                tracing::debug!(peer = %short(&key), %error, "a line broke");
+                (0..count).for_each(|_| self.outbox.count_lost(&key));
+                self.left(&key, connection, count, now);
+            }
+            Happened::Unsupported(unsaid) => {
+                if let Some(link) = self.links.get_mut(&key) {
+                    link.has_no_line(connection);
+                    let control = &mut self.swarm.behaviour_mut().members.inner().control;
+                    for said in unsaid {
+                        match said {
+                            Said::Message(body) => {
+                                link.sent(control.send_request(&peer, Frame::Body(body)), now);
+                            }
+                            Said::Hello => link.sent(control.send_request(&peer, Frame::Hello), now),
+                            Said::Taken => {}
+                        }
+                    }
+                }
+                self.pump(&key, now);
+            }
+            // Whoever opens one after the other pays for it as for messages.
+            Happened::Opened => {
+                let _ = self.budgets.message(key, 0, now);
+            }
+            Happened::Ended(error) => {
+                tracing::debug!(peer = %short(&key), %error, "a peer's line ended");
+                match error.kind() {
+                    io::ErrorKind::InvalidData => self.budgets.note(key, Offence::Malformed),
+                    io::ErrorKind::TimedOut => self.budgets.note(key, Offence::Slow),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Something on a peer's line.
+    fn on_said(&mut self, from: PeerKey, connection: ConnectionId, said: Said, now: Instant) {
+        match said {
+            Said::Message(bytes) if self.takes(&from, bytes.len(), now) => {
+                self.confirm(from, connection, now);
+                self.backlog.push(NetEvent::Message { from, bytes });
+            }
+            // Nobody waits for an answer to a message: the protocol says again what matters.
+            Said::Message(_) => {}
+            Said::Hello if self.policy.allows(&from) => {
+                // However much waits here: who asks wants to know whether we live. It pays all the same.
+                let _ = self.budgets.message(from, 0, now);
+                self.confirm(from, connection, now);
+                self.say_taken(from, connection, now);
+            }
+            Said::Hello | Said::Taken => {
+                let _ = self.budgets.message(from, 0, now);
+            }
+        }
+    }
+
+    /// Answers on a line, unless so much is already on it that the peer hears us anyway.
+    fn say_taken(&mut self, to: PeerKey, connection: ConnectionId, now: Instant) {
+        if let (Some(peer), Some(link)) = (peer_id(&to), self.links.get_mut(&to))
+            && link.line() == Some(connection)
+            && link.may_send()
+        {
+            let lines = &mut self.swarm.behaviour_mut().members.inner().lines;
+            say(lines, peer, link, (connection, Said::Taken), now);
+        }
+    }
+
+    fn left(&mut self, key: &PeerKey, connection: ConnectionId, count: usize, now: Instant) {
+        if let Some(link) = self.links.get_mut(key) {
+            link.left(connection, count);
+        }
+        self.pump(key, now);
     }
 
     /// Sends a request of ours.
@@ -123,7 +230,7 @@ impl Control {
                         self.on_message(key, connection_id, request, channel, now);
                     }
                     Message::Response { request_id, response } => {
-                        self.on_acknowledged(key, connection_id, request_id, &response);
+                        self.on_acknowledged(key, connection_id, (request_id, &response), now);
                     }
                 }
             }
@@ -135,7 +242,7 @@ impl Control {
                     self.outbox.count_lost(&key);
                 }
                 self.on_refused_protocol(key, connection_id, &error, now);
-                self.settle(&key, request_id);
+                self.settle(&key, request_id, now);
             }
             Event::InboundFailure { error, .. } => self.on_unread(key, Asking::Control, &error),
             Event::ResponseSent { .. } => {}
@@ -163,15 +270,15 @@ impl Control {
         &mut self,
         key: PeerKey,
         connection: ConnectionId,
-        request: OutboundRequestId,
-        response: &Frame,
+        (request, response): (OutboundRequestId, &Frame),
+        now: Instant,
     ) {
         if *response == Frame::Taken {
-            self.confirm(key, connection);
+            self.confirm(key, connection, now);
         } else if !self.is_hello(&key, request) {
             self.outbox.count_lost(&key);
         }
-        self.settle(&key, request);
+        self.settle(&key, request, now);
     }
 
     /// Nobody answers our first question. Whoever takes us for a stranger may still ask to join, though.
@@ -181,11 +288,11 @@ impl Control {
         }
     }
 
-    fn settle(&mut self, key: &PeerKey, request: OutboundRequestId) {
+    fn settle(&mut self, key: &PeerKey, request: OutboundRequestId, now: Instant) {
         if let Some(link) = self.links.get_mut(key) {
             link.settled(request);
         }
-        self.pump(key);
+        self.pump(key, now);
     }
 
     fn on_message(
@@ -200,7 +307,7 @@ impl Control {
             Frame::Hello if self.policy.allows(&from) => Frame::Taken,
             Frame::Hello => Frame::Declined(Declined::Unanswered),
             Frame::Body(bytes) if self.takes(&from, bytes.len(), now) => {
-                self.confirm(from, connection);
+                self.confirm(from, connection, now);
                 self.backlog.push(NetEvent::Message { from, bytes });
                 Frame::Taken
             }
@@ -350,6 +457,24 @@ impl Control {
         };
         // An error means that the asker is gone.
         let _ = Exchange::send_response(exchange, channel, frame);
+    }
+}
+
+/// Says something on the line of a connection, if there are lines at all.
+fn say(
+    lines: &mut Toggle<Lines>,
+    peer: PeerId,
+    link: &mut Link,
+    (connection, said): (ConnectionId, Said),
+    now: Instant,
+) {
+    if let Some(lines) = lines.as_mut() {
+        match &said {
+            Said::Message(body) => link.said(body.len(), now),
+            Said::Hello => link.said(0, now),
+            Said::Taken => link.answered(),
+        }
+        lines.say(peer, connection, said);
     }
 }
 

@@ -75,7 +75,7 @@ async fn even_one_that_died_right_after_connecting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_member_is_noticed() {
+async fn a_frozen_member_is_noticed_by_whoever_speaks_to_it() {
     let mut a = start(1).await;
     let (thread, introduced) = frozen(2, a.peer(), Duration::from_millis(100));
     let old = introduced.await.unwrap();
@@ -83,6 +83,7 @@ async fn a_frozen_member_is_noticed() {
     a.connected(old.0).await;
     let frozen = tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
     let start = Instant::now();
+    a.net.send(old.0, b"do you hear me".to_vec()).unwrap();
     a.disconnected(old.0).await;
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
     tokio::task::spawn_blocking(move || drop(frozen)).await.unwrap();
@@ -95,7 +96,7 @@ async fn a_member_that_restarts_on_the_same_ports_is_heard_at_once() {
         let (key, (listen, bulk_listen)) = (b.key(), b.net.listening());
         b.net.shutdown().await;
         a.disconnected(key).await;
-        let config = NetConfig { secret: [seeds[1]; 32], listen, bulk_listen };
+        let config = NetConfig { listen, bulk_listen, ..config(seeds[1]) };
         let (net, events) = Net::start(config).await.expect("the old one has left its ports");
         let mut b = Node { net, events };
         b.net.set_peers([a.peer()].into());
@@ -128,7 +129,7 @@ async fn the_survivor_dials_too() {
     let (key, (listen, bulk_listen)) = (b.key(), b.net.listening());
     b.net.shutdown().await;
     a.disconnected(key).await;
-    let config = NetConfig { secret: [2; 32], listen, bulk_listen };
+    let config = NetConfig { listen, bulk_listen, ..config(2) };
     let (net, events) = Net::start(config).await.unwrap();
     let mut b = Node { net, events };
     // It knows a, but not where a is.
