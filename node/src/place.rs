@@ -101,6 +101,7 @@ impl Place {
             stop: Arc::clone(&stop),
             scanning: Arc::clone(&scanning),
             again: false,
+            told: None,
         };
         let run = move || {
             // One that panicked has ended, too.
@@ -148,6 +149,8 @@ struct Worker {
     stop: Arc<AtomicBool>,
     scanning: Arc<AtomicBool>,
     again: bool,
+    /// The tree that was told last.
+    told: Option<Hash>,
 }
 
 impl Worker {
@@ -205,14 +208,16 @@ impl Worker {
         self.scanning.store(false, Ordering::Release);
         let scan = self.look(depth);
         self.again = matches!(scan, Scan::Unstable(_));
+        self.told = if let Scan::Tree { root, .. } = &scan { Some(*root) } else { None };
         tracing::debug!(application = self.name, ?scan, "scanned");
         self.tell(Input::Scanned { application: self.name.clone(), scan });
     }
 
-    /// Two looks that find the same; a tree that was seen in between two changes is not a tree that ever was.
+    /// Two looks that find the same; a tree that was seen in between two changes is not a tree that ever was. One that
+    /// was told already is one that was, so while nothing changes one look is enough.
     fn look(&self, depth: Depth) -> Scan {
         let mut mode = if depth == Depth::Everything { ScanMode::ReadAll } else { ScanMode::Trust };
-        let mut last = None;
+        let mut last = self.told;
         for _ in 0..LOOKS {
             let manifest = match self.files.scan(mode, self.job()) {
                 Ok(scan) => scan.manifest,

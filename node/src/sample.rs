@@ -1,6 +1,7 @@
 //! What the system says of itself: `/proc` and file systems → [`Readings`].
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 use althing_protocol::metrics::{Ratio, Readings};
@@ -11,12 +12,15 @@ pub(crate) struct Sampler {
     paths: Vec<PathBuf>,
     busy: u64,
     total: u64,
+    /// Asked once: finding them out takes reading much more than all the rest.
+    processors: u64,
 }
 
 impl Sampler {
     pub(crate) fn new(paths: Vec<PathBuf>) -> Self {
         let (busy, total) = processor_time().unwrap_or_default();
-        Self { paths, busy, total }
+        let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+        Self { paths, busy, total, processors }
     }
 
     /// What cannot be read stays zero, which is below every threshold.
@@ -28,14 +32,21 @@ impl Sampler {
         let disks = self.paths.iter().filter_map(disk);
         let (disk_used, disk_total) =
             disks.max_by_key(|(used, total)| Ratio::of(*used, *total)).unwrap_or_default();
-        let processors = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-        Readings { cpu, memory_used, memory_total, disk_used, disk_total, capacity: processors * 1000 }
+        let capacity = self.processors * 1000;
+        Readings { cpu, memory_used, memory_total, disk_used, disk_total, capacity }
     }
+}
+
+/// The first lines of a file of the kernel: what is wanted of it is there.
+fn beginning(path: &str) -> Option<String> {
+    let mut bytes = [0; 512];
+    let count = File::open(path).ok()?.read(&mut bytes).ok()?;
+    String::from_utf8(bytes[..count].to_vec()).ok()
 }
 
 /// Ticks that were used, and all ticks, since the system started.
 fn processor_time() -> Option<(u64, u64)> {
-    let text = fs::read_to_string("/proc/stat").ok()?;
+    let text = beginning("/proc/stat")?;
     let ticks: Vec<u64> =
         text.lines().next()?.split_whitespace().skip(1).map_while(|field| field.parse().ok()).collect();
     // user nice system idle iowait irq softirq steal; guest time is counted in user already.
@@ -46,7 +57,7 @@ fn processor_time() -> Option<(u64, u64)> {
 
 /// Bytes of memory, and bytes that are not available any more.
 fn memory() -> Option<(u64, u64)> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let text = beginning("/proc/meminfo")?;
     let field = |name: &str| -> Option<u64> {
         let line = text.lines().find(|line| line.starts_with(name))?;
         Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
