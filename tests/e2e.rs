@@ -18,6 +18,8 @@ mod hard_files;
 mod join;
 #[path = "e2e/operators.rs"]
 mod operators;
+#[path = "e2e/owners.rs"]
+mod owners;
 #[path = "e2e/partition.rs"]
 mod partition;
 #[path = "e2e/placement.rs"]

@@ -78,7 +78,7 @@ impl Trees {
             let at = place(path);
             let made = match item {
                 Item::Directory { .. } => fs::create_dir(&at),
-                Item::Symlink { target } => symlink(std::ffi::OsStr::from_bytes(target), &at),
+                Item::Symlink { target, .. } => symlink(std::ffi::OsStr::from_bytes(target), &at),
                 Item::File { mode, content, .. } => {
                     let copied = fs::copy(self.content(&content.hex()), &at);
                     copied.and_then(|_| fs::set_permissions(&at, Permissions::from_mode(*mode)))
@@ -87,7 +87,7 @@ impl Trees {
             made.map_err(|error| cannot(&at, &error))?;
         }
         for (path, item) in items.iter().rev() {
-            if let Item::Directory { mode } = item {
+            if let Item::Directory { mode, .. } = item {
                 let at = place(path);
                 fs::set_permissions(&at, Permissions::from_mode(*mode))
                     .map_err(|error| cannot(&at, &error))?;

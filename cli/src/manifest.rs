@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use althing_protocol::control::Code;
-use althing_protocol::handling::{Handling, Switching};
+use althing_protocol::handling::{Handling, Switching, is_xattr_pattern};
 use althing_protocol::limits;
 use althing_protocol::placement::Placement;
 use althing_protocol::record::{Definition, Policy};
@@ -17,11 +17,13 @@ use crate::error::{Failure, Result};
 use crate::toml_file::{Entry, File, Problem, Value, closest};
 
 /// Keys that a manifest may have.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "name",
     "root",
     "policy",
     "switching",
+    "owners",
+    "xattrs",
     "groups",
     "unmanaged",
     "adopt",
@@ -130,6 +132,15 @@ impl Manifest {
         if self.handling.switching != Switching::InPlace {
             lines.push(format!("switching = {}", quoted(self.handling.switching.name())));
         }
+        if self.handling.owners {
+            lines.push("owners = true".to_owned());
+        }
+        if !self.handling.xattrs.is_empty() {
+            lines.push(format!(
+                "xattrs = {}",
+                list(self.handling.xattrs.iter().map(String::as_str).collect())
+            ));
+        }
         if !self.placement.is_everywhere() {
             lines.push(format!("groups = {}", list(self.placement.0.iter().map(String::as_str).collect())));
         }
@@ -193,7 +204,8 @@ fn parse(file: &File) -> std::result::Result<Manifest, Vec<Problem>> {
     let (name, root, policy) = (text("name"), text("root"), text("policy"));
     let switching = text("switching");
     let mut texts = |key: &str| texts_of(&entries, key, &mut problems);
-    let (groups, unmanaged) = (texts("groups"), texts("unmanaged"));
+    let (groups, unmanaged, xattrs) = (texts("groups"), texts("unmanaged"), texts("xattrs"));
+    let owners = flag_of(&entries, "owners", &mut problems).unwrap_or_default();
     let adopts = flag_of(&entries, "adopt", &mut problems);
     let mut check = |found: &Option<(String, &Entry)>, is_good: &dyn Fn(&str) -> bool, what: &str| {
         if let Some((text, entry)) = found
@@ -218,6 +230,7 @@ fn parse(file: &File) -> std::result::Result<Manifest, Vec<Problem>> {
         Some(())
     };
     each(&groups, &|group| check_label(group).is_ok(), NAME);
+    each(&xattrs, &is_xattr_pattern, XATTR);
     each(&unmanaged, &|pattern| check_pattern(pattern).is_ok(), PATTERN);
     if !entries.iter().any(|entry| entry.key == "name") {
         problems.push(Problem::new(0..0, "the manifest has no `name`"));
@@ -228,7 +241,11 @@ fn parse(file: &File) -> std::result::Result<Manifest, Vec<Problem>> {
         root: root.map_or_else(|| format!("/srv/{name}"), |(root, _)| root),
         name,
         policy: policy.map_or(Policy::Majority, |(policy, _)| read_policy(&policy)),
-        handling: Handling { switching },
+        handling: Handling {
+            switching,
+            owners,
+            xattrs: xattrs.map(|(patterns, _)| patterns).unwrap_or_default(),
+        },
         placement: Placement::of(groups.into_iter().flat_map(|(groups, _)| groups)),
         unmanaged: unmanaged.map(|(patterns, _)| patterns).unwrap_or_default(),
         adopts,
@@ -238,6 +255,8 @@ fn parse(file: &File) -> std::result::Result<Manifest, Vec<Problem>> {
 
 const NAME: &str = "is not a name: letters, digits, `-`, `_` and `.`, at most 63 of them";
 const ROOT: &str = "is not a root: an absolute path without `.` and `..`, not `/` itself";
+const XATTR: &str = "is none of user.NAME, user.*, security.capability, system.posix_acl_access and \
+                     system.posix_acl_default";
 const PATTERN: &str = "is not a pattern of paths below the root";
 
 fn read_policy(text: &str) -> Policy {
@@ -352,8 +371,8 @@ fn hooks_of(value: &Value, limit: Millis) -> Option<Vec<Hook>> {
 pub(crate) fn shown(manifest: &Manifest) -> String {
     let Manifest { name, root, placement, unmanaged, .. } = manifest;
     let mut text = format!("application {name} at {root} on {placement}, policy {}", policy(manifest.policy));
-    if manifest.handling.switching != Switching::InPlace {
-        text = format!("{text}, switching {}", manifest.handling.switching.name());
+    if manifest.handling != Handling::default() {
+        text = format!("{text}, {}", handled(&manifest.handling));
     }
     if !unmanaged.is_empty() {
         text = format!("{text}, unmanaged {}", unmanaged.join(" "));
@@ -385,6 +404,18 @@ pub(crate) fn shown_rollout(rollout: &Rollout) -> String {
         if shown.is_empty() { String::new() } else { format!(", {kind} {}", shown.join(" and ")) }
     };
     format!("batch {}{}{}", rollout.batch, hooks("check", &rollout.check), hooks("after", &rollout.after))
+}
+
+/// How a tree is handled, as people write it.
+pub(crate) fn handled(handling: &Handling) -> String {
+    let mut text = format!("switching {}", handling.switching.name());
+    if handling.owners {
+        text += ", owners";
+    }
+    if !handling.xattrs.is_empty() {
+        text = format!("{text}, xattrs {}", handling.xattrs.join(" "));
+    }
+    text
 }
 
 /// The policy as people write it.
@@ -422,7 +453,14 @@ mod tests {
         let full = "name = \"shop\"\nroot = \"/var/www\"\npolicy = \"certified\"\n";
         let certified = Manifest { root: "/var/www".into(), policy: Policy::Certified, ..shop.clone() };
         assert_eq!(parsed(full), Ok(certified));
-        let release = Manifest { handling: Handling { switching: Switching::Release }, ..shop };
+        let owned = Handling { owners: true, xattrs: vec!["user.*".into()], ..Handling::default() };
+        let owned = Manifest { handling: owned, ..shop.clone() };
+        let text = "application shop at /srv/shop on all members, policy majority, switching in-place, owners, xattrs user.*";
+        assert_eq!((shown(&owned).as_str(), parsed(&owned.text())), (text, Ok(owned)));
+        let problems = parsed("name = \"shop\"\nxattrs = [\"trusted.*\"]\n").expect_err("not one of them");
+        assert_eq!(problems, [format!("shop.toml:2:10: has \"trusted.*\", which {XATTR}")]);
+        let release = Handling { switching: Switching::Release, ..Handling::default() };
+        let release = Manifest { handling: release, ..shop };
         let text = "name = \"shop\"\nswitching = \"release\"\n";
         assert_eq!(parsed(text).as_ref(), Ok(&release));
         let text = "application shop at /srv/shop on all members, policy majority, switching release";

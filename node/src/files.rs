@@ -19,11 +19,13 @@
 //! waits for an apply to end.
 
 mod apply;
+mod asked;
 mod beneath;
 mod cache;
 mod capture;
 mod carry_out;
 mod clear;
+mod giving;
 mod ground;
 mod hashing;
 mod job;
@@ -31,6 +33,7 @@ mod journal;
 mod leftovers;
 mod lend;
 mod modes;
+mod names;
 mod neighbours;
 mod place;
 mod release;
@@ -67,6 +70,7 @@ pub use self::trash::{Pruned, TRASH_BYTES, TRASH_KEPT, TrashError, TrashId, Tras
 pub use self::unmanaged::Patterns;
 pub use self::walk::{Special, Unmanaged};
 
+use self::asked::Scope;
 use self::cache::Cache;
 
 /// Whether a scan may believe stamps.
@@ -92,6 +96,8 @@ pub struct Files {
     trash_bytes: Option<u64>,
     patterns: Patterns,
     handling: Handling,
+    /// What the kernel refused in the last apply.
+    refused: Mutex<giving::Refused>,
     /// Held by every operation on the tree, so that none sees another's half-done work. The stat cache is empty
     /// until the first scan.
     cache: Mutex<Option<Cache>>,
@@ -169,8 +175,20 @@ impl Files {
         }
         let application = application.to_owned();
         let (neighbours, patterns) = (Arc::new(Neighbours::default()), Patterns::default());
-        let (cache, trash_bytes, handling) = (Mutex::new(None), None, Handling::default());
-        Ok(Self { application, root, directory, store, neighbours, trash_bytes, patterns, handling, cache })
+        let (cache, refused) = (Mutex::new(None), Mutex::default());
+        let (trash_bytes, handling) = (None, Handling::default());
+        Ok(Self {
+            application,
+            root,
+            directory,
+            store,
+            neighbours,
+            trash_bytes,
+            patterns,
+            handling,
+            refused,
+            cache,
+        })
     }
 
     /// Sets what is not managed.
@@ -225,14 +243,20 @@ impl Files {
         let mut guard = self.exclusive();
         let beneath = self.open_on_ground()?;
         let cache = self.cache(&mut guard)?;
-        let scanned = scan::scan_still(&beneath, cache, &self.patterns, mode, job);
+        let scanned = scan::scan_still(&beneath, cache, self.scope(), mode, job);
         // Saved even when the scan failed: what was hashed need not be hashed again.
         cache.save(&self.store, &self.application)?;
-        let scan = scanned?.0;
+        let mut scan = scanned?.0;
+        scan.beyond = self.beyond(&scan.manifest)?;
         if self.is_out_of_form(&scan.manifest.root)? {
             return Err(ScanError::NoLink { root: self.root.clone() });
         }
         Ok(scan)
+    }
+
+    /// What of the tree is looked at.
+    fn scope(&self) -> Scope<'_> {
+        Scope { patterns: &self.patterns, handling: &self.handling }
     }
 
     fn exclusive(&self) -> MutexGuard<'_, Option<Cache>> {

@@ -128,12 +128,12 @@ fn materialise(store: &Store, root: &Hash, at: &Path) -> io::Result<()> {
                 store.room().admit(Purpose::Content, *size)?;
                 copy(store, content, &to, mode & 0o777 & !0o222)?;
             }
-            Item::Symlink { target } => symlink(std::ffi::OsStr::from_bytes(target), &to)?,
+            Item::Symlink { target, .. } => symlink(std::ffi::OsStr::from_bytes(target), &to)?,
         }
     }
     // Last, so that what lies in them could be written before.
     for (path, item) in items.iter().rev() {
-        if let Item::Directory { mode } = item {
+        if let Item::Directory { mode, .. } = item {
             let to = at.join(std::ffi::OsStr::from_bytes(path.as_bytes()));
             fs::set_permissions(&to, Permissions::from_mode(mode & 0o777 & !0o222))?;
         }

@@ -219,13 +219,13 @@ impl Worker {
         let mut mode = if depth == Depth::Everything { ScanMode::ReadAll } else { ScanMode::Trust };
         let mut last = self.told;
         for _ in 0..LOOKS {
-            let manifest = match self.files.scan(mode, self.job()) {
-                Ok(scan) => scan.manifest,
+            let files::Scan { manifest, beyond, .. } = match self.files.scan(mode, self.job()) {
+                Ok(scan) => scan,
                 Err(error) => return unseen(self.files.root(), error),
             };
             if last == Some(manifest.root) {
                 return match manifest.extent() {
-                    Ok(extent) => Scan::Tree { root: manifest.root, extent },
+                    Ok(extent) => Scan::Tree { root: manifest.root, extent, beyond },
                     Err(error) => Scan::Unreadable(error.to_string()),
                 };
             }

@@ -47,7 +47,7 @@ mod tests {
     fn item(path: &str, content: u64) -> ItemView {
         let (kind, mode, bytes) = ("file".to_owned(), Some("0644".to_owned()), Some(content));
         let path = path.to_owned();
-        ItemView { path, path_b64: None, kind, mode, bytes, digest: None, target: None, target_b64: None }
+        ItemView { path, kind, mode, bytes, ..ItemView::default() }
     }
 
     fn compose_of(voters: usize, trees: &[&[(&str, u64)]]) -> Candidate {

@@ -52,6 +52,9 @@ pub enum Scan {
         root: Hash,
         /// How much it is.
         extent: Extent,
+        /// What differs from what was applied last is only what this member cannot make so: owners that it does not
+        /// know or may not give. Says which and why; the next scan after that is over says nothing.
+        beyond: Option<String>,
     },
     /// There is nothing at the application's root.
     Absent,

@@ -662,6 +662,13 @@ conditions! {
         "A file or directory of the tree cannot be read, so there is no list rather than a wrong one. The message names the path. \
          Nothing is changed in the tree until it can be read.",
         ["look again at once" => "althing app verify APP", "see why" => "althing why APP"];
+    OutOfReach = "A214", "out-of-reach", Critical, ByItself, "A member cannot give files the owners that were settled.",
+        "The application settles owners or extended attributes, and the member has no user or group of that name, or may not give \
+         files away, or its file system takes no such attribute. Content is complete and repaired as before; such a file has the \
+         owner of its directory, and no set-user-id or set-group-id bit. Make the user or group on that machine, with any \
+         number, and it is put right by itself within a minute; or run its daemon as root.",
+        ["see which files and why" => "althing why MEMBER --on MEMBER", "see what differs" => "althing app diff APP --member MEMBER",
+         "try again at once" => "althing app repair APP --on MEMBER"];
     Load = "A204", "load", Critical, ByItself, "A member is short of processor, memory or disk.",
         "The processor's 95th percentile of the last minute is above 80 %, or memory or the fullest file system above 85 %: a \
          warning; above 90 % and 95 %: critical. A critical member takes no share of the traffic while others can.",

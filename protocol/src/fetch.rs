@@ -199,7 +199,7 @@ impl Plan {
 
 fn shape_of(directory: &Directory) -> (Vec<Hash>, Extent) {
     let below = |entry: &Entry| if let Node::Directory(_, name) = entry.node { Some(name) } else { None };
-    let sizes = directory.entries.iter().map(|entry| entry.node.item().size());
+    let sizes = directory.entries.iter().map(|entry| entry.item().size());
     let bytes = sizes.fold(0, |sum: u64, size| sum.saturating_add(size));
     let extent = Extent { items: directory.entries.len() as u64, bytes };
     (directory.entries.iter().filter_map(below).collect(), extent)
@@ -221,6 +221,7 @@ mod tests {
     use quickcheck::quickcheck;
 
     use super::*;
+    use crate::attributes::Attributes;
     use crate::identity::Identity;
     use crate::manifest::tests::AnyTree;
     use crate::manifest::{FORMAT, Manifest};
@@ -233,6 +234,7 @@ mod tests {
             let entry = |name: &str| Entry {
                 name: name.as_bytes().to_vec().into(),
                 node: Node::Directory(0o755, below),
+                attributes: Attributes::default(),
             };
             let directory = Directory { format: FORMAT, entries: vec![entry("a"), entry("b")] };
             below = Hash::of(&directory.encode());

@@ -3,11 +3,12 @@
 //! A map of the crate, bottom up: what is hashed, signed and encoded ([`hash`], [`identity`], [`codec`],
 //! [`statement`]); what is settled and by whom ([`record`], [`state`], [`validity`], [`ballot`]); what spreads it
 //! ([`wire`], [`gossip`], [`liveness`]) and who abuses that ([`conduct`], [`budget`]); what is on disks ([`path`],
-//! [`manifest`], [`repair`], [`fetch`]); how well everybody does ([`metrics`]); the ugly days ([`evidence`],
+//! [`attributes`], [`manifest`], [`repair`], [`fetch`]); how well everybody does ([`metrics`]); the ugly days ([`evidence`],
 //! [`succession`], [`trail`]); and the machine that owns all of it, with its one seam ([`member`], [`effect`],
 //! [`control`], [`event`]), with what its errors and conditions mean ([`explain`]), and what the chain tells afterwards
 //! ([`audit`], [`backup`]).
 
+pub mod attributes;
 pub mod audit;
 pub mod backup;
 pub mod ballot;

@@ -10,6 +10,14 @@ pub const NAME_BYTES: usize = 255;
 pub const PATH_DEPTH: usize = 64;
 /// A symbolic link's target (PATH_MAX).
 pub const LINK_BYTES: usize = 4095;
+/// Name of a user or group (LOGIN_NAME_MAX).
+pub const OWNER_BYTES: usize = 255;
+/// Extended attributes of one item, where an application asks for them.
+pub const XATTRS: usize = 32;
+/// Bytes of their values together (XATTR_SIZE_MAX, of which a system gives one).
+pub const XATTR_BYTES: usize = 64 << 10;
+/// Patterns by which an application asks for extended attributes.
+pub const XATTR_PATTERNS: usize = 16;
 /// One encoded directory of a manifest: about 50,000 entries.
 pub const DIRECTORY_BYTES: usize = 8 << 20;
 /// One file: a terabyte, so that sizes can be added up.

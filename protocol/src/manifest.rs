@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
+use crate::attributes::Attributes;
 use crate::codec::{self, DecodeError};
 use crate::hash::Hash;
 use crate::limits;
@@ -32,16 +33,22 @@ pub enum Item {
         size: u64,
         /// BLAKE3 of the bytes.
         content: Hash,
+        /// Its owner and the like, where asked for.
+        attributes: Attributes,
     },
     /// A directory; its entries are items of their own.
     Directory {
         /// Permission bits, within [`MODE_MASK`].
         mode: u32,
+        /// Its owner and the like, where asked for.
+        attributes: Attributes,
     },
     /// A symbolic link. Never followed.
     Symlink {
         /// The target, as stored.
         target: Vec<u8>,
+        /// Its owner, where asked for.
+        attributes: Attributes,
     },
 }
 
@@ -52,6 +59,9 @@ pub struct Entry {
     pub name: ByteBuf,
     /// What it is.
     pub node: Node,
+    /// Its owner and the like, where the application asks for them. Since protocol version 2.
+    #[serde(default, skip_serializing_if = "codec::is_left_out")]
+    pub attributes: Attributes,
 }
 
 /// What an entry of a directory is.
@@ -122,7 +132,9 @@ impl Directory {
                     !target.is_empty() && target.len() <= limits::LINK_BYTES && !target.contains(&0)
                 }
             };
-            if !within {
+            let is_link = matches!(entry.node, Node::Symlink(_));
+            let attributes = &entry.attributes;
+            if !within || !attributes.is_within_bounds() || (is_link && !attributes.extended.is_empty()) {
                 return Err(ManifestError::OutOfBounds);
             }
         }
@@ -187,7 +199,7 @@ impl Manifest {
                 if let Node::Directory(_, below) = entry.node {
                     open.push((path.clone(), below));
                 }
-                items.insert(path, entry.node.item());
+                items.insert(path, entry.item());
                 if items.len() > limits::ITEMS as usize {
                     return Err(ManifestError::TooMany);
                 }
@@ -212,21 +224,67 @@ impl Manifest {
     }
 }
 
-impl Node {
+impl Entry {
     /// As an item of the whole tree.
     pub fn item(&self) -> Item {
-        match self {
-            Self::File(mode, size, content) => Item::File { mode: *mode, size: *size, content: *content },
-            Self::Directory(mode, _) => Item::Directory { mode: *mode },
-            Self::Symlink(target) => Item::Symlink { target: target.to_vec() },
+        let attributes = self.attributes.clone();
+        match &self.node {
+            Node::File(mode, size, content) => {
+                Item::File { mode: *mode, size: *size, content: *content, attributes }
+            }
+            Node::Directory(mode, _) => Item::Directory { mode: *mode, attributes },
+            Node::Symlink(target) => Item::Symlink { target: target.to_vec(), attributes },
         }
     }
 }
 
 impl Item {
+    /// A file of which nothing else is said.
+    pub fn file(mode: u32, size: u64, content: Hash) -> Self {
+        Self::File { mode, size, content, attributes: Attributes::default() }
+    }
+
+    /// A directory of which nothing else is said.
+    pub fn directory(mode: u32) -> Self {
+        Self::Directory { mode, attributes: Attributes::default() }
+    }
+
+    /// A symbolic link of which nothing else is said.
+    pub fn symlink(target: &[u8]) -> Self {
+        Self::Symlink { target: target.to_vec(), attributes: Attributes::default() }
+    }
+
     /// Bytes of a file, 0 of anything else.
     pub fn size(&self) -> u64 {
         if let Self::File { size, .. } = self { *size } else { 0 }
+    }
+
+    /// Its owner and the like, where asked for.
+    pub fn attributes(&self) -> &Attributes {
+        match self {
+            Self::File { attributes, .. }
+            | Self::Directory { attributes, .. }
+            | Self::Symlink { attributes, .. } => attributes,
+        }
+    }
+
+    /// The same with other attributes.
+    #[must_use]
+    pub fn with(mut self, new: Attributes) -> Self {
+        match &mut self {
+            Self::File { attributes, .. }
+            | Self::Directory { attributes, .. }
+            | Self::Symlink { attributes, .. } => *attributes = new,
+        }
+        self
+    }
+
+    /// Permission bits, of what has them.
+    pub fn mode(&self) -> Option<u32> {
+        match self {
+            Self::File { mode, .. } | Self::Directory { mode, .. } => Some(*mode),
+            Self::Symlink { .. } => None,
+        }
     }
 }
 
@@ -239,13 +297,13 @@ fn build(
     for (child, item) in children.get(path).into_iter().flatten() {
         let name = child.split().map_or(&[][..], |(_, name)| name);
         let node = match item {
-            Item::File { mode, size, content } => Node::File(*mode & MODE_MASK, *size, *content),
-            Item::Symlink { target } => Node::Symlink(ByteBuf::from(target.clone())),
-            Item::Directory { mode } => {
+            Item::File { mode, size, content, .. } => Node::File(*mode & MODE_MASK, *size, *content),
+            Item::Symlink { target, .. } => Node::Symlink(ByteBuf::from(target.clone())),
+            Item::Directory { mode, .. } => {
                 Node::Directory(*mode & MODE_MASK, build(child, children, directories))
             }
         };
-        entries.push(Entry { name: ByteBuf::from(name), node });
+        entries.push(Entry { name: ByteBuf::from(name), node, attributes: item.attributes().clone() });
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let directory = Directory { format: FORMAT, entries };
@@ -276,12 +334,16 @@ pub(crate) mod tests {
                     continue;
                 }
                 let mode = *g.choose(&[0o644, 0o755, 0o600, 0o4755]).expect("not empty");
+                let attributes = Attributes::arbitrary(g);
                 let item = match u8::arbitrary(g) % 4 {
-                    0 => Item::Directory { mode },
-                    1 => Item::Symlink { target: vec![b't', u8::arbitrary(g) | 1] },
+                    0 => Item::Directory { mode, attributes },
+                    1 => Item::Symlink {
+                        target: vec![b't', u8::arbitrary(g) | 1],
+                        attributes: Attributes::default(),
+                    },
                     _ => {
                         let content = [u8::arbitrary(g) % 4];
-                        Item::File { mode, size: 1, content: Hash::of(&content) }
+                        Item::File { mode, size: 1, content: Hash::of(&content), attributes }
                     }
                 };
                 if matches!(item, Item::Directory { .. }) {
@@ -315,10 +377,29 @@ pub(crate) mod tests {
         }
     }
 
+    fn of(name: &[u8], node: Node, attributes: Attributes) -> Entry {
+        Entry { name: ByteBuf::from(name), node, attributes }
+    }
+
+    /// What every program before wrote and reads: names and roots of applications that ask for nothing stay the same.
+    #[test]
+    fn a_directory_without_attributes_has_the_bytes_that_it_always_had() {
+        let file = of(b"a", Node::File(0o644, 0, Hash::of(b"")), Attributes::default());
+        let link = of(b"l", Node::Symlink(ByteBuf::from(b"a".to_vec())), Attributes::default());
+        let bytes = Directory { format: FORMAT, entries: vec![file, link.clone()] }.encode();
+        let mut before =
+            vec![0x82, 0x01, 0x82, 0x82, 0x41, b'a', 0xa1, 0x61, b'f', 0x83, 0x19, 0x01, 0xa4, 0x00];
+        before.extend([0x58, 0x20]);
+        before.extend(Hash::of(b"").0);
+        before.extend([0x82, 0x41, b'l', 0xa1, 0x61, b'l', 0x41, b'a']);
+        assert_eq!(bytes, before);
+        let spelt_out = codec::encode(&(FORMAT, vec![(link.name, link.node, Attributes::default())]));
+        assert_eq!(Directory::decode(&spelt_out), Err(DecodeError::NotCanonical.into()));
+    }
+
     #[test]
     fn hostile_directories_are_refused() {
-        let entry =
-            |name: &[u8]| Entry { name: ByteBuf::from(name), node: Node::File(0o644, 0, Hash::of(b"")) };
+        let entry = |name: &[u8]| of(name, Node::File(0o644, 0, Hash::of(b"")), Attributes::default());
         let check = |entries: Vec<Entry>, wanted: ManifestError| {
             let bytes = Directory { format: FORMAT, entries }.encode();
             assert_eq!(Directory::decode(&bytes), Err(wanted));
@@ -327,8 +408,18 @@ pub(crate) mod tests {
         check(vec![entry(b"a/b")], ManifestError::Path(PathError::Component));
         check(vec![entry(b"b"), entry(b"a")], ManifestError::NotSorted);
         check(vec![entry(b"a"), entry(b"a")], ManifestError::NotSorted);
-        let device = Entry { name: ByteBuf::from(&b"a"[..]), node: Node::File(0o020_644, 0, Hash::of(b"")) };
-        check(vec![device], ManifestError::OutOfBounds);
+        let plain = |mode: u32| Node::File(mode, 0, Hash::of(b""));
+        check(vec![of(b"a", plain(0o020_644), Attributes::default())], ManifestError::OutOfBounds);
+        check(vec![of(b"a", plain(0o644), Attributes::owned("a:0", "b"))], ManifestError::OutOfBounds);
+        let huge = ByteBuf::from(vec![0; limits::XATTR_BYTES + 1]);
+        let extended = Attributes { extended: [("user.a".into(), huge)].into(), ..Attributes::default() };
+        check(vec![of(b"a", plain(0o644), extended)], ManifestError::OutOfBounds);
+        let extended: BTreeMap<_, _> = [("user.a".into(), ByteBuf::from(b"x".to_vec()))].into();
+        let of_a_link = Attributes { extended, ..Attributes::default() };
+        check(
+            vec![of(b"a", Node::Symlink(ByteBuf::from(b"t".to_vec())), of_a_link)],
+            ManifestError::OutOfBounds,
+        );
         let bytes = Directory { format: 9, entries: vec![] }.encode();
         assert_eq!(Directory::decode(&bytes), Err(ManifestError::Format(9)));
     }

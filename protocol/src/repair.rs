@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attributes::Attributes;
 use crate::hash::Hash;
 use crate::limits;
 use crate::manifest::{Entry, Item, Manifest, ManifestError, Node};
@@ -51,6 +52,9 @@ impl Difference {
                 Change::Attributes
             }
             (Some(Item::File { .. }), Some(Item::File { .. })) => Change::Content,
+            (Some(Item::Symlink { target: a, .. }), Some(Item::Symlink { target: b, .. })) if a == b => {
+                Change::Attributes
+            }
             (Some(Item::Symlink { .. }), Some(Item::Symlink { .. })) => Change::Content,
             (Some(Item::Directory { .. }), Some(Item::Directory { .. })) => Change::Attributes,
             _ => Change::Kind,
@@ -111,12 +115,12 @@ fn walk(
     if have.1 == want.1 {
         return Ok(());
     }
-    let mut pairs: BTreeMap<&[u8], [Option<&Node>; 2]> = BTreeMap::new();
+    let mut pairs: BTreeMap<&[u8], [Option<&Entry>; 2]> = BTreeMap::new();
     for (at, (manifest, name)) in [have, want].into_iter().enumerate() {
         let entries: &[Entry] =
             name.map_or(Ok(&[][..]), |name| manifest.directory(&name).map(|d| &d.entries[..]))?;
         for entry in entries {
-            pairs.entry(&entry.name).or_default()[at] = Some(&entry.node);
+            pairs.entry(&entry.name).or_default()[at] = Some(entry);
         }
     }
     for (name, [a, b]) in pairs {
@@ -124,7 +128,7 @@ fn walk(
             continue;
         }
         let path = path.join(name)?;
-        let items = [a.map(Node::item), b.map(Node::item)];
+        let items = [a.map(Entry::item), b.map(Entry::item)];
         if items[0] != items[1] {
             let [have, want] = items;
             out.push(Difference { path: path.clone(), have, want });
@@ -132,8 +136,13 @@ fn walk(
                 return Err(ManifestError::TooMany);
             }
         }
-        let below =
-            [a, b].map(|node| if let Some(Node::Directory(_, name)) = node { Some(*name) } else { None });
+        let below = [a, b].map(|entry| {
+            if let Some(Node::Directory(_, name)) = entry.map(|entry| &entry.node) {
+                Some(*name)
+            } else {
+                None
+            }
+        });
         walk(&path, (have.0, below[0]), (want.0, below[1]), out)?;
     }
     Ok(())
@@ -158,6 +167,8 @@ pub enum Action {
         size: u64,
         /// Which content.
         content: Hash,
+        /// Its owner and the like.
+        attributes: Attributes,
         /// What it replaces, to be kept in the trash.
         replaces: Option<Item>,
     },
@@ -167,11 +178,20 @@ pub enum Action {
         path: ItemPath,
         /// To what.
         target: Vec<u8>,
+        /// Its owner.
+        attributes: Attributes,
         /// What it replaces.
         replaces: Option<Item>,
     },
-    /// Set permission bits of a file or directory.
-    SetMode(ItemPath, u32),
+    /// Set permission bits of a file or directory, and owner and the like of anything. No content moves.
+    Set {
+        /// Where.
+        path: ItemPath,
+        /// Permission bits; a link has none.
+        mode: Option<u32>,
+        /// Its owner and the like.
+        attributes: Attributes,
+    },
 }
 
 /// What a member has to do, and what content it needs for that.
@@ -199,22 +219,22 @@ pub fn actions(differences: &[Difference]) -> ActionList {
         }
         match want {
             None => {}
-            Some(Item::Directory { mode }) => {
+            Some(item @ Item::Directory { .. }) => {
                 if !is_directory(have) {
                     make.push(Action::MakeDirectory(path.clone()));
                 }
-                modes.push(Action::SetMode(path.clone(), *mode));
+                modes.push(set(path, item));
             }
-            Some(Item::Symlink { target }) => {
-                make.push(Action::MakeLink { path: path.clone(), target: target.clone(), replaces });
+            Some(item) if difference.change() == Change::Attributes => modes.push(set(path, item)),
+            Some(Item::Symlink { target, attributes }) => {
+                let (path, target, attributes) = (path.clone(), target.clone(), attributes.clone());
+                make.push(Action::MakeLink { path, target, attributes, replaces });
             }
-            Some(Item::File { mode, .. }) if difference.change() == Change::Attributes => {
-                modes.push(Action::SetMode(path.clone(), *mode));
-            }
-            Some(Item::File { mode, size, content }) => {
+            Some(Item::File { mode, size, content, attributes }) => {
                 list.fetch.insert(*content, *size);
                 let (path, mode, size, content) = (path.clone(), *mode, *size, *content);
-                make.push(Action::WriteFile { path, mode, size, content, replaces });
+                let attributes = attributes.clone();
+                make.push(Action::WriteFile { path, mode, size, content, attributes, replaces });
             }
         }
     }
@@ -230,6 +250,10 @@ pub fn actions(differences: &[Difference]) -> ActionList {
     list
 }
 
+fn set(path: &ItemPath, item: &Item) -> Action {
+    Action::Set { path: path.clone(), mode: item.mode(), attributes: item.attributes().clone() }
+}
+
 fn is_ancestor(top: &ItemPath, path: &ItemPath) -> bool {
     path.as_bytes().strip_prefix(top.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
@@ -238,7 +262,7 @@ impl Action {
     /// Which item it touches.
     pub fn path(&self) -> &ItemPath {
         match self {
-            Self::Remove(path, _) | Self::MakeDirectory(path) | Self::SetMode(path, _) => path,
+            Self::Remove(path, _) | Self::MakeDirectory(path) | Self::Set { path, .. } => path,
             Self::WriteFile { path, .. } | Self::MakeLink { path, .. } => path,
         }
     }
@@ -290,20 +314,28 @@ mod tests {
                     tree.remove(&path).expect("there to be removed");
                 }
                 Action::MakeDirectory(_) => {
-                    assert!(tree.insert(path, Item::Directory { mode: 0o700 }).is_none(), "in the way");
+                    let item = Item::Directory { mode: 0o700, attributes: Attributes::default() };
+                    assert!(tree.insert(path, item).is_none(), "in the way");
                 }
-                Action::WriteFile { mode, size, content, .. } => {
-                    let old = tree.insert(path, Item::File { mode: *mode, size: *size, content: *content });
+                Action::WriteFile { mode, size, content, attributes, .. } => {
+                    let (mode, size, content, attributes) = (*mode, *size, *content, attributes.clone());
+                    let old = tree.insert(path, Item::File { mode, size, content, attributes });
                     assert!(!matches!(old, Some(Item::Directory { .. })), "a directory in the way");
                 }
-                Action::MakeLink { target, .. } => {
-                    let old = tree.insert(path, Item::Symlink { target: target.clone() });
+                Action::MakeLink { target, attributes, .. } => {
+                    let (target, attributes) = (target.clone(), attributes.clone());
+                    let old = tree.insert(path, Item::Symlink { target, attributes });
                     assert!(!matches!(old, Some(Item::Directory { .. })), "a directory in the way");
                 }
-                Action::SetMode(_, new) => match tree.get_mut(&path).expect("there") {
-                    Item::File { mode, .. } | Item::Directory { mode } => *mode = *new,
-                    Item::Symlink { .. } => panic!("links have no mode"),
-                },
+                Action::Set { mode: new, attributes, .. } => {
+                    let mut item = tree.remove(&path).expect("there").with(attributes.clone());
+                    match (&mut item, new) {
+                        (Item::File { mode, .. } | Item::Directory { mode, .. }, Some(new)) => *mode = *new,
+                        (Item::Symlink { .. }, None) => {}
+                        (item, new) => panic!("{item:?} with mode {new:?}"),
+                    }
+                    tree.insert(path, item);
+                }
             }
         }
     }
@@ -329,6 +361,18 @@ mod tests {
             let left_alone = leave.iter().all(|path| is_left(path) && tree.get(path) == a.0.get(path));
             let rest = kept.iter().all(|difference| tree.get(&difference.path) == b.0.get(&difference.path));
             left_alone && rest && (!leave.is_empty() || tree == b.0)
+        }
+
+        /// Where only owners and the like differ nothing is fetched, written or taken away.
+        fn other_attributes_move_no_content(tree: AnyTree, attributes: Attributes) -> bool {
+            let marked = tree.0.iter().map(|(path, item)| match item {
+                Item::Symlink { .. } => (path.clone(), item.clone()),
+                item => (path.clone(), item.clone().with(attributes.clone())),
+            });
+            let marked: BTreeMap<ItemPath, Item> = marked.collect();
+            let [have, want] = [&tree.0, &marked].map(|tree| Manifest::from_items(tree).expect("parents are there"));
+            let list = actions(&diff(&have, &want).expect("complete"));
+            list.fetch.is_empty() && list.actions.iter().all(|action| matches!(action, Action::Set { .. }))
         }
 
         fn equal_trees_have_no_differences(a: AnyTree) -> bool {

@@ -216,6 +216,10 @@ pub struct Course {
     /// An after hook fails on what was applied.
     #[serde(default, skip_serializing_if = "is_default")]
     pub fails: Option<Failed>,
+    /// What differs is only what the author cannot make so: owners that it does not know or may not give. It is the
+    /// author's own rendering of what is settled, and never adopted (finding 26).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ends: bool,
 }
 
 impl Course {

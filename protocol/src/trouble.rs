@@ -18,12 +18,20 @@ pub enum Trouble {
     TreeUnreadable,
     /// An application could not be brought to what is settled.
     ApplyFails,
+    /// Some of an application's owners or extended attributes cannot be given by the member (finding 26).
+    OutOfReach,
 }
 
 impl Trouble {
     /// Every kind there is.
-    pub const ALL: [Self; 5] =
-        [Self::DiskFull, Self::TrashFull, Self::RootVanished, Self::TreeUnreadable, Self::ApplyFails];
+    pub const ALL: [Self; 6] = [
+        Self::DiskFull,
+        Self::TrashFull,
+        Self::RootVanished,
+        Self::TreeUnreadable,
+        Self::ApplyFails,
+        Self::OutOfReach,
+    ];
 
     /// Names it in `status`, `why` and `check`.
     pub fn condition(self) -> Condition {
@@ -33,6 +41,7 @@ impl Trouble {
             Self::RootVanished => Condition::RootVanished,
             Self::TreeUnreadable => Condition::TreeUnreadable,
             Self::ApplyFails => Condition::LocalError,
+            Self::OutOfReach => Condition::OutOfReach,
         }
     }
 
@@ -44,6 +53,9 @@ impl Trouble {
             Self::RootVanished => "does not find the file system of an application",
             Self::TreeUnreadable => "cannot read an application's tree",
             Self::ApplyFails => "could not bring an application to what is settled",
+            Self::OutOfReach => {
+                "cannot give files of an application the owners or attributes that were settled"
+            }
         }
     }
 }

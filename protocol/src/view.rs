@@ -613,7 +613,7 @@ pub struct Items {
 }
 
 /// One item.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ItemView {
     /// Below the application's root; U+FFFD for what is not UTF-8.
     pub path: String,
@@ -633,6 +633,15 @@ pub struct ItemView {
     /// The raw bytes in base 64, if the target is not UTF-8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_b64: Option<String>,
+    /// Name of its owner, where the application settles owners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Name of its group, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Extended attributes that are settled, their bytes in base 64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub xattrs: BTreeMap<String, String>,
 }
 
 /// `althing.diff/1`

@@ -18,6 +18,7 @@ mod member_away_catches_up;
 mod members_in_and_out_of_service;
 mod mutations;
 mod operators;
+mod owners;
 mod placement;
 mod readmission;
 mod removed_application;

@@ -409,7 +409,7 @@ fn bulk_silence(hostile: &mut Hostile, cluster: &mut Cluster) -> Result<()> {
 }
 
 fn entry(name: &str, node: Node) -> Entry {
-    Entry { name: ByteBuf::from(name.as_bytes()), node }
+    Entry { name: ByteBuf::from(name.as_bytes()), node, attributes: Default::default() }
 }
 
 fn named(directory: &Directory) -> (Hash, Vec<u8>) {

@@ -108,6 +108,8 @@ pub struct Member {
     pub prefix: PathBuf,
     /// The newest protocol version that its program speaks, if it is to behave as an older one.
     pub speaks: Option<u32>,
+    /// Whether its daemon may give files to other users.
+    pub may_give_files: bool,
     log: PathBuf,
     ports: Ports,
     process: Option<Child>,
@@ -130,6 +132,7 @@ impl Member {
             dir: base.join(name),
             prefix: base.join(format!("{name}-root")),
             speaks: None,
+            may_give_files: true,
             log: base.join(format!("{name}.log")),
             ports: Ports::take()?,
             process: None,
@@ -168,9 +171,14 @@ impl Member {
         // The daemon dies with this process even if that is killed: no handler of ours would run then.
         let mut command = if Path::new("/usr/bin/setpriv").exists() {
             let mut command = Command::new("/usr/bin/setpriv");
-            command.args(["--pdeathsig", "KILL"]).arg(program()?);
+            command.args(["--pdeathsig", "KILL"]);
+            if !self.may_give_files {
+                command.args(["--bounding-set", "-chown", "--inh-caps", "-chown"]);
+            }
+            command.arg(program()?);
             command
         } else {
+            ensure!(self.may_give_files, "needs setpriv to take rights away");
             Command::new(program()?)
         };
         command.arg("--dir").arg(&self.dir).args(["run", "--allow-faults", "--listen", &self.address()]);

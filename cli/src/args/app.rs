@@ -142,7 +142,8 @@ Examples:
   althing app new shop --adopt
   althing app new shop --from ./site --group web
   althing app new shop --root /var/www/shop --policy certified
-  althing app new shop --from ./site --switching release")]
+  althing app new shop --from ./site --switching release
+  althing app new shop --from ./site --owners --xattr 'user.*' --xattr system.posix_acl_access")]
 pub(crate) struct New {
     /// Its name
     #[arg(value_name = "A")]
@@ -174,6 +175,13 @@ pub(crate) struct New {
     /// How many members apply a revision at once: a number, or a share of them; one at a time by default
     #[arg(long, value_name = "N|PCT", value_parser = crate::span::batch)]
     pub(crate) batch: Option<althing_protocol::rollout::Batch>,
+    /// Owner and group of every item are settled, too, by name; daemons must run as root
+    #[arg(long)]
+    pub(crate) owners: bool,
+    /// Extended attributes of this name are settled, too; may be given several times. user.NAME, user.*,
+    /// security.capability, system.posix_acl_access or system.posix_acl_default
+    #[arg(long = "xattr", value_name = "PATTERN")]
+    pub(crate) xattrs: Vec<String>,
 }
 
 /// How another revision comes into force on a member.

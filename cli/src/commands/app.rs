@@ -102,7 +102,7 @@ async fn new(context: &Context, args: New) -> Result<Exit> {
         source,
         replace,
         unmanaged,
-        handling: Handling { switching },
+        handling: Handling { switching, owners: args.owners, xattrs: args.xattrs },
         placement: Placement::of(args.groups),
         adopts: None,
         rollout,

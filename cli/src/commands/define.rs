@@ -44,6 +44,7 @@ fn fields(manifest: &Manifest) -> serde_json::Value {
     json!({
         "name": manifest.name, "path": manifest.root, "policy": manifest::policy(manifest.policy),
         "switching": manifest.handling.switching,
+        "owners": manifest.handling.owners, "xattrs": manifest.handling.xattrs,
         "groups": manifest.placement, "unmanaged": manifest.unmanaged, "adopt": manifest.adopts,
         "rollout": manifest.rollout,
     })
@@ -170,8 +171,8 @@ async fn present(context: &Context, manifest: &Manifest) -> Result<Option<AppVie
             .into());
     }
     if is.handling != manifest.handling {
-        let (is, says) = (is.handling.switching.name(), manifest.handling.switching.name());
-        let text = format!("{} is switched {is}, and the manifest says {says}", manifest.name);
+        let (is, says) = (manifest::handled(&is.handling), manifest::handled(&manifest.handling));
+        let text = format!("{} has {is}, and the manifest says {says}", manifest.name);
         return Err(Failure::new(Code::OtherHandling, text)
             .fact(
                 "so",

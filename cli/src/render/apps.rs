@@ -95,6 +95,10 @@ pub(crate) fn one(document: &Document<AppView>, look: &Look) -> String {
     if app.handling.switching == Switching::Release {
         row("switching", format!("release, trees in {}{RELEASES}", app.path));
     }
+    if app.handling.owners {
+        row("owners", "settled, by name".to_owned());
+    }
+    row("xattrs", app.handling.xattrs.join(" "));
     row("batch", if app.batch == "100%" { String::new() } else { app.batch.clone() });
     row("check", app.check_hooks.join(", "));
     row("after", app.after_hooks.join(", "));
@@ -166,15 +170,19 @@ fn candidate_lines(name: &str, candidate: &Candidate) -> String {
 /// `althing app items A`
 pub(crate) fn items(document: &Document<Items>, look: &Look) -> String {
     let Items { application, revision, root, items } = &document.body;
-    let mut table = Table::new(&["KIND", "MODE", ">SIZE", "DIGEST", "PATH"]).keep(5);
+    let owned = items.iter().any(|item| item.owner.is_some());
+    let all = ["KIND", "MODE", "OWNER", ">SIZE", "DIGEST", "PATH"];
+    let columns: Vec<&str> = all.into_iter().filter(|column| owned || *column != "OWNER").collect();
+    let mut table = Table::new(&columns).keep(columns.len());
     for item in items {
-        table.row([
-            Cell::from(item.kind.as_str()),
-            Cell::from(item.mode.as_deref().unwrap_or("-")),
+        let kind_and_mode = [item.kind.as_str(), item.mode.as_deref().unwrap_or("-")].map(Cell::from);
+        let rest = [
             Cell::from(item.bytes.map_or_else(|| "-".to_owned(), bytes)),
             Cell::from(item.digest.map_or_else(|| "-".to_owned(), |digest| digest.short())),
             Cell::from(path(item)),
-        ]);
+        ];
+        let owner = owned.then(|| Cell::from(owners(item)));
+        table.row(kind_and_mode.into_iter().chain(owner).chain(rest));
     }
     let what = if *revision == 0 {
         format!("on the disk of {}", document.answered_by)
@@ -189,6 +197,10 @@ pub(crate) fn items(document: &Document<Items>, look: &Look) -> String {
         root.short()
     );
     text
+}
+
+fn owners(item: &ItemView) -> String {
+    format!("{}:{}", item.owner.as_deref().unwrap_or("-"), item.group.as_deref().unwrap_or("-"))
 }
 
 fn path(item: &ItemView) -> String {
@@ -313,6 +325,17 @@ symlink  -          -  -           htdocs/latest -> v2
 2 items of shop, revision 42, root b3:7c7c…7c
 ";
         assert_eq!(items(&samples::items(), &Look::plain()), expected);
+    }
+
+    #[test]
+    fn items_of_an_application_that_settles_owners_show_them() {
+        let mut document = samples::items();
+        let item = &mut document.body.items[0];
+        (item.owner, item.group) = (Some("www-data".to_owned()), Some("adm".to_owned()));
+        let text = items(&document, &Look::plain());
+        assert!(text.starts_with("KIND     MODE  OWNER "), "{text}");
+        assert!(text.contains("file     0644  www-data:adm  1.2 MB"), "{text}");
+        assert!(text.contains("symlink  -     -:- "), "{text}");
     }
 
     #[test]

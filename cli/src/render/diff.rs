@@ -1,5 +1,6 @@
 //! `app diff` and `update diff`: the differences, and the action list or update list that follows from them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use althing_protocol::repair::Change;
@@ -187,6 +188,20 @@ fn between(first: Option<&ItemView>, second: Option<&ItemView>) -> String {
     {
         parts.push(format!("mode {old} → {new}"));
     }
+    let owners = [("owner", &a.owner, &b.owner), ("group", &a.group, &b.group)];
+    for (what, old, new) in owners.into_iter().filter(|(_, old, new)| old != new) {
+        let [old, new] = [old, new].map(|name| name.as_deref().unwrap_or("none"));
+        parts.push(format!("{what} {old} → {new}"));
+    }
+    let names: BTreeSet<&String> = a.xattrs.keys().chain(b.xattrs.keys()).collect();
+    for name in names.into_iter().filter(|name| a.xattrs.get(*name) != b.xattrs.get(*name)) {
+        let word = match (a.xattrs.contains_key(name), b.xattrs.contains_key(name)) {
+            (false, _) => "added",
+            (_, false) => "gone",
+            _ => "changed",
+        };
+        parts.push(format!("{name} {word}"));
+    }
     if a.target != b.target
         && let (Some(old), Some(new)) = (&a.target, &b.target)
     {
@@ -223,6 +238,25 @@ revision 42 of shop (b3:7c7c…7c) → what web7 has (b3:40aa…aa): 4 items dif
 Action list for web7   fetch 2 items (1.2 MB) · remove 1 · set attributes of 1
 ";
         assert_eq!(screen(&samples::diff(), &Look::plain(), false), expected);
+    }
+
+    #[test]
+    fn owners_and_attributes_are_named_and_their_values_are_not() {
+        let mut document = samples::diff();
+        let mut change = document.body.changes.remove(3);
+        let mark = |item: &mut Option<ItemView>, owner: &str, tags: &[(&str, &str)]| {
+            let item = item.as_mut().expect("it is on both sides");
+            (item.owner, item.group) = (Some(owner.to_owned()), Some("www-data".to_owned()));
+            item.xattrs =
+                tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        };
+        mark(&mut change.want, "www-data", &[("user.a", "YQ=="), ("user.b", "YQ==")]);
+        mark(&mut change.have, "deploy", &[("user.b", "Yg=="), ("user.c", "YQ==")]);
+        document.body.changes = vec![change];
+        let text = screen(&document, &Look::plain(), false);
+        let expected =
+            "mode 0640 → 0664   owner www-data → deploy   user.a gone   user.b changed   user.c added\n";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

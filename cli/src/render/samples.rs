@@ -273,13 +273,11 @@ pub(crate) fn member() -> Document<MemberView> {
 fn item(path: &str, mode: &str, bytes: u64, digest: u8) -> ItemView {
     ItemView {
         path: path.to_owned(),
-        path_b64: None,
         kind: "file".to_owned(),
         mode: Some(mode.to_owned()),
         bytes: Some(bytes),
         digest: Some(hash(digest)),
-        target: None,
-        target_b64: None,
+        ..ItemView::default()
     }
 }
 

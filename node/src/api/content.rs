@@ -1,5 +1,6 @@
 //! Calls about content: items, differences, the trash.
 
+use althing_protocol::attributes::Attributes;
 use althing_protocol::control::{Code, Refusal};
 use althing_protocol::hash::Hash;
 use althing_protocol::manifest::{Item, Manifest};
@@ -238,26 +239,19 @@ fn change_view(difference: &Difference) -> ChangeView {
 }
 
 fn item_view(path: &ItemPath, item: &Item) -> ItemView {
-    let mut view = ItemView {
-        path: path.lossy(),
-        path_b64: raw(path.as_bytes()),
-        kind: String::new(),
-        mode: None,
-        bytes: None,
-        digest: None,
-        target: None,
-        target_b64: None,
-    };
+    let mut view = ItemView { path: path.lossy(), path_b64: raw(path.as_bytes()), ..ItemView::default() };
+    let Attributes { owner, group, extended } = item.attributes();
+    view.owner = owner.as_deref().map(str::to_owned);
+    view.group = group.as_deref().map(str::to_owned);
+    view.xattrs = extended.iter().map(|(name, value)| (name.to_string(), base64(value))).collect();
+    view.mode = item.mode().map(|mode| format!("{mode:04o}"));
     match item {
-        Item::File { mode, size, content } => {
+        Item::File { size, content, .. } => {
             view.kind = "file".into();
-            (view.mode, view.bytes, view.digest) = (Some(format!("{mode:04o}")), Some(*size), Some(*content));
+            (view.bytes, view.digest) = (Some(*size), Some(*content));
         }
-        Item::Directory { mode } => {
-            view.kind = "directory".into();
-            view.mode = Some(format!("{mode:04o}"));
-        }
-        Item::Symlink { target } => {
+        Item::Directory { .. } => view.kind = "directory".into(),
+        Item::Symlink { target, .. } => {
             view.kind = "symlink".into();
             view.target = Some(String::from_utf8_lossy(target).into_owned());
             view.target_b64 = raw(target);

@@ -16,6 +16,7 @@ pub use self::error::ApplyError;
 use super::beneath::Beneath;
 use super::cache::Cache;
 use super::carry_out::{self, Engine, Scanned};
+use super::giving::Giving;
 use super::job::Job;
 use super::journal::Journal;
 use super::leftovers;
@@ -38,7 +39,8 @@ pub struct Applied {
     pub trashed: Vec<TrashId>,
     /// What was different before, and was not left alone.
     pub differences: Vec<Difference>,
-    /// Differences that were left alone: because they were to be, or because what is not managed lies there.
+    /// Differences that were left alone: because they were to be, because what is not managed lies there, or because
+    /// this member cannot bring them nearer.
     pub left: usize,
 }
 
@@ -58,6 +60,7 @@ impl Files {
     ) -> Result<Applied, ApplyError> {
         let mut guard = self.exclusive();
         let earlier = self.journal()?;
+        self.refused().clear();
         let cache = self.cache(&mut guard)?;
         let apply = Apply { files: self, root, epoch, reason, leave, job };
         let applied =
@@ -92,6 +95,7 @@ impl Apply<'_> {
     fn run(&self, cache: &mut Cache, earlier: Option<Journal>) -> Result<Applied, ApplyError> {
         let want = self.wanted()?;
         let items = want.items()?;
+        self.check_form(&items)?;
         let beneath = self.open_root()?;
         let journal = Journal::new(self.root, self.epoch, trash::new_batch().map_err(ApplyError::Root)?);
         let mut found = self.look(&beneath, cache, &want)?;
@@ -150,6 +154,14 @@ impl Apply<'_> {
         Err(ApplyError::Missing(missing))
     }
 
+    /// Nobody can bring a tree to what the application does not ask for.
+    pub(crate) fn check_form(&self, items: &BTreeMap<ItemPath, Item>) -> Result<(), ApplyError> {
+        match items.iter().find(|(_, item)| !self.files.handling.is_answered(item)) {
+            Some((path, _)) => Err(ApplyError::Unasked { path: path.clone() }),
+            None => Ok(()),
+        }
+    }
+
     fn open_root(&self) -> Result<Beneath, ApplyError> {
         match self.files.open_on_ground() {
             Err(ScanError::Absent) => self.make_root(),
@@ -179,13 +191,15 @@ impl Apply<'_> {
         cache: &mut Cache,
         want: &Manifest,
     ) -> Result<Look, ApplyError> {
-        let patterns = &self.files.patterns;
-        let (scan, walked) = scan::scan_tree(beneath, cache, patterns, ScanMode::Trust, self.job)?;
+        let (scan, walked) = scan::scan_tree(beneath, cache, self.files.scope(), ScanMode::Trust, self.job)?;
         let all = repair::diff(&scan.manifest, want)?;
         let count = all.len();
         let mut differences = repair::except(all, self.leave);
         // A directory stays while something lies in it that is nobody's business.
         differences.retain(|it| !removes_shelter(it, &walked.sheltered));
+        // What this member cannot bring nearer is told by the scan.
+        let mut giving = Giving::of(self.files);
+        differences.retain(|it| !giving.is_as_near(it));
         let left = count - differences.len();
         let list = repair::actions(&differences);
         Ok(Look { differences, left, list, unmanaged: scan.unmanaged, walked, have: scan.manifest.items()? })

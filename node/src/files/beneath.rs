@@ -107,6 +107,11 @@ pub(crate) fn read_in(parent: impl AsFd, name: &[u8]) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(parent, name, READ, Mode::empty())?)
 }
 
+/// Opens the item `name` that lies directly in `parent`, of whatever kind, without access to its content.
+pub(crate) fn pin_in(parent: impl AsFd, name: &[u8]) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::openat(parent, name, PIN, Mode::empty())?)
+}
+
 /// Whether an error says that what was listed a moment ago is gone or something else by now.
 pub(crate) fn has_moved(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO))

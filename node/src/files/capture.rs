@@ -139,7 +139,7 @@ impl Files {
         cache: &mut Cache,
         job: Job<'_>,
     ) -> Result<Captured, CaptureError> {
-        let (before, _) = scan::scan_tree(beneath, cache, &self.patterns, ScanMode::Trust, job)?;
+        let (before, _) = scan::scan_tree(beneath, cache, self.scope(), ScanMode::Trust, job)?;
         let mut batch = self.store.content().batch();
         let items = before.manifest.items()?;
         let mut seen = BTreeSet::new();
@@ -155,7 +155,7 @@ impl Files {
             }
         }
         batch.finish().map_err(StoreFault::from)?;
-        let (after, _) = scan::scan_tree(beneath, cache, &self.patterns, ScanMode::Trust, job)?;
+        let (after, _) = scan::scan_tree(beneath, cache, self.scope(), ScanMode::Trust, job)?;
         check_equal(&before.manifest, &after.manifest)?;
         self.store.put_directories(before.manifest.directories.iter()).map_err(StoreFault::from)?;
         Ok(Captured { root: before.manifest.root, extent: before.manifest.extent()? })

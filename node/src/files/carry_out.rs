@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use althing_protocol::attributes::Attributes;
 use althing_protocol::hash::Hash;
 use althing_protocol::manifest::Item;
 use althing_protocol::path::ItemPath;
@@ -16,6 +17,7 @@ use rustix::io::Errno;
 
 pub(crate) use self::error::StepError;
 use super::beneath::{self, Beneath};
+use super::giving::Giving;
 use super::job::{Job, Stage};
 use super::modes::{self, Loosened, SetMode};
 use super::place::{self, NewFile, PlaceError};
@@ -60,8 +62,9 @@ pub(crate) struct Engine<'a> {
     job: Job<'a>,
     /// Directories whose entries changed and were not synced yet.
     touched: BTreeSet<ItemPath>,
-    /// Modes that directories get at the end.
-    closing: BTreeMap<ItemPath, u32>,
+    /// Modes, and owners and the like, that directories get at the end.
+    closing: BTreeMap<ItemPath, (u32, Attributes)>,
+    giving: Giving<'a>,
     loosened: Loosened,
     /// Actions carried out.
     pub(crate) done: usize,
@@ -76,8 +79,8 @@ impl<'a> Engine<'a> {
         job: Job<'a>,
     ) -> Self {
         let (touched, closing, loosened) = (BTreeSet::new(), BTreeMap::new(), Loosened::new());
-        let (scanned, forgo) = (Scanned::new(), BTreeMap::new());
-        Self { files, beneath, bin, scanned, want, forgo, job, touched, closing, loosened, done: 0 }
+        let (scanned, forgo, giving) = (Scanned::new(), BTreeMap::new(), Giving::of(files));
+        Self { files, beneath, bin, scanned, want, forgo, job, touched, closing, giving, loosened, done: 0 }
     }
 
     /// The same, but what goes and is one of these items is not kept in the trash.
@@ -132,8 +135,9 @@ impl<'a> Engine<'a> {
             self.job.check().map_err(StepError::from).map_err(failed)?;
             match action {
                 // A directory is there before what lies in it: files may come a little later than their turn.
-                Action::WriteFile { path, mode, size, content, .. } if together => {
-                    self.prepare(&mut batch, path, (*mode, *size, content)).map_err(failed)?;
+                Action::WriteFile { path, mode, size, content, attributes, .. } if together => {
+                    let new = (*mode, *size, content, attributes);
+                    self.prepare(&mut batch, path, new).map_err(failed)?;
                     if batch.is_full() {
                         self.put_batch(&mut batch, at, total)?;
                     }
@@ -165,13 +169,13 @@ impl<'a> Engine<'a> {
         &mut self,
         batch: &mut Batch,
         path: &ItemPath,
-        (mode, size, content): (u32, u64, &Hash),
+        (mode, size, content, attributes): (u32, u64, &Hash, &Attributes),
     ) -> Result<(), StepError> {
         self.point()?;
         let source = self.source(content)?;
         let (parent, name) = self.parent(path)?;
-        let new = NewFile { name, mode, size, content };
-        let (_, unfinished) = place::write_unfinished(&parent, source, new, self.job)
+        let new = NewFile { name, mode, size, content, path, attributes };
+        let (_, unfinished) = place::write_unfinished(&parent, source, new, (&mut self.giving, self.job))
             .map_err(|error| place_error(error, content))?;
         batch.bytes += size;
         batch.files.push((path.clone(), unfinished));
@@ -227,16 +231,12 @@ impl<'a> Engine<'a> {
         match action {
             Action::Remove(path, item) => self.remove(path, matches!(item, Item::Directory { .. })),
             Action::MakeDirectory(path) => self.make_directory(path),
-            Action::WriteFile { path, mode, size, content, .. } => {
+            Action::WriteFile { path, mode, size, content, attributes, .. } => {
                 let source = self.source(content)?;
-                self.write_file(path, source, (*mode, *size, content))
+                self.write_file(path, source, (*mode, *size, content, attributes))
             }
-            Action::MakeLink { path, target, .. } => {
-                let (parent, name) = self.parent(path)?;
-                let fresh = place::make_link(&parent, name, target)?;
-                self.put(&parent, &fresh, path)
-            }
-            Action::SetMode(path, mode) => self.set_mode(path, *mode),
+            Action::MakeLink { path, target, attributes, .. } => self.make_link(path, target, attributes),
+            Action::Set { path, mode, attributes } => self.set(path, *mode, attributes),
         }
     }
 
@@ -300,7 +300,7 @@ impl<'a> Engine<'a> {
                 let same = stamp.is_unchanged(scanned) && !stamp.is_racy(stamp::now());
                 same && *found == Some(*content) && stamp.permissions() == *mode
             }),
-            Item::Symlink { target } if stamp.kind() == FileType::Symlink => {
+            Item::Symlink { target, .. } if stamp.kind() == FileType::Symlink => {
                 rustix::fs::readlinkat(parent, name, Vec::new())?.as_bytes() == target.as_slice()
             }
             Item::Symlink { .. } | Item::Directory { .. } => false,
@@ -336,12 +336,23 @@ impl<'a> Engine<'a> {
         &mut self,
         path: &ItemPath,
         source: File,
-        (mode, size, content): (u32, u64, &Hash),
+        (mode, size, content, attributes): (u32, u64, &Hash, &Attributes),
     ) -> Result<(), StepError> {
         let (parent, name) = self.parent(path)?;
-        let new = NewFile { name, mode, size, content };
-        let fresh =
-            place::write_file(&parent, source, new, self.job).map_err(|error| place_error(error, content))?;
+        let new = NewFile { name, mode, size, content, path, attributes };
+        let fresh = place::write_file(&parent, source, new, (&mut self.giving, self.job))
+            .map_err(|error| place_error(error, content))?;
+        self.put(&parent, &fresh, path)
+    }
+
+    fn make_link(
+        &mut self,
+        path: &ItemPath,
+        target: &[u8],
+        attributes: &Attributes,
+    ) -> Result<(), StepError> {
+        let (parent, _) = self.parent(path)?;
+        let fresh = place::make_link(&parent, (path, target), attributes, &mut self.giving)?;
         self.put(&parent, &fresh, path)
     }
 
@@ -361,33 +372,53 @@ impl<'a> Engine<'a> {
         self.take(parent, &aside, path).inspect_err(|_| put_back(parent, &aside, name, &stamp))
     }
 
-    fn set_mode(&mut self, path: &ItemPath, mode: u32) -> Result<(), StepError> {
-        if matches!(self.want.get(path), Some(Item::Directory { .. })) {
-            self.closing.insert(path.clone(), mode);
+    fn set(&mut self, path: &ItemPath, mode: Option<u32>, attributes: &Attributes) -> Result<(), StepError> {
+        if let (Some(Item::Directory { .. }), Some(mode)) = (self.want.get(path), mode) {
+            self.closing.insert(path.clone(), (mode, attributes.clone()));
             return Ok(());
         }
-        if modes::set(self.beneath, path, mode)? == SetMode::Shared
-            && let Some(Item::File { size, content, .. }) = self.want.get(path)
-        {
-            let (size, content) = (*size, *content);
-            let source = File::from(self.beneath.file(path)?);
-            return match self.write_file(path, source, (mode, size, &content)) {
-                // Not the store: the file itself is not any more what it was when it was scanned.
-                Err(StepError::Corrupt(_)) => Err(Errno::AGAIN.into()),
-                result => result,
-            };
+        if self.giving.set(self.beneath, path, (mode, attributes))? == SetMode::Shared {
+            return self.set_copy(path, mode, attributes);
         }
         self.touched.extend(path.split().map(|(parent, _)| parent));
         Ok(())
     }
 
-    /// Gives directories their modes, those furthest down first.
+    /// What has another name is replaced by a copy that has none.
+    fn set_copy(
+        &mut self,
+        path: &ItemPath,
+        mode: Option<u32>,
+        attributes: &Attributes,
+    ) -> Result<(), StepError> {
+        match (self.want.get(path), mode) {
+            (Some(Item::File { size, content, .. }), Some(mode)) => {
+                let source = File::from(self.beneath.file(path)?);
+                match self.write_file(path, source, (mode, *size, content, attributes)) {
+                    // Not the store: the file itself is not any more what it was when it was scanned.
+                    Err(StepError::Corrupt(_)) => Err(Errno::AGAIN.into()),
+                    result => result,
+                }
+            }
+            (Some(Item::Symlink { target, .. }), None) => self.make_link(path, target, attributes),
+            _ => Err(Errno::AGAIN.into()),
+        }
+    }
+
+    /// Gives directories their modes, owners and the like, those furthest down first.
     fn close(&mut self) -> Result<(), StepError> {
-        let mut modes = std::mem::take(&mut self.loosened);
-        modes.append(&mut self.closing);
+        let loosened =
+            std::mem::take(&mut self.loosened).into_iter().map(|(path, mode)| (path, (mode, None)));
+        let mut closing: BTreeMap<ItemPath, (u32, Option<Attributes>)> = loosened.collect();
+        let wanted = std::mem::take(&mut self.closing).into_iter();
+        closing.extend(wanted.map(|(path, (mode, attributes))| (path, (mode, Some(attributes)))));
         let mut failed = None;
-        for (path, mode) in modes.into_iter().rev() {
-            match modes::set_directory(self.beneath, &path, mode) {
+        for (path, (mode, attributes)) in closing.into_iter().rev() {
+            let closed = match &attributes {
+                Some(attributes) => self.giving.set_directory(self.beneath, &path, (mode, attributes)),
+                None => modes::set_directory(self.beneath, &path, mode),
+            };
+            match closed {
                 Ok(()) => self.touched.extend(path.split().map(|(parent, _)| parent)),
                 Err(error) => failed = Some(error),
             }
@@ -459,7 +490,7 @@ impl Phase {
         match action {
             Action::Remove(..) => Self::Remove,
             Action::MakeDirectory(_) | Action::WriteFile { .. } | Action::MakeLink { .. } => Self::Make,
-            Action::SetMode(..) => Self::Modes,
+            Action::Set { .. } => Self::Modes,
         }
     }
 }

@@ -79,7 +79,7 @@ fn is_fresh(
     job: Job<'_>,
 ) -> Result<bool, StepError> {
     match (wanted, stamp.kind()) {
-        (Item::Symlink { target }, FileType::Symlink) => {
+        (Item::Symlink { target, .. }, FileType::Symlink) => {
             Ok(rustix::fs::readlinkat(directory, name, Vec::new())?.as_bytes() == target.as_slice())
         }
         (Item::File { size, content, .. }, FileType::RegularFile) if *size == stamp.size => {

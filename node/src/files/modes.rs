@@ -2,43 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 
 use althing_protocol::manifest::Item;
 use althing_protocol::path::ItemPath;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 
+use super::asked::path_of;
 use super::beneath::{self, Beneath};
 use super::stamp::Stamp;
 
 /// What a member needs to list, enter and fill a directory of its own.
 const PASSABLE: u32 = 0o700;
 
+/// The bit of CAP_CHOWN in the capabilities of a process.
+const CAP_CHOWN: u32 = 0;
+
 /// Directories that were made passable, and the mode each had before.
 pub(crate) type Loosened = BTreeMap<ItemPath, u32>;
 
-/// How setting a mode went.
+/// How setting the mode or owner of a file or link went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SetMode {
     /// Done.
     Done,
-    /// A file with several names: one of them may lie outside of the tree, so it must be replaced, not changed.
+    /// An item with several names: one of them may lie outside of the tree, so it must be replaced, not changed.
     Shared,
-}
-
-/// Sets the mode of a file.
-pub(crate) fn set(beneath: &Beneath, path: &ItemPath, mode: u32) -> io::Result<SetMode> {
-    let item = beneath.pin(path)?;
-    let stamp = Stamp::of(&item)?;
-    match stamp.kind() {
-        FileType::RegularFile if stamp.links > 1 => return Ok(SetMode::Shared),
-        FileType::RegularFile => {}
-        _ => {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file any more"));
-        }
-    }
-    set_pinned(&item, mode)?;
-    Ok(SetMode::Done)
 }
 
 /// Sets the mode of a directory. What is none any more, or is gone, is left as it is.
@@ -47,13 +37,12 @@ pub(crate) fn set_directory(beneath: &Beneath, path: &ItemPath, mode: u32) -> io
         Err(error) if beneath::has_moved(&error) => return Ok(()),
         result => result?,
     };
-    if Stamp::of(&item)?.kind() == FileType::Directory { set_pinned(&item, mode) } else { Ok(()) }
+    if Stamp::of(&item)?.kind() == FileType::Directory { set_open(&item, mode) } else { Ok(()) }
 }
 
 /// A descriptor that only pins an item has no `fchmod`; its `/proc` name leads to exactly that item, by no path.
-fn set_pinned(item: &OwnedFd, mode: u32) -> io::Result<()> {
-    let name = format!("/proc/self/fd/{}", item.as_raw_fd());
-    Ok(rustix::fs::chmodat(CWD, name, Mode::from_raw_mode(mode), AtFlags::empty())?)
+pub(crate) fn set_open(item: impl AsFd, mode: u32) -> io::Result<()> {
+    Ok(rustix::fs::chmodat(CWD, path_of(item), Mode::from_raw_mode(mode), AtFlags::empty())?)
 }
 
 /// Opens the directory at `path` to work in it. Where the member is not root and its own directories are in the
@@ -73,7 +62,7 @@ pub(crate) fn open_passable(
         let stamp = Stamp::of(&item)?;
         let is_mine = stamp.user == rustix::process::geteuid().as_raw();
         if stamp.kind() == FileType::Directory && is_mine && stamp.mode & PASSABLE != PASSABLE {
-            set_pinned(&item, stamp.permissions() | PASSABLE)?;
+            set_open(&item, stamp.permissions() | PASSABLE)?;
             loosened.entry(at.clone()).or_insert(stamp.permissions());
         }
     }
@@ -84,7 +73,7 @@ pub(crate) fn open_passable(
 pub(crate) fn make_passable(parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY;
     let item = rustix::fs::openat(parent, name, flags, Mode::empty())?;
-    set_pinned(&item, Stamp::of(&item)?.permissions() | PASSABLE)
+    set_open(&item, Stamp::of(&item)?.permissions() | PASSABLE)
 }
 
 /// Gives each item of `tree` the owner that the item of the same path has in `model`, where there is one. A tree that is
@@ -94,7 +83,7 @@ pub(crate) fn take_owners(
     tree: &Beneath,
     items: &BTreeMap<ItemPath, Item>,
 ) -> io::Result<()> {
-    if !is_root() {
+    if !may_give() {
         return Ok(());
     }
     for (path, item) in items {
@@ -107,22 +96,33 @@ pub(crate) fn take_owners(
         let (user, group) = (Uid::from_raw(stamp.user), Gid::from_raw(stamp.group));
         rustix::fs::chownat(&made, "", Some(user), Some(group), AtFlags::EMPTY_PATH)?;
         // Giving a file away takes its set-uid bit.
-        if let Item::File { mode, .. } | Item::Directory { mode } = item {
-            set_pinned(&made, *mode)?;
+        if let Item::File { mode, .. } | Item::Directory { mode, .. } = item {
+            set_open(&made, *mode)?;
         }
     }
     Ok(())
 }
 
-/// Whether owners can be given away.
+/// Whether modes are in nobody's way.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Whose an item becomes that is put at `name`: whose the one it replaces is, or else the directory. Owners are not
-/// in the manifest (yet); this keeps a tree that belongs to an application's user that user's.
+/// Whether files can be given to others.
+pub(crate) fn may_give() -> bool {
+    static MAY_GIVE: OnceLock<bool> = OnceLock::new();
+    *MAY_GIVE.get_or_init(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let bits = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+        bits.map_or_else(is_root, |bits| bits & (1 << CAP_CHOWN) != 0)
+    })
+}
+
+/// Whose an item becomes that is put at `name`: whose the one it replaces is, or else the directory. Where the
+/// application does not settle owners, this keeps a tree that belongs to an application's user that user's.
 pub(crate) fn owner_for(parent: impl AsFd, name: &[u8]) -> io::Result<Option<(Uid, Gid)>> {
-    if !is_root() {
+    if !may_give() {
         return Ok(None);
     }
     let stamp = match Stamp::of_entry(&parent, name) {

@@ -4,10 +4,14 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
+use althing_protocol::attributes::Attributes;
 use althing_protocol::hash::Hash;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Timespec, Timestamps};
+use althing_protocol::path::ItemPath;
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 
+use super::asked;
 use super::beneath;
+use super::giving::Giving;
 use super::hashing::{self, BUFFER, HashError};
 use super::job::Job;
 use super::modes;
@@ -44,6 +48,9 @@ pub(crate) struct NewFile<'a> {
     pub(crate) mode: u32,
     pub(crate) size: u64,
     pub(crate) content: &'a Hash,
+    /// Where it will lie in the tree.
+    pub(crate) path: &'a ItemPath,
+    pub(crate) attributes: &'a Attributes,
 }
 
 /// Writes a file from `source` under a temporary name in `parent`, checked against its hash and synced.
@@ -51,10 +58,10 @@ pub(crate) fn write_file(
     parent: &OwnedFd,
     source: File,
     new: NewFile<'_>,
-    job: Job<'_>,
+    (giving, job): (&mut Giving<'_>, Job<'_>),
 ) -> Result<Vec<u8>, PlaceError> {
     let name = new.name;
-    let (file, unfinished) = write_unfinished(parent, source, new, job)?;
+    let (file, unfinished) = write_unfinished(parent, source, new, (giving, job))?;
     let finished =
         rustix::fs::fsync(&file).map_err(io::Error::from).and_then(|()| finish(parent, &unfinished, name));
     if finished.is_err() {
@@ -68,7 +75,7 @@ pub(crate) fn write_unfinished(
     parent: &OwnedFd,
     source: File,
     new: NewFile<'_>,
-    job: Job<'_>,
+    (giving, job): (&mut Giving<'_>, Job<'_>),
 ) -> Result<(File, Vec<u8>), PlaceError> {
     let unfinished = Temporary::Unfinished.name()?;
     let file = create(parent, &unfinished)?;
@@ -76,8 +83,7 @@ pub(crate) fn write_unfinished(
         if let Some((user, group)) = modes::owner_for(parent, new.name)? {
             rustix::fs::fchown(&file, Some(user), Some(group))?;
         }
-        // After the owner: giving a file away takes its set-uid bit.
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(new.mode))?;
+        giving.give(&file, new.path, (Some(new.mode), new.attributes))?;
         Ok(file)
     });
     if result.is_err() {
@@ -139,12 +145,19 @@ impl io::Read for Tee<'_> {
 }
 
 /// Makes a link under a temporary name in `parent`.
-pub(crate) fn make_link(parent: &OwnedFd, name: &[u8], target: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) fn make_link(
+    parent: &OwnedFd,
+    (path, target): (&ItemPath, &[u8]),
+    attributes: &Attributes,
+    giving: &mut Giving<'_>,
+) -> io::Result<Vec<u8>> {
+    let (_, name) = path.split().ok_or(io::ErrorKind::InvalidInput)?;
     let aside = Temporary::Aside(Temporary::mark(name)).name()?;
     rustix::fs::symlinkat(target, parent, &aside[..])?;
     if let Some((user, group)) = modes::owner_for(parent, name)? {
         rustix::fs::chownat(parent, &aside[..], Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
     }
+    giving.give(beneath::pin_in(parent, &aside)?, path, (None, attributes))?;
     Ok(aside)
 }
 
@@ -173,12 +186,17 @@ fn copy_to(from: (&OwnedFd, &[u8]), to: (&OwnedFd, &[u8]), depth: usize) -> io::
                 copy_growing(&mut source, &mut file)?;
             }
             keep_owner_and_times(&file, &stamp)?;
+            keep_extended(&source, &file);
             rustix::fs::fchmod(&file, Mode::from_raw_mode(stamp.permissions()))?;
             rustix::fs::fsync(&file)?;
         }
         FileType::Symlink => {
             let target = rustix::fs::readlinkat(from.0, from.1, Vec::new())?;
             rustix::fs::symlinkat(&target, to.0, to.1)?;
+            if modes::may_give() {
+                let (user, group) = owners_of(&stamp);
+                rustix::fs::chownat(to.0, to.1, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
+            }
         }
         FileType::Directory => {
             rustix::fs::mkdirat(to.0, to.1, Mode::RWXU)?;
@@ -187,6 +205,7 @@ fn copy_to(from: (&OwnedFd, &[u8]), to: (&OwnedFd, &[u8]), depth: usize) -> io::
                 copy_to((&source, &name), (&copy, &name), deeper)?;
             }
             keep_owner_and_times(&copy, &stamp)?;
+            keep_extended(&source, &copy);
             rustix::fs::fchmod(&copy, Mode::from_raw_mode(stamp.permissions()))?;
             rustix::fs::fsync(&copy)?;
         }
@@ -211,9 +230,21 @@ fn copy_growing(source: &mut File, file: &mut File) -> io::Result<()> {
     Ok(())
 }
 
+fn owners_of(stamp: &Stamp) -> (Uid, Gid) {
+    (Uid::from_raw(stamp.user), Gid::from_raw(stamp.group))
+}
+
+/// As far as the other file system takes them. After the owner, whose change takes capabilities away.
+fn keep_extended(from: impl AsFd, to: impl AsFd) {
+    let at = asked::path_of(&to);
+    for (name, value) in asked::all_of(from).unwrap_or_default() {
+        let _ = rustix::fs::setxattr(&at[..], &name[..], &value, XattrFlags::empty());
+    }
+}
+
 fn keep_owner_and_times(file: impl AsFd, stamp: &Stamp) -> io::Result<()> {
-    if modes::is_root() {
-        let (user, group) = (rustix::fs::Uid::from_raw(stamp.user), rustix::fs::Gid::from_raw(stamp.group));
+    if modes::may_give() {
+        let (user, group) = owners_of(stamp);
         rustix::fs::fchown(&file, Some(user), Some(group))?;
     }
     let second = 1_000_000_000;

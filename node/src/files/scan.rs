@@ -6,16 +6,17 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use althing_protocol::attributes::Attributes;
 use althing_protocol::limits;
 use althing_protocol::manifest::{Directory, Item, Manifest, ManifestError, Node};
 use althing_protocol::path::{ItemPath, PathError};
 
+use super::asked::{Asked, Scope};
 use super::beneath::Beneath;
 use super::cache::Cache;
 use super::hashing::{self, Hashed};
 use super::job::{Cancelled, Job};
 use super::stamp::Stamp;
-use super::unmanaged::Patterns;
 use super::walk::{self, Found, Kind, Unmanaged, Walked};
 use super::{ScanMode, StoreFault};
 
@@ -35,6 +36,8 @@ pub struct Scan {
     pub unmanaged: Vec<Unmanaged>,
     /// Files whose content was read, because nothing else proved what it is.
     pub read: u64,
+    /// Why it is not what was applied last, where that is only because this member cannot make it so.
+    pub beyond: Option<String>,
 }
 
 /// Why there is no list. A scan changes nothing in the tree.
@@ -101,6 +104,14 @@ pub enum ScanError {
         /// How many it has.
         entries: usize,
     },
+    /// More extended attributes than a manifest takes.
+    #[error(
+        "{path:?} has more extended attributes that are asked for than a manifest takes: 32, of 64 KiB together"
+    )]
+    Attributes {
+        /// Of what.
+        path: ItemPath,
+    },
     /// The tree cannot be a manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -122,23 +133,23 @@ impl From<Cancelled> for ScanError {
 pub(crate) fn scan_tree(
     beneath: &Beneath,
     cache: &mut Cache,
-    patterns: &Patterns,
+    scope: Scope<'_>,
     mode: ScanMode,
     job: Job<'_>,
 ) -> Result<(Scan, Walked), ScanError> {
-    again(|| scan_once(beneath, cache, patterns, mode, job))
+    again(|| scan_once(beneath, cache, scope, mode, job))
 }
 
 /// The same of a tree in which nothing moved about meanwhile: what is published is one that was.
 pub(crate) fn scan_still(
     beneath: &Beneath,
     cache: &mut Cache,
-    patterns: &Patterns,
+    scope: Scope<'_>,
     mode: ScanMode,
     job: Job<'_>,
 ) -> Result<(Scan, Walked), ScanError> {
     again(|| {
-        let (scan, walked) = scan_once(beneath, cache, patterns, mode, job)?;
+        let (scan, walked) = scan_once(beneath, cache, scope, mode, job)?;
         check_still_so(beneath, &walked)?;
         Ok((scan, walked))
     })
@@ -161,17 +172,19 @@ fn again<T>(mut attempt: impl FnMut() -> Result<T, ScanError>) -> Result<T, Scan
 fn scan_once(
     beneath: &Beneath,
     cache: &mut Cache,
-    patterns: &Patterns,
+    scope: Scope<'_>,
     mode: ScanMode,
     job: Job<'_>,
 ) -> Result<(Scan, Walked), ScanError> {
-    let walked = walk::walk(beneath, patterns, job)?;
+    let walked = walk::walk(beneath, scope.patterns, job)?;
+    let mut asked = Asked::of(beneath, scope.handling);
     let mut items = BTreeMap::new();
     let mut unknown: Vec<&Found> = Vec::new();
     for found in &walked.found {
         match known_item(found, cache, mode) {
             Some(item) => {
-                items.insert(found.path.clone(), item);
+                let attributes = asked.read(&found.path, &found.stamp)?;
+                items.insert(found.path.clone(), item.with(attributes));
             }
             None => unknown.push(found),
         }
@@ -181,13 +194,15 @@ fn scan_once(
     for (path, hashed) in paths.iter().zip(hashing::hash_all(beneath, &paths, mode, job)?) {
         learn(cache, path, &hashed);
         let Hashed { content, stamp, .. } = hashed;
-        items.insert((*path).clone(), Item::File { mode: stamp.permissions(), size: stamp.size, content });
+        let attributes = asked.read(path, &stamp)?;
+        let (mode, size) = (stamp.permissions(), stamp.size);
+        items.insert((*path).clone(), Item::File { mode, size, content, attributes });
     }
     cache.retain(|path| matches!(items.get(path), Some(Item::File { .. })));
     let manifest = Manifest::from_items(&items)?;
     check_sizes(&manifest)?;
     let unmanaged = walked.unmanaged.clone();
-    Ok((Scan { manifest, unmanaged, read }, walked))
+    Ok((Scan { manifest, unmanaged, read, beyond: None }, walked))
 }
 
 /// A tree that was walked while things moved about in it may be one that never was: what moved from a directory that
@@ -205,16 +220,18 @@ fn check_still_so(beneath: &Beneath, walked: &Walked) -> Result<(), ScanError> {
     Ok(())
 }
 
+/// Without what is asked for beside.
 fn known_item(found: &Found, cache: &Cache, mode: ScanMode) -> Option<Item> {
-    let permissions = found.stamp.permissions();
+    let (permissions, attributes) = (found.stamp.permissions(), Attributes::default());
     match &found.kind {
-        Kind::Directory => Some(Item::Directory { mode: permissions }),
-        Kind::Symlink(target) => Some(Item::Symlink { target: target.clone() }),
+        Kind::Directory => Some(Item::Directory { mode: permissions, attributes }),
+        Kind::Symlink(target) => Some(Item::Symlink { target: target.clone(), attributes }),
         Kind::File if mode == ScanMode::ReadAll => None,
         Kind::File => cache.content(&found.path, &found.stamp).map(|content| Item::File {
             mode: permissions,
             size: found.stamp.size,
             content,
+            attributes,
         }),
     }
 }
@@ -232,7 +249,11 @@ fn check_sizes(manifest: &Manifest) -> Result<(), ScanError> {
     let weight = |directory: &Directory| -> usize {
         let entry = |entry: &althing_protocol::manifest::Entry| {
             let target = if let Node::Symlink(target) = &entry.node { target.len() } else { 0 };
-            entry.name.len() + target + ENTRY_OVERHEAD
+            let Attributes { owner, group, extended } = &entry.attributes;
+            let owners: usize = [owner, group].into_iter().flatten().map(|name| name.len()).sum();
+            let extended: usize =
+                extended.iter().map(|(name, value)| name.len() + value.len() + ENTRY_OVERHEAD).sum();
+            entry.name.len() + target + owners + extended + ENTRY_OVERHEAD
         };
         directory.entries.iter().map(entry).sum()
     };

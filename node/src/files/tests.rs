@@ -9,6 +9,7 @@ mod killed;
 mod managing;
 mod measured;
 mod mounts;
+mod owning;
 mod releasing;
 mod scanning;
 mod trashing;

@@ -31,7 +31,7 @@ impl Entity {
     }
 
     /// Voters that now see `root` instead of what is settled, by lists that say that they applied the present basis;
-    /// before the first revision there is nothing to apply.
+    /// before the first revision there is nothing to apply. A member's own rendering of what is settled is no drift.
     pub(super) fn holders_of_drift(&self, name: &str, root: &Hash) -> usize {
         let Some(application) = self.state.applications.get(name) else { return 0 };
         let basis = application.basis;
@@ -39,6 +39,7 @@ impl Entity {
         let shows = |list: &crate::statement::ContentList| {
             list.basis == basis
                 && list.observed == Some(*root)
+                && !list.course.ends
                 && (applied.is_none() || list.applied == applied)
         };
         let placed = self.state.placed_voters(application);

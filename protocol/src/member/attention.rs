@@ -88,6 +88,10 @@ impl Entity {
             if !settled || self.content_state(id, application, state) != "drift" {
                 continue;
             }
+            // Whoever has brought it as near as it can be says so itself.
+            if self.list_of(id, application).is_some_and(|list| list.course.ends) {
+                continue;
+            }
             let left = self.list_of(id, application).map_or(0, |list| list.left);
             if left > 0 {
                 let text = format!("{application}: {left} paths change again and again and are not repaired");
@@ -196,7 +200,12 @@ impl Entity {
             let content = self.content_state(id, application, state);
             if matches!(content, "drift" | "applying") {
                 let left = self.list_of(id, application).map_or(0, |list| list.left);
-                because = because.or(Some(if left > 0 { "contested" } else { "content-differs" }));
+                let ends = self.list_of(id, application).is_some_and(|list| list.course.ends);
+                because = because.or(Some(match (ends, left) {
+                    (true, _) => "out-of-reach",
+                    (false, 0) => "content-differs",
+                    (false, _) => "contested",
+                }));
                 about = about.or(Some(application.as_str()));
                 causes.extend(self.why_differs(core, id, application, state));
             }
@@ -259,6 +268,9 @@ impl Entity {
                     self.which_are_left(core, id, name)
                 );
                 causes.push(cause("contested", text));
+            } else if list.is_some_and(|list| list.course.ends) {
+                let text = Trouble::OutOfReach.text();
+                causes.push(cause("out-of-reach", format!("{who} {text}; everything else is as settled")));
             } else if list.is_some_and(|list| list.applied != Some(list.basis)) {
                 causes.push(cause("applying", self.why_applying(core, id, name, settled.number)));
             } else {
@@ -371,6 +383,9 @@ fn next(because: Option<&str>) -> &'static str {
         }
         Some("tree-unreadable") => {
             "It goes on by itself when the tree can be read; until then nothing is changed there."
+        }
+        Some("out-of-reach") => {
+            "It is put right by itself within a minute of the user or group being made there; the rest is as settled."
         }
         Some("local-error") => "It is tried again by itself, at least once a minute.",
         Some("window-open") => "The window is committed, aborted, or expires.",

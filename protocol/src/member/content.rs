@@ -14,7 +14,7 @@ use crate::identity::MemberId;
 use crate::manifest::Extent;
 use crate::path::ItemPath;
 use crate::record::Policy;
-use crate::rollout::AS_BEFORE;
+use crate::rollout::{AS_BEFORE, Course};
 use crate::state::{Application, Revision, Role, State};
 use crate::statement::{ContentList, Holding, Slot, Statement};
 use crate::time::{Instant, Millis};
@@ -96,8 +96,14 @@ impl Entity {
         match scan {
             // What was seen while it was being changed by ourselves says nothing.
             Scan::Tree { .. } | Scan::Absent if busy => return,
-            Scan::Tree { root, extent } => local.observed = Some(Observed { root: Some(root), extent }),
-            Scan::Absent => local.observed = Some(Observed { root: None, extent: Extent::default() }),
+            Scan::Tree { root, extent, beyond } => {
+                local.observed = Some(Observed { root: Some(root), extent, ends: beyond.is_some() });
+                self.reaches(core, name, beyond);
+            }
+            Scan::Absent => {
+                local.observed = Some(Observed { root: None, extent: Extent::default(), ends: false });
+                self.reaches(core, name, None);
+            }
             Scan::Unstable(_) => return,
             Scan::Unreadable(why) => {
                 return self.unseen(core, name, Troubled::new(Trouble::TreeUnreadable, why));
@@ -106,6 +112,7 @@ impl Entity {
                 return self.unseen(core, name, Troubled::new(Trouble::RootVanished, why));
             }
         }
+        let Some(local) = self.locals.get_mut(name) else { return };
         if local.unseen.take().is_some() {
             core.event(Event::new(Severity::Info, "content.readable", "can be read again").about(name));
         }
@@ -130,6 +137,10 @@ impl Entity {
                 core.event(Event::new(Severity::Info, "content.agrees", text).about(name));
             }
             (local.failures, local.retry, local.error) = (0, None, None);
+        } else if applied && local.observed.is_some_and(|observed| observed.ends) {
+            // As near as it can be.
+            local.seen = true;
+            (local.drifting, local.failures, local.retry, local.error) = (None, 0, None, None);
         } else if applied && !own_window && local.drifting.is_none() {
             local.drifting = Some((seen, now));
             let what =
@@ -243,7 +254,7 @@ impl Entity {
         match result {
             Ok(result) => {
                 local.writing = true;
-                if result.changed == 0 && result.left > 0 {
+                if result.changed == 0 && result.left > 0 && seen.is_some() {
                     local.contested.nothing_else(seen, leaves);
                 }
                 let owes = is_new || result.changed > 0 || std::mem::take(&mut local.hooks.touched);
@@ -480,7 +491,8 @@ impl Entity {
         let Some(local) = self.locals.get_mut(name) else { return };
         if !is_new && !forced {
             let Some(observed) = local.observed else { return };
-            if observed.root == Some(settled.root) || local.contested.is_all(observed.root, now) {
+            let is_done = observed.root == Some(settled.root) || observed.ends;
+            if is_done || local.contested.is_all(observed.root, now) {
                 return;
             }
             let since = local.drifting.get_or_insert((observed.root, now)).1;
@@ -515,7 +527,8 @@ impl Entity {
         let rolls = settled.is_some_and(|settled| settled.plan.batch != AS_BEFORE);
         let applies = rolls && local.applying.is_some_and(|applying| applying.is_new);
         let has = local.applied.is_some_and(|(_, root)| settled.is_some_and(|settled| settled.root == root));
-        let course = local.hooks.course(applies, has);
+        let ends = local.observed.is_some_and(|observed| observed.ends);
+        let course = Course { ends, ..local.hooks.course(applies, has) };
         // A tree that cannot be read gives no list, and takes back the one that was true before.
         if local.observed.is_none() && local.unseen.is_none() {
             return;

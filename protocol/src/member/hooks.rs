@@ -96,7 +96,12 @@ impl Hooks {
     /// What is said of them by a member that is at an apply, or has applied the root in force.
     pub(super) fn course(&self, applies: bool, has_applied: bool) -> Course {
         let owes = has_applied && self.owed && self.failed.is_none();
-        Course { busy: applies || owes, refuses: self.refused.clone(), fails: self.failed.clone() }
+        Course {
+            busy: applies || owes,
+            refuses: self.refused.clone(),
+            fails: self.failed.clone(),
+            ends: false,
+        }
     }
 
     /// An apply begins.

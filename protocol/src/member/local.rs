@@ -51,6 +51,8 @@ pub(super) struct Local {
     pub(super) failures: u32,
     /// What failed last.
     pub(super) error: Option<Troubled>,
+    /// What of the tree this member cannot make as it was settled.
+    pub(super) beyond: Option<Troubled>,
     /// Held roots of which something may have got lost: they are looked through again.
     pub(super) suspect: BTreeSet<Hash>,
     /// Since when nobody needs what is held here.
@@ -94,4 +96,6 @@ pub(super) struct Observed {
     pub(super) root: Option<Hash>,
     /// How much it is.
     pub(super) extent: Extent,
+    /// It is as near to what was applied last as this member can bring it, and differs.
+    pub(super) ends: bool,
 }

@@ -516,7 +516,7 @@ impl Entity {
         let Some(observed) = local.observed else { return Next::Wait };
         let agrees = settled.is_some() && observed.root == settled;
         let own_window = self.own_window(core, application).is_some();
-        if *repair && !agrees && settled.is_some() && local.error.is_none() && !own_window {
+        if *repair && !agrees && !observed.ends && settled.is_some() && local.error.is_none() && !own_window {
             return Next::Wait;
         }
         let (application, observed) = (application.clone(), observed.root);

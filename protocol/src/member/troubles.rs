@@ -45,7 +45,7 @@ impl Member {
 impl Local {
     /// What is wrong with this application here, the cause before its effects.
     pub(super) fn trouble(&self) -> Option<&Troubled> {
-        self.unseen.as_ref().or(self.error.as_ref())
+        self.unseen.as_ref().or(self.error.as_ref()).or(self.beyond.as_ref())
     }
 
     /// A held root that is to be looked through again.
@@ -77,6 +77,23 @@ impl Entity {
         }
         local.unseen = Some(troubled);
         self.looked(name);
+    }
+
+    /// A tree was seen: whether all of it can be made as it was settled.
+    pub(super) fn reaches(&mut self, core: &mut Core, name: &str, beyond: Option<String>) {
+        let Some(local) = self.locals.get_mut(name) else { return };
+        let now = beyond.map(|text| Troubled::new(Trouble::OutOfReach, text));
+        if now == local.beyond {
+            return;
+        }
+        let event = match &now {
+            Some(troubled) => Event::new(Severity::Critical, "content.beyond", troubled.text.clone()),
+            None => {
+                Event::new(Severity::Info, "content.within", "everything can be made as it was settled again")
+            }
+        };
+        local.beyond = now;
+        core.event(event.about(name));
     }
 
     /// An apply ended early: what follows depends on why.

@@ -488,7 +488,7 @@ fn drift_is_adopted_by_three_and_more_and_only_where_the_policy_says_so() {
 #[test]
 fn an_application_that_is_switched_as_a_whole_has_a_second_place_and_leaves_no_paths_alone() {
     let mut state = entity(3);
-    let release = || Handling { switching: Switching::Release };
+    let release = || Handling { switching: Switching::Release, ..Handling::default() };
     let new = |name: &str, root: &str, handling: Handling| {
         create_with(name, root, Policy::Majority, Vec::new(), handling)
     };

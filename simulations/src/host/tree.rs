@@ -1,7 +1,8 @@
 //! Live trees: what applications' roots hold, and how an apply changes them step by step.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use althing_protocol::attributes::Attributes;
 use althing_protocol::effect::Applied;
 use althing_protocol::hash::Hash;
 use althing_protocol::manifest::{Item, Manifest};
@@ -38,6 +39,10 @@ pub(crate) struct Live {
     /// A scan is under way, and whether another must follow.
     pub(crate) scanning: bool,
     pub(crate) again: bool,
+    /// The root that an apply made last.
+    pub(crate) applied: Option<Hash>,
+    /// Users that this host does not have: what should be theirs is `root`'s.
+    pub(crate) unknown_users: BTreeSet<String>,
     /// Everything that an apply replaced or removed.
     pub(crate) trash: Vec<(ItemPath, Item)>,
 }
@@ -60,33 +65,61 @@ impl Live {
         self.version += 1;
     }
 
+    /// What this host can make of an item.
+    pub(crate) fn rendering(&self, item: &Item) -> Item {
+        let mut attributes = item.attributes().clone();
+        if attributes.owner.as_deref().is_some_and(|name| self.unknown_users.contains(name)) {
+            attributes.owner = Some("root".into());
+        }
+        item.clone().with(attributes)
+    }
+
+    /// Whether the tree is all that this host can make of what was applied last, and something else.
+    pub(crate) fn is_rendering(&self, applied: &Manifest) -> bool {
+        let (Some(tree), Ok(wanted)) = (&self.tree, applied.items()) else { return false };
+        *tree != wanted
+            && *tree == wanted.iter().map(|(path, item)| (path.clone(), self.rendering(item))).collect()
+    }
+
     /// One step of an apply: whatever it finds in its way goes to the trash.
     pub(crate) fn act(&mut self, action: &Action) -> (u64, u64) {
-        let tree = self.tree.get_or_insert_default();
         self.version += 1;
         let path = action.path().clone();
         let before = self.trash.len();
+        let tree = self.tree.get_or_insert_default();
         make_parents(tree, &path, &mut self.trash);
         match action {
             Action::Remove(..) => remove(tree, &path, &mut self.trash),
             Action::MakeDirectory(_) => {
                 if !matches!(tree.get(&path), Some(Item::Directory { .. })) {
                     remove(tree, &path, &mut self.trash);
-                    tree.insert(path, Item::Directory { mode: 0o700 });
+                    tree.insert(path.clone(), Item::directory(0o700));
                 }
             }
-            Action::WriteFile { mode, size, content, .. } => {
+            Action::WriteFile { mode, size, content, attributes, .. } => {
                 remove(tree, &path, &mut self.trash);
-                tree.insert(path, Item::File { mode: *mode, size: *size, content: *content });
+                let item = Item::file(*mode, *size, *content);
+                tree.insert(path.clone(), item.with(attributes.clone()));
             }
-            Action::MakeLink { target, .. } => {
+            Action::MakeLink { target, attributes, .. } => {
                 remove(tree, &path, &mut self.trash);
-                tree.insert(path, Item::Symlink { target: target.clone() });
+                tree.insert(path.clone(), Item::symlink(target).with(attributes.clone()));
             }
-            Action::SetMode(_, new) => match tree.get_mut(&path) {
-                Some(Item::File { mode, .. } | Item::Directory { mode }) => *mode = *new,
-                Some(Item::Symlink { .. }) | None => {}
-            },
+            Action::Set { mode: new, attributes, .. } => {
+                if let Some(item) = tree.get_mut(&path) {
+                    let mut changed = item.clone().with(attributes.clone());
+                    if let (Item::File { mode, .. } | Item::Directory { mode, .. }, Some(new)) =
+                        (&mut changed, new)
+                    {
+                        *mode = *new;
+                    }
+                    *item = changed;
+                }
+            }
+        }
+        if let Some(item) = self.tree.as_ref().and_then(|tree| tree.get(&path)) {
+            let item = self.rendering(item);
+            self.tree.get_or_insert_default().insert(path, item);
         }
         (1, (self.trash.len() - before) as u64)
     }
@@ -100,7 +133,7 @@ fn make_parents(tree: &mut Tree, path: &ItemPath, trash: &mut Vec<(ItemPath, Ite
     }
     make_parents(tree, &parent, trash);
     remove(tree, &parent, trash);
-    tree.insert(parent, Item::Directory { mode: 0o755 });
+    tree.insert(parent, Item::directory(0o755));
 }
 
 /// Moves an item and everything below it to the trash.
@@ -121,10 +154,21 @@ fn path(text: &str) -> ItemPath {
     ItemPath::new(text.as_bytes()).unwrap_or_default()
 }
 
+/// Whose an item is, where that is asked for: half of them are as they are in applications that do not ask.
+fn owner(number: u8) -> Attributes {
+    match number % 6 {
+        0 => Attributes::owned("root", "root"),
+        1 => Attributes::owned("www-data", "www-data"),
+        2 => Attributes::owned("#1007", "#1007"),
+        _ => Attributes::default(),
+    }
+}
+
 fn file(rng: &mut Rng) -> Item {
     let bytes: [u8; 16] = rng.bytes();
     let mode = if rng.chance(200) { 0o755 } else { 0o644 };
-    Item::File { mode, size: 1 + rng.below(200_000), content: Hash::of(&bytes) }
+    let size = 1 + rng.below(200_000);
+    Item::file(mode, size, Hash::of(&bytes)).with(owner(bytes[0]))
 }
 
 /// A tree as an administrator might deploy it.
@@ -135,14 +179,14 @@ pub(crate) fn random(rng: &mut Rng) -> Tree {
     }
     for directory in ["bin", "conf", "conf/sites"] {
         if rng.chance(600) && (directory != "conf/sites" || tree.contains_key(&path("conf"))) {
-            tree.insert(path(directory), Item::Directory { mode: 0o755 });
+            tree.insert(path(directory), Item::directory(0o755));
             for at in 0..rng.below(3) {
                 tree.insert(path(&format!("{directory}/f{at}")), file(rng));
             }
         }
     }
     if rng.chance(300) {
-        tree.insert(path("current"), Item::Symlink { target: b"page0.html".to_vec() });
+        tree.insert(path("current"), Item::symlink(b"page0.html"));
     }
     tree
 }
@@ -156,7 +200,7 @@ pub(crate) fn meddle(tree: &Tree, rng: &mut Rng) -> Option<Tree> {
         .map(|(path, _)| path.clone())
         .collect();
     let some = rng.pick(&files).cloned();
-    match (rng.below(8), some) {
+    match (rng.below(9), some) {
         (0 | 1, Some(path)) => drop(tree.insert(path, file(rng))),
         (2, Some(path)) => drop(tree.remove(&path)),
         (3, Some(path)) => {
@@ -164,10 +208,15 @@ pub(crate) fn meddle(tree: &Tree, rng: &mut Rng) -> Option<Tree> {
                 *mode ^= 0o111;
             }
         }
-        (4, Some(path)) => drop(tree.insert(path, Item::Symlink { target: b"/etc/passwd".to_vec() })),
+        (8, Some(path)) => {
+            if let Some(item) = tree.get_mut(&path) {
+                *item = item.clone().with(owner(rng.bytes::<1>()[0]));
+            }
+        }
+        (4, Some(path)) => drop(tree.insert(path, Item::symlink(b"/etc/passwd"))),
         (5, Some(file_path)) => {
             tree.remove(&file_path);
-            tree.insert(file_path.clone(), Item::Directory { mode: 0o755 });
+            tree.insert(file_path.clone(), Item::directory(0o755));
             if let Ok(below) = file_path.join(b"surprise") {
                 tree.insert(below, file(rng));
             }

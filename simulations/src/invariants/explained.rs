@@ -91,6 +91,7 @@ fn is_explained(world: &World, at: usize, event: &Event) -> bool {
             let about = |(name, _): &(String, Hash)| event.application.as_ref() == Some(name);
             world.invariants.failed.iter().any(about)
         }
+        "content.beyond" => host.live.values().any(|live| !live.unknown_users.is_empty()),
         "application.not-cleared" => true,
         "entity.superseded" => {
             world.sometimes.contains_key("the majority was lost for long") || world.by_hand

@@ -17,7 +17,7 @@ fn path(text: &str) -> ItemPath {
 fn with_log(world: &World, line: u8) -> Tree {
     let mut tree = world.hosts[0].live[WEB].tree.clone().expect("there is content");
     let content = althing_protocol::hash::Hash::of(&[line]);
-    tree.insert(path("debug.log"), Item::File { mode: 0o644, size: 1, content });
+    tree.insert(path("debug.log"), Item::file(0o644, 1, content));
     tree
 }
 
@@ -48,7 +48,7 @@ fn the_fourth_change_stays_and_what_else_changes_is_repaired() {
     assert_eq!(world.hosts[4].live(WEB).tree, Some(kept.clone()));
 
     let mut other = kept.clone();
-    other.insert(path("evil.php"), Item::Symlink { target: b"/etc".to_vec() });
+    other.insert(path("evil.php"), Item::symlink(b"/etc"));
     edit(&mut world, &[4], WEB, Some(other));
     world.run(5 * SECOND);
     assert_eq!(world.hosts[4].live(WEB).tree, Some(kept), "the rest is put right");

@@ -27,7 +27,7 @@ const MOST_PATIENT: u64 = 60 * SECOND;
 const NO_ROOM: &str = "no space left on device";
 
 fn needs_room(action: &Action) -> bool {
-    !matches!(action, Action::Remove(..) | Action::SetMode(..))
+    !matches!(action, Action::Remove(..) | Action::Set { .. })
 }
 
 impl World {
@@ -80,7 +80,11 @@ impl World {
                 None => Scan::Absent,
                 Some(manifest) => {
                     let extent = manifest.extent().unwrap_or_default();
-                    Scan::Tree { root: manifest.root, extent }
+                    let applied = live.applied.and_then(|root| self.library.manifest(&root));
+                    let ends = applied
+                        .is_some_and(|applied| self.hosts[at].live(application).is_rendering(&applied));
+                    let beyond = ends.then(|| "there is no such user here".to_owned());
+                    Scan::Tree { root: manifest.root, extent, beyond }
                 }
             }
         };
@@ -363,6 +367,7 @@ impl World {
             let application = application.to_owned();
             return self.schedule(step, Event::Apply { host: at, application });
         }
+        live.applied = Some(journal.root);
         // An empty root is a root.
         if live.tree.is_none() {
             live.set(Some(Tree::new()));

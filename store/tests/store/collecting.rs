@@ -32,9 +32,9 @@ impl Tree {
         let path = |text: String| ItemPath::new(text.as_bytes()).unwrap();
         let mut items = BTreeMap::new();
         for (directory, file) in &self.0 {
-            items.insert(path(format!("d{directory}")), Item::Directory { mode: 0o755 });
+            items.insert(path(format!("d{directory}")), Item::directory(0o755));
             let content = Hash::of(&bytes(*file));
-            items.insert(path(format!("d{directory}/f{file}")), Item::File { mode: 0o644, size: 3, content });
+            items.insert(path(format!("d{directory}/f{file}")), Item::file(0o644, 3, content));
         }
         Manifest::from_items(&items).unwrap()
     }

@@ -77,12 +77,12 @@ fn tree() -> Manifest {
         |text: &str| text.split('/').fold(ItemPath::root(), |path, name| path.join(name.as_bytes()).unwrap());
     let mut items = BTreeMap::new();
     for index in 0..40 {
-        items.insert(path(&format!("d{index}")), Item::Directory { mode: 0o755 });
-        let file = Item::File { mode: 0o644, size: index, content: Hash::of(&index.to_be_bytes()) };
+        items.insert(path(&format!("d{index}")), Item::directory(0o755));
+        let file = Item::file(0o644, index, Hash::of(&index.to_be_bytes()));
         items.insert(path(&format!("d{index}/f")), file);
     }
-    items.insert(path("d0/below"), Item::Directory { mode: 0o700 });
-    items.insert(path("d0/below/link"), Item::Symlink { target: b"../f".to_vec() });
+    items.insert(path("d0/below"), Item::directory(0o700));
+    items.insert(path("d0/below/link"), Item::symlink(b"../f"));
     Manifest::from_items(&items).unwrap()
 }
 

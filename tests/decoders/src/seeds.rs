@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use althing_protocol::attributes::Attributes;
 use althing_protocol::call::Call;
 use althing_protocol::codec;
 use althing_protocol::control::{Code, Command, Refusal};
@@ -102,7 +103,7 @@ fn statements() -> Vec<Statement> {
         observed: Some(hash()),
         extent: extent(),
         left: 2,
-        course: Course { busy: true, ..Course::default() },
+        course: Course { busy: true, ends: true, ..Course::default() },
     };
     vec![
         vote(Step::Prevote, 0, Some(value), None),
@@ -189,14 +190,20 @@ pub(crate) fn records() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn directories() -> Vec<Vec<u8>> {
-    let entry = |name: &str, node| Entry { name: ByteBuf::from(name.as_bytes()), node };
+    let extended = [("user.mime".into(), ByteBuf::from(b"text/html".to_vec()))].into();
+    let tagged = Attributes { extended, ..Attributes::owned("www-data", "#33") };
+    let with =
+        |name: &str, node, attributes| Entry { name: ByteBuf::from(name.as_bytes()), node, attributes };
+    let entry = |name: &str, node| with(name, node, Attributes::default());
     let entries = vec![
         entry("a", Node::File(0o644, 12, hash())),
         entry("b", Node::Directory(0o755, hash())),
         entry("c", Node::Symlink(ByteBuf::from(b"../elsewhere".as_slice()))),
     ];
     let empty = Directory { format: 1, entries: Vec::new() };
-    vec![Directory { format: 1, entries }.encode(), empty.encode()]
+    let owned = vec![with("a", Node::File(0o4755, 1, hash()), tagged)];
+    let owned = Directory { format: 1, entries: owned };
+    vec![Directory { format: 1, entries }.encode(), empty.encode(), owned.encode()]
 }
 
 pub(crate) fn wants() -> Vec<Vec<u8>> {
@@ -274,7 +281,7 @@ pub(crate) fn commands() -> Vec<Vec<u8>> {
             source: Some(source.clone()),
             replace: false,
             unmanaged: vec!["log/**".into()],
-            handling: Handling { switching: Switching::Release },
+            handling: Handling { switching: Switching::Release, owners: true, xattrs: vec!["user.*".into()] },
             placement: Placement::of(["web", "cache"]),
             adopts: Some(true),
             rollout: None,

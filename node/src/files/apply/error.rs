@@ -27,6 +27,15 @@ pub enum ApplyError {
         /// Which.
         path: ItemPath,
     },
+    /// The manifest says of an item what the application does not ask for, or does not say what it asks for. Nothing
+    /// was changed.
+    #[error(
+        "the manifest says other things of {path:?} than the application settles: owners or extended attributes"
+    )]
+    Unasked {
+        /// Which.
+        path: ItemPath,
+    },
     /// Something that is mounted in the tree lies where the manifest wants something else. Nothing was changed.
     #[error("{path:?} is a mount point and in the way")]
     InTheWay {

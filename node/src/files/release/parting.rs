@@ -12,6 +12,7 @@ use althing_protocol::repair;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use crate::files::asked::Scope;
 use crate::files::beneath::{self, Beneath};
 use crate::files::cache::Cache;
 use crate::files::carry_out::{Engine, StepError, scanned};
@@ -40,8 +41,9 @@ impl Parting<'_> {
         let tree = beneath::enter(parent, name).map_err(|error| at_root(error.into()))?;
         let beneath = Beneath::of(&tree).map_err(|error| at_root(error.into()))?;
         let none = Patterns::default();
+        let scope = Scope { patterns: &none, handling: &self.files.handling };
         let (scan, walked) =
-            scan::scan_tree(&beneath, &mut Cache::default(), &none, ScanMode::ReadAll, self.job)?;
+            scan::scan_tree(&beneath, &mut Cache::default(), scope, ScanMode::ReadAll, self.job)?;
         let list = repair::actions(&repair::diff(&scan.manifest, &Manifest::empty())?);
         let bin = Bin::open(self.files, self.journal, self.reason)?;
         let nothing = BTreeMap::new();

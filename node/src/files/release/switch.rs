@@ -18,6 +18,7 @@ use super::name::{Name, base_of};
 use super::parting::Parting;
 use super::site::Site;
 use crate::files::apply::{Apply, Look, SPARE_BYTES};
+use crate::files::asked::Scope;
 use crate::files::beneath::{self, Beneath};
 use crate::files::cache::Cache;
 use crate::files::carry_out::{Engine, Scanned, StepError};
@@ -36,6 +37,7 @@ impl Apply<'_> {
         let want = self.wanted()?;
         let items = want.items()?;
         self.check_names(&items)?;
+        self.check_form(&items)?;
         self.files.neighbours.check(&self.files.application, &self.files.root)?;
         self.files.check_ground()?;
         let site = Site::make(self.files)?;
@@ -163,7 +165,8 @@ impl Apply<'_> {
     fn is_whole(&self, site: &Site<'_>, name: &Name) -> Result<bool, ApplyError> {
         let Ok(beneath) = site.open(name) else { return Ok(false) };
         let none = Patterns::default();
-        match scan::scan_tree(&beneath, &mut Cache::default(), &none, ScanMode::ReadAll, self.job) {
+        let scope = Scope { patterns: &none, handling: &self.files.handling };
+        match scan::scan_tree(&beneath, &mut Cache::default(), scope, ScanMode::ReadAll, self.job) {
             Ok((scan, _)) => Ok(scan.manifest.root == self.root && scan.unmanaged.is_empty()),
             Err(scan::ScanError::Cancelled) => Err(ApplyError::Cancelled { done: 0 }),
             Err(_) => Ok(false),
@@ -209,7 +212,7 @@ impl Apply<'_> {
             None => Stamp::of(&site.parent),
         };
         let top = top.map_err(at_root_io)?;
-        if modes::is_root() {
+        if modes::may_give() {
             let (user, group) = (Uid::from_raw(top.user), Gid::from_raw(top.group));
             rustix::fs::fchown(&directory, Some(user), Some(group))
                 .map_err(|error| at_root_io(error.into()))?;
@@ -221,7 +224,7 @@ impl Apply<'_> {
         engine
             .run(&list.actions, Scanned::new())
             .map_err(|(path, error)| ApplyError::at(path, error, engine.done))?;
-        if let Some(model) = &model {
+        if let Some(model) = model.as_ref().filter(|_| !self.files.handling.owners) {
             modes::take_owners(model, &beneath, items).map_err(at_root_io)?;
         }
         let mode = if model.is_some() { top.permissions() } else { 0o755 };

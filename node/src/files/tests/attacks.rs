@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use althing_protocol::attributes::Attributes;
 use althing_protocol::limits;
 use althing_protocol::manifest::{Directory, Entry, Extent, FORMAT, Item, Manifest, Node};
 use rustix::fs::{CWD, FileType, Mode};
@@ -16,7 +17,11 @@ use super::*;
 
 /// A directory of a manifest as only an attacker encodes it.
 fn directory(entries: Vec<(&[u8], Node)>) -> (Hash, Directory) {
-    let entries = entries.into_iter().map(|(name, node)| Entry { name: name.to_vec().into(), node });
+    let entries = entries.into_iter().map(|(name, node)| Entry {
+        name: name.to_vec().into(),
+        node,
+        attributes: Attributes::default(),
+    });
     let directory = Directory { format: FORMAT, entries: entries.collect() };
     (Hash::of(&directory.encode()), directory)
 }
@@ -107,7 +112,7 @@ fn a_link_in_the_place_of_a_directory_leads_nothing_outside() {
     assert_eq!(fs::read(world.at("d/file")).unwrap(), b"wanted");
     assert!(!fs::symlink_metadata(world.at("d")).unwrap().is_symlink());
     // And a manifest whose link points outside is only a link.
-    let items = [(path("d"), Item::Symlink { target: outside.as_os_str().as_bytes().to_vec() })];
+    let items = [(path("d"), Item::symlink(outside.as_os_str().as_bytes()))];
     let manifest = Manifest::from_items(&items.into()).unwrap();
     world.files.store.put_directories(manifest.directories.iter()).unwrap();
     world.apply(manifest.root);

@@ -101,10 +101,8 @@ fn reserved_names_are_refused_before_anything_is_changed() {
     let world = World::new();
     world.write("file", "1");
     let manifest = {
-        let items = [(
-            path(".althing-new-0123456789abcdef"),
-            althing_protocol::manifest::Item::Symlink { target: b"x".to_vec() },
-        )];
+        let items =
+            [(path(".althing-new-0123456789abcdef"), althing_protocol::manifest::Item::symlink(b"x"))];
         althing_protocol::manifest::Manifest::from_items(&items.into()).unwrap()
     };
     world.files.store.put_directories(manifest.directories.iter()).unwrap();

@@ -25,7 +25,7 @@ struct Site {
 }
 
 fn files_in(directory: &Path) -> Files {
-    let handling = Handling { switching: Switching::Release };
+    let handling = Handling { switching: Switching::Release, ..Handling::default() };
     World::files(directory).with_handling(handling).unwrap()
 }
 

@@ -24,10 +24,10 @@ fn a_scan_names_every_item() {
     fs::set_permissions(world.files.root().join(name), Permissions::from_mode(0o6711)).unwrap();
     let items = world.scan().manifest.items().unwrap();
     assert_eq!(items.len(), 43);
-    assert_eq!(items[&path("link")], Item::Symlink { target: b"/etc/passwd".to_vec() });
-    assert_eq!(items[&path("d")], Item::Directory { mode: 0o2751 });
+    assert_eq!(items[&path("link")], Item::symlink(b"/etc/passwd"));
+    assert_eq!(items[&path("d")], Item::directory(0o2751));
     let file = &items[&ItemPath::new(b"\xff\xc0").unwrap()];
-    assert_eq!(*file, Item::File { mode: 0o6711, size: 1, content: Hash::of(b"x") });
+    assert_eq!(*file, Item::file(0o6711, 1, Hash::of(b"x")));
     assert!(items.contains_key(&path(&format!("{deep}/file"))));
 }
 
@@ -196,13 +196,13 @@ fn check_scan(world: &World, tree: &Tree) {
     let items = world.scan().manifest.items().unwrap();
     let things = items.into_iter().map(|(path, item)| {
         let thing = match item {
-            Item::File { mode, size, content } => {
+            Item::File { mode, size, content, .. } => {
                 let bytes = fs::read(trees::below(world.files.root(), &path)).unwrap();
                 assert_eq!((bytes.len() as u64, Hash::of(&bytes)), (size, content));
                 Thing::File(mode, bytes)
             }
-            Item::Directory { mode } => Thing::Directory(mode),
-            Item::Symlink { target } => Thing::Link(target),
+            Item::Directory { mode, .. } => Thing::Directory(mode),
+            Item::Symlink { target, .. } => Thing::Link(target),
         };
         (path, thing)
     });

@@ -10,13 +10,14 @@ use std::time::SystemTime;
 use althing_protocol::codec;
 use althing_protocol::hash::{Hash, hex};
 use althing_protocol::path::ItemPath;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Gid, Uid};
 use rustix::io::Errno;
 
 use super::transfer::{carry_over, ensure_directory, is_conflict, sync_item, weigh};
 use super::{FORMAT, TrashId, Trashed, TrashedKind, layer_name, millis};
 use crate::files::beneath::{self, Beneath};
 use crate::files::journal::Journal;
+use crate::files::modes;
 use crate::files::place;
 use crate::files::stamp::Stamp;
 use crate::files::swap::{self, Temporary};
@@ -151,6 +152,7 @@ impl<'a> Bin<'a> {
             match self.open_place(layer, path).and_then(|(parent, last)| Ok(ensure_directory(&parent, last)?))
             {
                 Ok(_) => {
+                    self.keep_owner(layer, path, stamp)?;
                     self.note(layer, path, stamp, 0, None);
                     return self.save_if_many();
                 }
@@ -159,6 +161,15 @@ impl<'a> Bin<'a> {
             }
         }
         Err(BinError::Io(io::Error::other("taken away too often in one apply")))
+    }
+
+    /// A directory of the trash is whose it was in the tree, so that what is restored is, too.
+    fn keep_owner(&mut self, layer: u8, path: &ItemPath, stamp: &Stamp) -> Result<(), BinError> {
+        if modes::may_give() {
+            let (user, group) = (Uid::from_raw(stamp.user), Gid::from_raw(stamp.group));
+            rustix::fs::fchown(self.layer(layer)?.directory(path)?, Some(user), Some(group))?;
+        }
+        Ok(())
     }
 
     /// Makes durable what was taken, and the records of it.
