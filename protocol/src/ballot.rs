@@ -86,7 +86,7 @@ pub enum Act {
 }
 
 /// What a ballot must know from outside to decide (rule 2, 9).
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outlook {
     /// A record this member could propose, and whether one of its intents is its own.
     pub candidate: Option<(Hash, Turn)>,
@@ -151,6 +151,8 @@ pub struct Ballot {
     asked: BTreeSet<Hash>,
     /// When the rules were applied last.
     looked: Instant,
+    /// For which outlook, if nothing more follows from what was known then.
+    rested: Option<Outlook>,
     settled: bool,
     /// A rule broken on purpose, for the simulator.
     sabotage: Option<Sabotage>,
@@ -180,6 +182,7 @@ impl Ballot {
             contending: BTreeSet::new(),
             asked: BTreeSet::new(),
             looked: Instant::default(),
+            rested: None,
             settled: false,
             sabotage: None,
         }
@@ -242,6 +245,7 @@ impl Ballot {
     /// Takes a record's bytes. `next` is the state it leads to, `None` if it is not a valid child of the head;
     /// `agreeable` says whether clock, lists and disk of this member agree with it.
     pub fn learn(&mut self, bytes: Vec<u8>, next: Option<State>, agreeable: bool) -> Hash {
+        self.rested = None;
         let value = Record::hash_of(&bytes);
         self.records.entry(value).or_insert(Known { bytes, next, agreeable }).agreeable |= agreeable;
         value
@@ -264,6 +268,7 @@ impl Ballot {
         if far || !self.voters.contains(&from) {
             return;
         }
+        self.rested = None;
         let pol = self.check_pol(value, round, pol);
         self.contending.insert(from);
         let proposals = &mut self.rounds.entry(round).or_default().proposals;
@@ -299,6 +304,7 @@ impl Ballot {
         if !ours || vote.round > self.promise.round.saturating_add(limits::ROUNDS_AHEAD) {
             return;
         }
+        self.rested = None;
         let round = self.rounds.entry(vote.round).or_default();
         let votes = if vote.step == Step::Prevote { &mut round.prevotes } else { &mut round.precommits };
         match votes.get(&checked.author()) {
@@ -335,12 +341,18 @@ impl Ballot {
 
     /// Applies the rules until nothing more follows. Call after every input and whenever [`Self::deadline`] passes.
     pub fn advance(&mut self, now: Instant, outlook: &Outlook, acts: &mut Vec<Act>) {
-        if self.settled || self.find_settled(acts) {
+        let rests = self.rested.as_ref() == Some(outlook) && !self.breaks(Sabotage::Restless);
+        if self.settled || (rests && self.deadline(outlook).is_none_or(|at| now < at)) {
+            return;
+        }
+        self.rested = None;
+        if self.find_settled(acts) {
             return;
         }
         self.looked = now;
         let mut votes = Vec::new();
-        let before = self.promise.clone();
+        let (before, stood) = (self.promise.clone(), self.standing());
+        let asked = acts.len();
         self.join_later_round(now);
         self.start_if_needed(now, outlook);
         self.raise_valid();
@@ -359,6 +371,15 @@ impl Ballot {
             acts.push(Act::Promise { votes, records });
         }
         self.maybe_propose(now, outlook, acts);
+        // What changed may lead to more the next time.
+        if acts.len() == asked && self.standing() == stood {
+            self.rested = Some(outlook.clone());
+        }
+    }
+
+    /// All that the rules change, but for the promise: a change of that is an act.
+    fn standing(&self) -> impl PartialEq + use<> {
+        (self.running, self.prevote_wait, self.precommit_wait, self.asked.len(), self.proposed.len())
     }
 
     /// Rule 6: q precommits for one value of one and the same round.
@@ -568,7 +589,9 @@ impl Ballot {
 
     /// A record that was asked for did not come; ask again at the next occasion.
     pub fn ask_again(&mut self) {
-        self.asked.clear();
+        if !self.asked.is_empty() {
+            (self.rested, self.asked) = (None, BTreeSet::new());
+        }
     }
 
     /// Rule 9.

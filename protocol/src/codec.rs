@@ -2,6 +2,8 @@
 //! have written (longer integers, indefinite lengths, unknown or repeated fields, trailing bytes) are refused,
 //! so a hash or a signature over bytes is a hash or a signature over the value.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -39,10 +41,25 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Re
     }
     let value: T = ciborium::de::from_reader_with_recursion_limit(bytes, RECURSION)
         .map_err(|error| DecodeError::Malformed(error.to_string()))?;
-    if encode(&value) != bytes {
-        return Err(DecodeError::NotCanonical);
+    let mut expected = Expected(bytes);
+    match ciborium::into_writer(&value, &mut expected) {
+        Ok(()) if expected.0.is_empty() => Ok(value),
+        _ => Err(DecodeError::NotCanonical),
     }
-    Ok(value)
+}
+
+/// Takes no bytes but these.
+struct Expected<'a>(&'a [u8]);
+
+impl Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// For a field that a newer protocol version adds at the end of a tuple: left out while it has its default, so that

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::identity::MemberId;
 use crate::limits;
 use crate::rng::Rng;
-use crate::statement::{Checked, Id16, Position, Signed, Slot, Unverified};
+use crate::statement::{Checked, ContentList, Holding, Id16, Position, Signed, Slot, Statement, Unverified};
 use crate::wire::{Have, Place};
 
 /// Up to so many peers everybody pushes to everybody; beyond, an overlay carries what is new.
@@ -41,15 +41,22 @@ struct Author {
     sum: u64,
     /// The same of its report.
     report: u64,
+    /// Sum over its intents.
+    intents: u64,
     /// Length of all of `slots`.
     bytes: usize,
     slots: BTreeMap<Slot, Checked>,
+    /// Of `slots`, by application: what is asked for all the time.
+    lists: BTreeMap<String, Checked>,
+    holdings: BTreeMap<String, Checked>,
 }
 
 /// The newest statement of every author and slot.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     authors: BTreeMap<MemberId, Author>,
+    /// Counts changes of lists and Holdings.
+    content: u64,
 }
 
 /// What two members compare.
@@ -78,6 +85,7 @@ impl Board {
     pub fn insert(&mut self, checked: &Checked) -> Taken {
         let author = self.authors.entry(checked.author()).or_default();
         if author.store != checked.store() {
+            self.content += author.lists.len() as u64 + author.holdings.len() as u64;
             *author = Author { store: checked.store(), ..Author::default() };
         }
         let slot = checked.statement().slot();
@@ -90,11 +98,13 @@ impl Board {
             }
         }
         author.remember(checked);
+        self.content += u64::from(matches!(slot, Slot::List(_) | Slot::Holding(_)));
         author.put(slot.clone(), checked.clone());
         // Only the newest are kept, in whatever order they came: members that have heard the same keep the same.
         while author.slots.len() > limits::STATEMENTS_PER_AUTHOR
             || author.bytes > limits::STATEMENT_BYTES_PER_AUTHOR
         {
+            self.content += 1;
             author.drop_oldest();
         }
         if author.slots.contains_key(&slot) { Taken::New } else { Taken::Known }
@@ -115,19 +125,43 @@ impl Board {
     /// Keeps only what `keep` says.
     pub fn retain(&mut self, mut keep: impl FnMut(&Checked) -> bool) {
         for author in self.authors.values_mut() {
-            let (sum, report, bytes) = (&mut author.sum, &mut author.report, &mut author.bytes);
-            author.slots.retain(|slot, checked| {
-                let kept = keep(checked);
-                if !kept {
-                    *bytes -= checked.signed().bytes.len();
-                }
-                if !kept {
-                    let sum = if counts(slot) { &mut *sum } else { &mut *report };
-                    *sum = sum.wrapping_sub(checked.sum());
-                }
-                kept
-            });
+            let gone: Vec<Slot> = author
+                .slots
+                .iter()
+                .filter(|(_, checked)| !keep(checked))
+                .map(|(slot, _)| slot.clone())
+                .collect();
+            for slot in gone {
+                self.content += u64::from(matches!(slot, Slot::List(_) | Slot::Holding(_)));
+                author.take(&slot);
+            }
         }
+    }
+
+    /// A member's newest list of an application.
+    pub fn list(&self, author: &MemberId, application: &str) -> Option<&ContentList> {
+        match self.authors.get(author)?.lists.get(application)?.statement() {
+            Statement::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// A member's newest Holding of an application.
+    pub fn holding(&self, author: &MemberId, application: &str) -> Option<&Holding> {
+        match self.authors.get(author)?.holdings.get(application)?.statement() {
+            Statement::Holding(holding) => Some(holding),
+            _ => None,
+        }
+    }
+
+    /// How often a list or a Holding came or went.
+    pub fn content(&self) -> u64 {
+        self.content
+    }
+
+    /// One number for all intents: another one when any came or went.
+    pub fn intents(&self) -> u64 {
+        self.authors.values().fold(0, |sum, author| sum.wrapping_add(author.intents))
     }
 
     /// The statement of an author and slot.
@@ -243,24 +277,50 @@ impl Author {
     }
 
     fn put(&mut self, slot: Slot, checked: Checked) {
+        self.take(&slot);
         let (added, bytes) = (checked.sum(), checked.signed().bytes.len());
-        let counted = counts(&slot);
-        let old = self.slots.insert(slot, checked);
-        let sum = if counted { &mut self.sum } else { &mut self.report };
-        *sum = sum.wrapping_add(added).wrapping_sub(old.as_ref().map_or(0, Checked::sum));
-        self.bytes = self.bytes + bytes - old.map_or(0, |old| old.signed().bytes.len());
+        let sum = if counts(&slot) { &mut self.sum } else { &mut self.report };
+        *sum = sum.wrapping_add(added);
+        if checked.intent().is_some() {
+            self.intents = self.intents.wrapping_add(added);
+        }
+        self.bytes += bytes;
+        match &slot {
+            Slot::List(application) => {
+                self.lists.insert(application.clone(), checked.clone());
+            }
+            Slot::Holding(application) => {
+                self.holdings.insert(application.clone(), checked.clone());
+            }
+            _ => {}
+        }
+        self.slots.insert(slot, checked);
+    }
+
+    fn take(&mut self, slot: &Slot) {
+        let Some(checked) = self.slots.remove(slot) else { return };
+        let sum = if counts(slot) { &mut self.sum } else { &mut self.report };
+        *sum = sum.wrapping_sub(checked.sum());
+        if checked.intent().is_some() {
+            self.intents = self.intents.wrapping_sub(checked.sum());
+        }
+        self.bytes -= checked.signed().bytes.len();
+        match slot {
+            Slot::List(application) => {
+                self.lists.remove(application);
+            }
+            Slot::Holding(application) => {
+                self.holdings.remove(application);
+            }
+            _ => {}
+        }
     }
 
     fn drop_oldest(&mut self) {
         let oldest = self.slots.iter().min_by_key(|(_, checked)| checked.position());
-        let Some((slot, checked)) =
-            oldest.map(|(slot, _)| slot.clone()).and_then(|slot| self.slots.remove_entry(&slot))
-        else {
-            return;
-        };
-        self.bytes -= checked.signed().bytes.len();
-        let sum = if counts(&slot) { &mut self.sum } else { &mut self.report };
-        *sum = sum.wrapping_sub(checked.sum());
+        if let Some(slot) = oldest.map(|(slot, _)| slot.clone()) {
+            self.take(&slot);
+        }
     }
 
     fn sum(&self, what: Compared) -> u64 {
@@ -283,9 +343,9 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// A peer can be reached.
-    pub fn connected(&mut self, peer: MemberId) {
-        self.connected.insert(peer);
+    /// A peer can be reached; whether that is news.
+    pub fn connected(&mut self, peer: MemberId) -> bool {
+        self.connected.insert(peer)
     }
 
     /// A peer cannot be reached.

@@ -1,16 +1,29 @@
 //! Who said what: member keys and signed statements.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::hash::{deserialize_array, serialize_bytes};
+use crate::hash::{deserialize_array, in_order, serialize_bytes};
 
 /// A member's name for the protocol: its Ed25519 public key. Shown as the libp2p `PeerId` of the same key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MemberId(pub [u8; 32]);
+
+impl Ord for MemberId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        in_order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for MemberId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// What a libp2p `PeerId` of an Ed25519 key starts with: identity multihash, 36 bytes, protobuf key type 1, 32 bytes.
 const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];

@@ -54,7 +54,7 @@ use crate::metrics::{Ratio, Readings, Sketch};
 use crate::rng::Rng;
 use crate::state::{PROTOCOL, Role, State};
 use crate::statement::{Address, Checked, Envelope, Id16, Position, Statement, Vote};
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Millis, Now};
 use crate::trail::Trail;
 use crate::wire::Message;
 
@@ -67,6 +67,9 @@ const RESERVE: u64 = 1 << 16;
 
 /// Readings that a report digests: a minute of them, as hosts take one every two seconds.
 const READINGS: usize = 30;
+
+/// The health is looked at so often.
+const HEALTH_LOOK: Millis = Millis(500);
 
 /// The version that every program speaks.
 const OLDEST: u32 = 1;
@@ -114,6 +117,9 @@ pub enum Sabotage {
     NeverMute,
     /// A store that is found out votes all the same.
     NeverBurnt,
+    /// Everything is looked at after every input, also where nothing can have changed. It breaks nothing, and shows that
+    /// leaving it out changes nothing.
+    Restless,
 }
 
 /// One member.
@@ -221,6 +227,10 @@ struct Entity {
     liveness: Liveness,
     silence: Silence,
     locals: BTreeMap<String, Local>,
+    /// Nothing follows for content, as long as this holds.
+    quiet: Option<content::Quiet>,
+    /// Something that this member wanted to say was not said: it tries again.
+    unsaid: bool,
     /// The roots that the host was told to keep.
     kept: Option<BTreeSet<Hash>>,
     departures: leaving::Departures,
@@ -229,6 +239,8 @@ struct Entity {
     operations: BTreeMap<u64, Operation>,
     orders: orders::Orders,
     candidate: voting::Candidate,
+    /// Places of own intents that are valid after the head.
+    valid: BTreeSet<Position>,
     evidence: BTreeMap<u64, Evidence>,
     standing: standing::Standing,
     spread: spreading::Spread,
@@ -237,6 +249,8 @@ struct Entity {
     /// To the checkpoint of the invitation, until it was passed.
     way: Option<checkpoint::Way>,
     health_since: (crate::view::Health, Instant),
+    /// When the health was looked at last.
+    health_looked: Instant,
     told: BTreeSet<String>,
     /// Members that are not heard, as it was logged.
     away: BTreeSet<MemberId>,
@@ -298,6 +312,11 @@ impl Member {
             _ => None,
         };
         let before = self.told_by(beat);
+        if self.stirs_content(&input)
+            && let Some(entity) = &mut self.entity
+        {
+            entity.quiet = None;
+        }
         self.route(input);
         // Nearly every message of an entity at rest is a heartbeat that tells nothing new: nothing follows from it.
         let news = before.is_none() || before != self.told_by(beat);
@@ -315,10 +334,23 @@ impl Member {
         let (peer, entity) = (beat?, self.entity.as_ref()?);
         let heard = entity.liveness.is_reachable(&peer, self.core.now.mono);
         // That nothing differs is no news.
-        let echo = Message::Echo.encode();
-        let is_echo = |output: &&Output| matches!(output, Output::Send { bytes, .. } if *bytes == echo);
+        let is_echo =
+            |output: &&Output| matches!(output, Output::Send { bytes, .. } if Message::is_echo(bytes));
         let sent = self.core.out.len() - self.core.out.iter().filter(is_echo).count();
         Some((heard, entity.spread.epochs.get(&peer).copied(), sent))
+    }
+
+    /// Whether what follows for content may change with this input, beyond what messages change: those say it where
+    /// they do.
+    fn stirs_content(&self, input: &Input) -> bool {
+        match input {
+            Input::Received { .. } | Input::Tick | Input::Sampled(_) => false,
+            Input::Persisted(batch) => match self.core.batches.get(batch) {
+                Some(Durable::Cast(_) | Durable::Reserved(_) | Durable::Nothing) | None => false,
+                Some(_) => true,
+            },
+            _ => true,
+        }
     }
 
     fn route(&mut self, input: Input) {
@@ -531,12 +563,15 @@ impl Entity {
             liveness: Liveness::default(),
             silence: Silence::default(),
             locals,
+            quiet: None,
+            unsaid: false,
             kept: None,
             departures,
             keepers,
             operations: BTreeMap::new(),
             orders: orders::Orders::new(saved.orders, core.now.mono),
             candidate: voting::Candidate::default(),
+            valid: BTreeSet::new(),
             evidence: saved.evidence,
             standing: standing::Standing::default(),
             spread: spreading::Spread::default(),
@@ -544,6 +579,7 @@ impl Entity {
             versions: versions::Versions::default(),
             way,
             health_since: (crate::view::Health::Ok, core.now.mono),
+            health_looked: Instant::default(),
             told: BTreeSet::new(),
             away: BTreeSet::new(),
             conduct: Conduct::default(),
@@ -651,10 +687,15 @@ impl Entity {
         self.attend_early(core);
         self.attend_orders(core);
         self.attend_quiet(core);
+        if !self.operations.is_empty() {
+            self.quiet = None;
+        }
         self.attend_operations(core);
         // What was staged just now is promised at once: whoever asks next sees it.
-        let names: Vec<String> = self.state.applications.keys().cloned().collect();
-        names.iter().for_each(|name| self.publish_holding(core, name));
+        if !self.is_quiet(core) {
+            let names: Vec<String> = self.state.applications.keys().cloned().collect();
+            names.iter().for_each(|name| self.publish_holding(core, name));
+        }
         self.attend_ballot(core);
         self.attend_conditions(core);
     }
@@ -662,7 +703,7 @@ impl Entity {
     fn deadline(&self, core: &Core) -> Instant {
         let now = core.now.mono;
         let ballot = self.ballot.deadline(&self.outlook(core)).filter(|_| !self.installing);
-        let content = self.locals.keys().filter_map(|name| self.content_deadline(core, name)).min();
+        let content = self.next_content(core);
         let operations = self.operations.values().map(|operation| operation.deadline).min();
         let expiry = self.expiry_deadline(core);
         let departures = self.departures_deadline();
@@ -723,6 +764,11 @@ impl Entity {
             self.tell_who_is_away(core);
         }
         self.attend_versions(core);
+        // All members' lists and reports go into it, and all it tells is since when it is so, in seconds.
+        if core.now.mono - self.health_looked < HEALTH_LOOK && self.health_looked != Instant::default() {
+            return;
+        }
+        self.health_looked = core.now.mono;
         let health = self.own_health_state(core);
         if self.health_since.0 != health {
             self.health_since = (health, core.now.mono);

@@ -111,6 +111,11 @@ impl Message {
         kinds.iter().any(|kind| bytes.starts_with(kind))
     }
 
+    /// Whether these bytes say that nothing differs.
+    pub(crate) fn is_echo(bytes: &[u8]) -> bool {
+        bytes == b"\x64Echo"
+    }
+
     /// Decodes what a peer sent.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let message: Self = codec::decode(bytes, limits::MESSAGE_BYTES)?;
@@ -198,6 +203,7 @@ mod tests {
             Message::Known(beat, u64::MAX),
         ];
         assert!(beats.iter().all(|message| Message::is_beat(&message.encode())));
+        assert!(beats.iter().all(|it| Message::is_echo(&it.encode()) == (*it == Message::Echo)));
         assert!(
             !Message::is_beat(&Message::Prune.encode()) && !Message::is_beat(&Message::GetChain(1).encode())
         );

@@ -65,11 +65,14 @@ pub enum Mutation {
     NeverMute,
     /// A store that is found out votes all the same.
     NeverBurnt,
+    /// No bug: members look at everything after every input, also where nothing can have changed. Whatever they leave
+    /// out otherwise changes nothing if the same seed is the same world.
+    Restless,
 }
 
 impl Mutation {
     /// Every mutation, with its name.
-    pub const ALL: [(Self, &'static str); 28] = [
+    pub const ALL: [(Self, &'static str); 29] = [
         (Self::EarlyAcknowledgement, "early-acknowledgement"),
         (Self::ForgottenPromise, "forgotten-promise"),
         (Self::HalfQuorum, "half-quorum"),
@@ -98,6 +101,7 @@ impl Mutation {
         (Self::AnyChain, "any-chain"),
         (Self::NeverMute, "never-mute"),
         (Self::NeverBurnt, "never-burnt"),
+        (Self::Restless, "restless"),
     ];
 
     /// The rule that members themselves break.
@@ -112,6 +116,7 @@ impl Mutation {
             Self::AnyChain => Some(Sabotage::AnyChain),
             Self::NeverMute => Some(Sabotage::NeverMute),
             Self::NeverBurnt => Some(Sabotage::NeverBurnt),
+            Self::Restless => Some(Sabotage::Restless),
             _ => None,
         }
     }

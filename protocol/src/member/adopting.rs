@@ -5,7 +5,6 @@ use super::{Core, Entity};
 use crate::effect::{Output, Source};
 use crate::event::{Event, Severity};
 use crate::hash::Hash;
-use crate::identity::MemberId;
 use crate::manifest::Manifest;
 use crate::record::{Change, Policy};
 use crate::state::{ADOPTERS, Application};
@@ -49,25 +48,31 @@ impl Entity {
     /// The root that a content quorum of the placed voters shows, and that is neither in force nor empty.
     fn shown_by_most(&self, name: &str) -> Option<Hash> {
         let application = self.state.applications.get(name)?;
-        let placed: Vec<MemberId> = self.state.placed_voters(application).map(|voter| voter.id).collect();
+        let placed = || self.state.placed_voters(application).map(|voter| voter.id);
         let settled = application.root_hash();
         // Nothing is not something that was there before.
         let counts =
             |root: &Hash| Some(*root) != settled && (settled.is_some() || *root != Manifest::empty().root);
-        let seen = placed.iter().filter_map(|id| self.list_of(id, name)?.observed);
+        let seen = placed().filter_map(|id| self.list_of(&id, name)?.observed);
         let mut shown: Vec<Hash> = seen.filter(counts).collect();
+        if shown.is_empty() {
+            return None;
+        }
         shown.sort();
         shown.dedup();
-        let need = self.state.content_quorum(placed.len());
+        let need = self.state.content_quorum(placed().count());
         shown.into_iter().find(|root| self.holders_of_drift(name, root) >= need)
     }
 
     /// The root that more than half of the placed voters show instead of the settled one, if the policy adopts it.
     pub(super) fn majority_drift(&self, name: &str) -> Option<Hash> {
-        let application = self.state.applications.get(name)?;
+        self.adoptable(name, self.shown_by_most(name))
+    }
+
+    fn adoptable(&self, name: &str, shown: Option<Hash>) -> Option<Hash> {
+        let (root, application) = (shown?, self.state.applications.get(name)?);
         let adopts = self.may_adopt(application) && application.window.is_none();
-        let root = if adopts { self.shown_by_most(name) } else { None };
-        root.filter(|root| !application.knows(root))
+        (adopts && !application.knows(&root)).then_some(root)
     }
 
     /// Whether what this member shows is what more than half show.
@@ -78,9 +83,9 @@ impl Entity {
 
     pub(super) fn attend_adoption(&mut self, core: &mut Core, name: &str) {
         let now = core.now.mono;
-        let drift = self.majority_drift(name);
-        self.tell_what_is_refused(core, name, drift);
-        let mine = self.is_majority_drift(name);
+        let shown = self.shown_by_most(name);
+        let drift = self.adoptable(name, shown);
+        self.tell_what_is_refused(core, name, shown.filter(|_| drift.is_none()));
         let Some(local) = self.locals.get_mut(name) else { return };
         let Some(root) = drift else {
             local.adopting = None;
@@ -95,6 +100,7 @@ impl Entity {
         }
         if !local.held.contains_key(&root) {
             let waits = local.retry.is_some_and(|at| now < at);
+            let mine = local.observed.and_then(|observed| observed.root) == drift;
             if mine && local.capturing.is_none() && !local.writing && !waits {
                 let capture = core.id();
                 local.capturing = Some(capture);
@@ -124,10 +130,10 @@ impl Entity {
     }
 
     /// Says once that more than half differ in the same way, and that it is repaired all the same.
-    fn tell_what_is_refused(&mut self, core: &mut Core, name: &str, adopted: Option<Hash>) {
+    fn tell_what_is_refused(&mut self, core: &mut Core, name: &str, refused: Option<Hash>) {
         let Some(application) = self.state.applications.get(name) else { return };
         let settles = application.settled().is_some() && application.window.is_none();
-        let refused = self.shown_by_most(name).filter(|_| settles && adopted.is_none());
+        let refused = refused.filter(|_| settles);
         let why = match application.policy {
             Policy::Certified => "its policy is certified",
             Policy::Majority => "it was settled before, or there are too few voters",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::adopting::SETTLE_DELAY;
 use super::contested::TIMES;
 use super::local::{Applying, Local, Observed};
-use super::{Core, Durable, Entity, saved};
+use super::{Core, Durable, Entity, Sabotage, saved};
 use crate::effect::{Applied, Captured, Depth, Fetched, NotApplied, NotCaptured, Order, Output, Scan};
 use crate::event::{Event, Severity};
 use crate::fetch::Plan;
@@ -20,6 +20,14 @@ use crate::statement::{ContentList, Holding, Slot, Statement};
 use crate::time::{Instant, Millis};
 use crate::trouble::{Trouble, Troubled};
 
+/// What was looked at when nothing more followed for content.
+pub(super) struct Quiet {
+    /// Lists and Holdings on the board.
+    board: u64,
+    /// Until then nothing follows by itself.
+    until: Option<Instant>,
+}
+
 /// First pause after a failure; doubles.
 const RETRY: Millis = Millis(1_000);
 /// Longest pause after failures.
@@ -30,18 +38,12 @@ impl Entity {
 
     /// A member's newest list of an application.
     pub(super) fn list_of(&self, member: &MemberId, application: &str) -> Option<&ContentList> {
-        match self.board.get(member, &Slot::List(application.to_owned()))?.statement() {
-            Statement::List(list) => Some(list),
-            _ => None,
-        }
+        self.board.list(member, application)
     }
 
     /// A member's newest Holding of an application, under the present basis.
     pub(super) fn holding_of(&self, member: &MemberId, application: &str) -> Option<&Holding> {
-        match self.board.get(member, &Slot::Holding(application.to_owned()))?.statement() {
-            Statement::Holding(holding) => Some(holding),
-            _ => None,
-        }
+        self.board.holding(member, application)
     }
 
     /// Signed Holdings of a root under the present basis, by those whose word is evidence.
@@ -348,6 +350,69 @@ impl Entity {
         if self.is_on_its_way() {
             return;
         }
+        if !self.is_quiet(core) {
+            let (board, said) = (self.board.content(), core.out.len());
+            self.unsaid = false;
+            self.attend_trees(core);
+            let rests = !self.unsaid && core.out.len() == said && self.board.content() == board;
+            self.quiet = if rests && self.is_idle(core) { Some(self.quiet_from_now(core)) } else { None };
+        }
+        self.attend_windows(core);
+    }
+
+    /// Whether nothing has changed since nothing followed for content: then nothing does now. Most inputs are votes,
+    /// reports and heartbeats, which change nothing of it.
+    pub(super) fn is_quiet(&self, core: &Core) -> bool {
+        let rests = |quiet: &Quiet| {
+            quiet.board == self.board.content() && quiet.until.is_none_or(|until| core.now.mono < until)
+        };
+        let idle = self.operations.is_empty() && self.orders.is_empty() && !core.breaks(Sabotage::Restless);
+        idle && self.quiet.as_ref().is_some_and(rests)
+    }
+
+    fn quiet_from_now(&self, core: &Core) -> Quiet {
+        Quiet { board: self.board.content(), until: self.content_deadlines(core) }
+    }
+
+    fn content_deadlines(&self, core: &Core) -> Option<Instant> {
+        self.locals.keys().filter_map(|name| self.content_deadline(core, name)).min()
+    }
+
+    /// When something follows for content without any input.
+    pub(super) fn next_content(&self, core: &Core) -> Option<Instant> {
+        match &self.quiet {
+            Some(quiet)
+                if quiet.until.is_none_or(|until| core.now.mono < until)
+                    && !core.breaks(Sabotage::Restless) =>
+            {
+                quiet.until
+            }
+            _ => self.content_deadlines(core),
+        }
+    }
+
+    /// Nothing is under way that depends on more than [`Quiet`] looks at: on the wall clock, on who is heard.
+    fn is_idle(&self, core: &Core) -> bool {
+        self.state.applications.keys().all(|name| self.is_at_rest(core, name))
+    }
+
+    fn is_at_rest(&self, core: &Core, name: &str) -> bool {
+        let Some((application, local)) = self.state.applications.get(name).zip(self.locals.get(name)) else {
+            return false;
+        };
+        let fetches = local.plan.is_some() || local.parting.is_some();
+        let differs = local.adopting.is_some() || local.drifting.is_some();
+        let hooks = !application.rollout().after.is_empty() || !application.rollout().check.is_empty();
+        let settled = application.settled();
+        let rolls = settled.filter(|_| self.is_here(core, name)).is_some_and(|settled| {
+            !local.turns.is_over(settled.number) || is_new(settled, local.applied)
+        });
+        let waits = application.paused.is_some() || self.probation_until(name).is_some();
+        let edits = self.own_window(core, name).is_some() || local.quiet.is_some();
+        !(fetches || differs || hooks || rolls || waits || edits || local.hooks.owed)
+    }
+
+    fn attend_trees(&mut self, core: &mut Core) {
         let names: Vec<(String, bool)> =
             self.state.applications.keys().map(|name| (name.clone(), self.is_here(core, name))).collect();
         // Where the tree of another one of its name is being cleared away, it has no tree yet.
@@ -376,7 +441,6 @@ impl Entity {
                 self.publish_list(core, name);
             }
         }
-        self.attend_windows(core);
     }
 
     /// The same root under a new basis is applied already.

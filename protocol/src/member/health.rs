@@ -66,7 +66,7 @@ impl Entity {
 
     /// What of the entity's health is known without the count of its duration.
     pub(super) fn own_health_state(&self, core: &Core) -> Health {
-        if self.check_majority(core).is_err() {
+        if !self.has_majority(core) {
             return Health::Critical;
         }
         let members = self.state.members.iter().map(|member| match self.member_health(core, &member.id) {

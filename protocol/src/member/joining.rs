@@ -415,7 +415,7 @@ impl Entity {
     fn attend_address(&mut self, core: &mut Core) {
         let Some(here) = core.config.address.filter(|_| !self.is_outcast(core)) else { return };
         let elsewhere = self.me(core).is_some_and(|me| me.role != Role::Learner && me.addresses != [here]);
-        if elsewhere && self.check_majority(core).is_ok() {
+        if elsewhere && self.has_majority(core) {
             self.originate_own(core, Change::Move { addresses: vec![here] });
         }
     }
@@ -434,7 +434,7 @@ impl Entity {
     /// A learner that has caught up says so, and asks to become a voter (finding 13).
     fn attend_promotion(&mut self, core: &mut Core) {
         let learner = self.me(core).is_some_and(|me| me.role == Role::Learner && me.store == core.life.store);
-        if !learner || self.is_on_its_way() || self.check_majority(core).is_err() {
+        if !learner || self.is_on_its_way() || !self.has_majority(core) {
             return;
         }
         let said = self.board.get(&core.me(), &Slot::Holds).cloned();

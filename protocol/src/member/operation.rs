@@ -296,14 +296,15 @@ impl Entity {
         }
     }
 
+    /// Whether the entity can decide; the answer to who asks for something if not.
     pub(super) fn check_majority(&self, core: &Core) -> Result<(), Refusal> {
-        let (able, quorum) = (self.able_voters(core), self.state.quorum());
+        if self.has_majority(core) {
+            return Ok(());
+        }
         if let Some(refusal) = self.why_stopped().or_else(|| self.why_outdated()) {
             return Err(refusal);
         }
-        if able >= quorum {
-            return Ok(());
-        }
+        let (able, quorum) = (self.able_voters(core), self.state.quorum());
         let total = self.state.voters().count();
         let reachable = self.reachable_voters(core);
         let mut text = format!("{reachable} of {total} members can be reached");
@@ -596,14 +597,15 @@ impl Entity {
     // --- windows that end by themselves ------------------------------------------------------------------------
 
     pub(super) fn attend_windows(&mut self, core: &mut Core) {
-        // Spares end their own windows, too; only voters act for others.
-        if self.check_majority(core).is_err() || self.is_silent(core) || self.me(core).is_none() {
-            return;
-        }
         let open = self.state.applications.iter().filter_map(|(name, application)| {
             application.window.clone().map(|window| (name.clone(), window))
         });
-        for (application, window) in open.collect::<Vec<_>>() {
+        let open: Vec<_> = open.collect();
+        // Spares end their own windows, too; only voters act for others.
+        if open.is_empty() || !self.has_majority(core) || self.is_silent(core) || self.me(core).is_none() {
+            return;
+        }
+        for (application, window) in open {
             if core.now.wall >= window.expires && self.is_acting(core) {
                 self.originate_once(core, Change::Expire { application });
             } else if window.implicit && self.is_orphan(core, &application, &window) {

@@ -95,6 +95,11 @@ impl Orders {
         Self(saved.into_iter().map(|(id, pending)| (id, (pending, now))).collect())
     }
 
+    /// Whether none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Content that is to be settled when it is signed.
     pub(super) fn roots(&self) -> impl Iterator<Item = Hash> {
         self.0.values().filter_map(|(pending, _)| pending.root())

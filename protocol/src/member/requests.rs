@@ -83,6 +83,7 @@ impl Entity {
         if self.early.is_empty() || self.is_settling_in(core) {
             return;
         }
+        self.quiet = None;
         for Early { request, by, command } in std::mem::take(&mut self.early) {
             if let Err(refusal) = self.command(core, request, by, command) {
                 core.out.push(Output::Reply { request, reply: Err(refusal) });

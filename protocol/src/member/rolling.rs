@@ -26,6 +26,13 @@ pub(super) struct Turns {
     over: bool,
 }
 
+impl Turns {
+    /// Whether nobody is waited for any more, of this revision.
+    pub(super) fn is_over(&self, revision: u64) -> bool {
+        self.over && self.revision == revision
+    }
+}
+
 /// Where a member is in a roll-out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Turn {

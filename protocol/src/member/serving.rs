@@ -88,11 +88,9 @@ impl Entity {
 
     /// A time out of service that is over ends, by whoever acts for the entity.
     pub(super) fn attend_service(&mut self, core: &mut Core) {
-        if self.check_majority(core).is_err() || !self.may_vote(core) || !self.is_acting(core) {
-            return;
-        }
         let over = self.state.members.iter().find(|member| is_over(member, core)).map(|member| member.id);
-        if let Some(member) = over {
+        let Some(member) = over else { return };
+        if self.has_majority(core) && self.may_vote(core) && self.is_acting(core) {
             self.originate_once(core, Change::Return { member });
         }
     }

@@ -64,6 +64,20 @@ impl Entity {
         core.out.push(Output::Send { to, bytes: message.encode() });
     }
 
+    /// The same to several, encoded once.
+    pub(super) fn send_all(
+        &self,
+        core: &mut Core,
+        to: impl IntoIterator<Item = MemberId>,
+        message: &Message,
+    ) {
+        let mut bytes = None;
+        for to in to {
+            let bytes = bytes.get_or_insert_with(|| message.encode()).clone();
+            core.out.push(Output::Send { to, bytes });
+        }
+    }
+
     pub(super) fn connected(&mut self, core: &mut Core, peer: MemberId) {
         self.tell_succession(core, peer);
         if self.state.member(&peer).is_none() {
@@ -138,7 +152,9 @@ impl Entity {
         let known = self.state.member(&from).is_some();
         if known {
             self.liveness.heard(from, core.now.mono);
-            self.overlay.connected(from);
+            if self.overlay.connected(from) {
+                self.quiet = None;
+            }
         } else if !matches!(
             message,
             Message::GetChain(_)
@@ -342,8 +358,9 @@ impl Entity {
             }
             Taken::New => {}
         }
-        for peer in self.overlay.push_to(from) {
-            self.push(core, peer, vec![checked.signed().clone()]);
+        let to = self.overlay.push_to(from);
+        if !to.is_empty() {
+            self.send_all(core, to, &Message::Push(vec![checked.signed().clone()]));
         }
         if !self.overlay.is_full_mesh() {
             self.spread.to_announce.push(Place { author: checked.author(), position: checked.position() });
@@ -417,12 +434,11 @@ impl Entity {
     /// Signs and spreads a statement of our own. A voter that is silent after a start signs nothing at all: if its
     /// disk was put back, peers hold other statements of the same positions.
     pub(super) fn publish(&mut self, core: &mut Core, statement: Statement) -> Option<Checked> {
-        if self.is_silent(core) {
-            return None;
-        }
-        let checked = core.sign(self.state.entity, statement)?;
-        self.absorb(core, &checked, None);
-        Some(checked)
+        let may = !self.is_silent(core);
+        let checked = may.then(|| core.sign(self.state.entity, statement)).flatten();
+        let taken = checked.as_ref().map(|checked| self.absorb(core, checked, None));
+        self.unsaid |= taken != Some(Taken::New);
+        checked
     }
 
     pub(super) fn attend_spreading(&mut self, core: &mut Core) {
@@ -452,10 +468,7 @@ impl Entity {
         if self.is_sparse() {
             return self.beat_to_neighbours(core, busy);
         }
-        let beat = Message::Beat(self.beat());
-        for peer in self.overlay.beat_to() {
-            self.send(core, peer, &beat);
-        }
+        self.send_all(core, self.overlay.beat_to(), &Message::Beat(self.beat()));
     }
 
     /// At rest, one of two neighbours asks the other; while something is decided both tell each other. In the place of
@@ -476,9 +489,7 @@ impl Entity {
             core.rng.shuffle(&mut others);
             to.extend(others.into_iter().take(wanted));
         }
-        for peer in to {
-            self.send(core, peer, &beat);
-        }
+        self.send_all(core, to, &beat);
     }
 
     /// Asks neighbours that were not heard when they should have been, and finds out who is gone.
@@ -544,9 +555,7 @@ impl Entity {
         let places = std::mem::take(&mut self.spread.to_announce);
         for some in places.chunks(limits::PLACES_PER_MESSAGE) {
             let message = Message::Announce(some.to_vec());
-            for peer in self.overlay.announce_to(None) {
-                self.send(core, peer, &message);
-            }
+            self.send_all(core, self.overlay.announce_to(None), &message);
         }
     }
 

@@ -92,6 +92,7 @@ impl Entity {
         core.life = life;
         core.earlier = Life { store: life.store, ..Life::default() };
         core.sequence = 0;
+        self.valid.clear();
         core.burnt = false;
         self.silence = Silence::default();
         self.standing.due = core.now.mono;

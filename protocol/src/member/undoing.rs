@@ -78,7 +78,7 @@ impl Entity {
             let clearing = self.is_leaving(&name) && core.now.mono < operation.deadline;
             return if clearing { Next::Wait } else { refusal.into() };
         }
-        if core.now.mono >= operation.deadline || self.check_majority(core).is_err() {
+        if core.now.mono >= operation.deadline || !self.has_majority(core) {
             return left(refusal, &name).into();
         }
         if let Some(id) = operation.intent {

@@ -192,7 +192,7 @@ impl Entity {
             updates: Updates { open: open.map(|(name, _)| name.clone()).collect(), last },
             view: Freshness {
                 oldest_report_ms: oldest.unwrap_or_default().0,
-                majority_reachable: self.check_majority(core).is_ok(),
+                majority_reachable: self.has_majority(core),
             },
         }
     }

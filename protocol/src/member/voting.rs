@@ -72,9 +72,7 @@ impl Entity {
             Act::Propose { value, pol } => self.propose(core, value, pol),
             Act::Settled(certificate) => self.settled(core, certificate),
             Act::Lacking(value) => {
-                for peer in self.overlay.beat_to() {
-                    self.send(core, peer, &Message::GetRecord(value));
-                }
+                self.send_all(core, self.overlay.beat_to(), &Message::GetRecord(value));
             }
             Act::Equivocation(pair) => self.equivocation(core, pair.0, pair.1),
         }
@@ -100,8 +98,7 @@ impl Entity {
     }
 
     fn refresh_candidate(&mut self, core: &Core) {
-        let sum = self.board.iter().filter(|checked| checked.intent().is_some());
-        let of = (self.state.epoch, sum.fold(0, |sum: u64, checked| sum.wrapping_add(checked.sum())));
+        let of = (self.state.epoch, self.board.intents());
         let due = self.candidate.recheck.is_some_and(|at| core.now.mono >= at);
         if self.candidate.of == Some(of) && !due {
             return;
@@ -391,6 +388,7 @@ impl Entity {
         self.ballot = Ballot::new(core.me(), &self.state, self.head, None);
         self.ballot.sabotage(core.config.sabotage);
         self.candidate = Candidate::default();
+        self.valid.clear();
         self.record_known();
         self.end_way();
         let present: BTreeSet<MemberId> = self.state.members.iter().map(|member| member.id).collect();
@@ -535,13 +533,20 @@ impl Entity {
     // --- intents of our own ------------------------------------------------------------------------------------
 
     /// Where an intent of ours stands.
-    pub(super) fn fate(&self, core: &Core, id: &crate::statement::Id16) -> Fate {
+    pub(super) fn fate(&mut self, core: &Core, id: &crate::statement::Id16) -> Fate {
         if self.state.recent.contains_key(id) {
             return Fate::Settled;
         }
         let Some(checked) = self.board.get(&core.me(), &Slot::Intent(*id)) else { return Fate::Gone };
+        // Asked after every input, and the same as long as the head is.
+        if self.valid.contains(&checked.position()) && !core.breaks(Sabotage::Restless) {
+            return Fate::Pending;
+        }
         match self.state.with_changes(&[checked.signed().clone()], core.scheme()) {
-            Ok(_) => Fate::Pending,
+            Ok(_) => {
+                self.valid.insert(checked.position());
+                Fate::Pending
+            }
             Err(invalid) => Fate::Dead(invalid),
         }
     }
