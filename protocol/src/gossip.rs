@@ -79,6 +79,12 @@ fn counts(slot: &Slot) -> bool {
     !matches!(slot, Slot::Report)
 }
 
+/// Whether two statements of one slot are different votes.
+fn contradict(held: &Checked, other: &Unverified) -> bool {
+    let vote = held.vote();
+    vote.is_some_and(|vote| matches!(&other.envelope().statement, Statement::Vote(other) if other != vote))
+}
+
 impl Board {
     /// Takes a checked statement of the store that the roster names. The first from a new store replaces all that
     /// was said from the one before.
@@ -110,15 +116,16 @@ impl Board {
         if author.slots.contains_key(&slot) { Taken::New } else { Taken::Known }
     }
 
-    /// Whether this very statement, or a newer one of its slot, is here: then its signature need not be looked at.
+    /// Whether this very statement, or a newer one of its slot, is here: then its signature need not be looked at. Of
+    /// two votes in one place that differ, both are looked at, whichever is newer: they are evidence (V11).
     pub fn has(&self, unverified: &Unverified) -> bool {
         let of_store = |author: &&Author| author.store == unverified.envelope().store;
         let slots = self.authors.get(&unverified.author()).filter(of_store).map(|author| &author.slots);
         let held = slots.and_then(|slots| slots.get(&unverified.envelope().statement.slot()));
         held.is_some_and(|held| {
             let position = unverified.envelope().position;
-            held.position() > position
-                || (held.position() == position && held.signed() == unverified.signed())
+            let newer = held.position() > position && !contradict(held, unverified);
+            newer || (held.position() == position && held.signed() == unverified.signed())
         })
     }
 

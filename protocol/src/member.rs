@@ -702,7 +702,10 @@ impl Entity {
 
     fn deadline(&self, core: &Core) -> Instant {
         let now = core.now.mono;
-        let ballot = self.ballot.deadline(&self.outlook(core)).filter(|_| !self.installing);
+        // Nothing follows from a ballot that is not looked at: whoever is stopped would be woken for it in vain, again
+        // and again.
+        let looks = !self.installing && !self.is_stopped();
+        let ballot = self.ballot.deadline(&self.outlook(core)).filter(|_| looks);
         let content = self.next_content(core);
         let operations = self.operations.values().map(|operation| operation.deadline).min();
         let expiry = self.expiry_deadline(core);

@@ -27,6 +27,7 @@ mod rolling_out;
 mod rolling_upgrade;
 mod supermajority;
 mod swarm;
+mod told_later;
 mod window_in_a_partition;
 
 use althing_protocol::control::{Command, Reply};

@@ -404,9 +404,9 @@ impl Entity {
         let differs = local.adopting.is_some() || local.drifting.is_some();
         let hooks = !application.rollout().after.is_empty() || !application.rollout().check.is_empty();
         let settled = application.settled();
-        let rolls = settled.filter(|_| self.is_here(core, name)).is_some_and(|settled| {
-            !local.turns.is_over(settled.number) || is_new(settled, local.applied)
-        });
+        let rolls = settled
+            .filter(|_| self.is_here(core, name))
+            .is_some_and(|settled| !local.turns.is_over(settled.number) || is_new(settled, local.applied));
         let waits = application.paused.is_some() || self.probation_until(name).is_some();
         let edits = self.own_window(core, name).is_some() || local.quiet.is_some();
         !(fetches || differs || hooks || rolls || waits || edits || local.hooks.owed)

@@ -11,7 +11,7 @@ use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
 use crate::record::{Link, Record};
-use crate::statement::{Checked, Vote};
+use crate::statement::{Checked, Signed, Unverified, Vote};
 use crate::succession::Succession;
 use crate::validity::check_certificate;
 use crate::wire::Message;
@@ -73,6 +73,27 @@ impl Entity {
             "{name} signed two statements of epoch {epoch} that contradict each other: nothing is settled here until an administrator has acknowledged it (althing resolve)"
         );
         core.event(Event::new(Severity::Critical, "vote.equivocation", text).of(author));
+    }
+
+    /// Whoever is stopped shows what stopped it to those that say that they vote: the board of who was away has room for
+    /// one of two votes in one place, so that comparing boards does not bring both. The older one comes first.
+    pub(super) fn show_contradictions(&self, core: &mut Core) {
+        let deciding = self.state.epoch + 1;
+        let both = self.unresolved().find_map(|evidence| match &evidence.what {
+            Contradiction::Statements(both) if evidence.epoch == deciding => Some(both),
+            _ => None,
+        });
+        let Some(both) = both else { return };
+        let mut signed = vec![both.0.clone(), both.1.clone()];
+        let place = |signed: &Signed| {
+            let read = Unverified::read(signed.clone(), &self.state.entity);
+            read.ok().map(|read| read.envelope().position)
+        };
+        signed.sort_by_key(place);
+        let votes = |peer: &&MemberId| self.report_of(peer).is_some_and(|report| report.votes);
+        for peer in self.overlay.peers().iter().filter(votes) {
+            self.send(core, *peer, &Message::Push(signed.clone()));
+        }
     }
 
     // --- two records of one epoch ------------------------------------------------------------------------------

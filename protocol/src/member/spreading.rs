@@ -339,7 +339,13 @@ impl Entity {
         }
         let taken = self.board.insert(checked);
         match &taken {
-            Taken::Known => return taken,
+            Taken::Known => {
+                // An older vote in the same place is of no use but as evidence against its author.
+                if checked.vote().is_some() {
+                    self.on_vote(core, checked);
+                }
+                return taken;
+            }
             Taken::Conflict(held) => {
                 // A disk that was put back says other things in places that were used; only of votes is that a
                 // contradiction that stops the entity.
@@ -465,6 +471,7 @@ impl Entity {
         self.overlay.refresh(&mut core.rng);
         self.attend_report(core);
         self.flush_announcements(core);
+        self.show_contradictions(core);
         if self.is_sparse() {
             return self.beat_to_neighbours(core, busy);
         }

@@ -129,6 +129,64 @@ fn two_votes_in_one_place_stop_settling_until_they_are_acknowledged() {
     assert!(lone.member.may_vote(), "the same liar in the same epoch is no news");
 }
 
+fn vote(lone: &Lone, by: u8, at: u64, (step, round): (Step, u32), value: Option<&[u8]>) -> Signed {
+    let (entity, parent, value) = (lone.state().entity, lone.head(), value.map(Hash::of));
+    let vote = Vote { epoch: 1, round, parent, step, value, relied: None };
+    said(entity, by, (5, at), Statement::Vote(vote))
+}
+
+#[test]
+fn an_older_vote_that_contradicts_a_newer_one_is_evidence() {
+    let mut lone = Lone::voting();
+    let place = (Step::Prevote, 0);
+    let (older, newer) = (vote(&lone, 2, 1, place, Some(b"x")), vote(&lone, 2, 2, place, Some(b"y")));
+    // What was said before, in a fresh envelope, is none.
+    let same = vote(&lone, 2, 1, place, Some(b"y"));
+    lone.hear(2, Message::Push(vec![newer]));
+    lone.hear(3, Message::Push(vec![same]));
+    assert!(lone.member.may_vote());
+    lone.hear(3, Message::Push(vec![older]));
+    assert_eq!(lone.told("vote.equivocation"), 1);
+    assert!(!lone.member.may_vote());
+}
+
+#[test]
+fn whoever_is_stopped_shows_it_to_those_that_vote() {
+    let mut lone = Lone::voting();
+    let place = (Step::Precommit, 0);
+    let both = vec![vote(&lone, 2, 1, place, Some(b"x")), vote(&lone, 2, 2, place, None)];
+    lone.hear(2, Message::Push(both.clone()));
+    assert!(!lone.member.may_vote());
+    let report = |votes| Statement::Report(Box::new(crate::metrics::Report { votes, ..Default::default() }));
+    let shown = |lone: &Lone| {
+        let to =
+            |(to, message): &&(MemberId, Message)| *to == id(3) && *message == Message::Push(both.clone());
+        lone.sent.iter().filter(to).count()
+    };
+    for (at, votes, count) in [(1, true, 1), (2, false, 0)] {
+        let said = said(lone.state().entity, 3, (5, at), report(votes));
+        lone.hear(3, Message::Push(vec![said]));
+        lone.sent.clear();
+        lone.pass(2_500);
+        assert_eq!(shown(&lone), count, "votes: {votes}");
+    }
+}
+
+#[test]
+fn whoever_is_stopped_is_not_woken_for_a_round_that_it_does_not_end() {
+    let mut lone = Lone::voting();
+    // A quorum has precommitted nothing: the round ends when the rest had the time to do so, too.
+    let nothing = |lone: &Lone, by| vote(lone, by, 1, (Step::Precommit, 0), None);
+    let votes = [2, 3].map(|by| nothing(&lone, by));
+    lone.hear(2, Message::Push(votes.to_vec()));
+    let other = vote(&lone, 2, 2, (Step::Precommit, 0), Some(b"x"));
+    lone.hear(2, Message::Push(vec![other]));
+    assert!(!lone.member.may_vote());
+    lone.pass(5_000);
+    let due = lone.member.deadline().expect("heartbeats go on");
+    assert!(due.0 > lone.mono + 100, "woken again after {} ms", due.0 - lone.mono);
+}
+
 #[test]
 fn whoever_learns_of_a_successor_goes_mute() {
     let mut lone = Lone::voting();
