@@ -218,22 +218,6 @@ fn a_member_that_it_does_not_go_to_deploys_and_is_told_what_it_cannot_do() {
     assert_eq!((revision(&world), Some(settled(&world))), (4, earlier));
 }
 
-#[test]
-fn a_member_that_it_does_not_go_to_rolls_it_back() {
-    let mut world = grouped(6, &[0, 1, 2]);
-    let first = settled(&world);
-    let command = deploy(&mut world, 0);
-    answer(&mut world, 0, command).expect("deployed");
-    assert_ne!(settled(&world), first);
-    // Nothing of it lies there, now that it has had the time to go.
-    world.run(180 * SECOND);
-    assert!(!holds(&world, 5, first));
-    let back = Command::Rollback { application: WEB.into(), to: 1 };
-    answer(&mut world, 5, back).expect("fetched from those that hold it");
-    assert_eq!(settled(&world), first);
-    assert_rest(&mut world, 60);
-}
-
 /// Where the last member of a group goes, keepers are all that is left; a new member gets it from them.
 #[test]
 fn an_empty_group_keeps_its_content() {
