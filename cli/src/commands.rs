@@ -29,6 +29,7 @@ mod serving;
 mod standing;
 mod tools;
 mod update;
+mod verify;
 mod wait;
 
 /// Does what was asked. Blocking verbs run here; the others on a runtime of one thread.

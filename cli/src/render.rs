@@ -26,6 +26,7 @@ pub(crate) mod table;
 pub(crate) mod time;
 pub(crate) mod trash;
 pub(crate) mod update;
+pub(crate) mod verify;
 pub(crate) mod versions;
 pub(crate) mod votes;
 pub(crate) mod why;

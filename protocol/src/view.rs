@@ -379,6 +379,10 @@ pub struct Freshness {
     pub oldest_report_ms: u64,
     /// Whether a majority is reachable.
     pub majority_reachable: bool,
+    /// Milliseconds since a quorum of voters that hold this epoch, or a newer one, was last heard (finding 36): an
+    /// older truth, however well it is signed, is not confirmed by anybody. `None`: not since the start.
+    #[serde(default)]
+    pub confirmed_ms: Option<u64>,
 }
 
 /// `althing.members/1`

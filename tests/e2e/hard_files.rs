@@ -37,7 +37,12 @@ fn app_verify_finds_what_left_no_trace() {
         std::thread::sleep(Duration::from_secs(2));
         ensure!(fs::read(&at)? == bytes, "it was repaired without being read");
         cluster.agreed("shop", 1, LIMIT)?;
-        cluster.web(2).run(&["app", "verify", "shop", "--exit-code"])?.ended(2)?;
+        let found =
+            cluster.web(1).run(&["app", "verify", "shop", "--everywhere", "--exit-code", "--json"])?;
+        let text = found.ended(2)?.stdout;
+        let at =
+            |member: &str, found: &str| text.contains(&format!(r#""member":"{member}","found":"{found}""#));
+        ensure!(at("web1", "agrees") && at("web2", "differs") && at("web3", "agrees"), "{text}");
         cluster.web(2).blind(false)?;
         cluster.have(&[2], "shop", &site.tree, LIMIT)?;
         cluster.web(2).run(&["app", "verify", "shop", "--exit-code"])?.ended(0)?;

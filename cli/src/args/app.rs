@@ -67,14 +67,17 @@ pub(crate) enum AppVerb {
         #[arg(value_name = "A")]
         app: String,
     },
-    /// Read everything of an application on this member again
+    /// Read everything of an application again: on this member, or on each that it goes to
     #[command(
-        after_help = "Examples:\n  althing app verify shop\n  althing app verify shop --on web7 --exit-code"
+        after_help = "Examples:\n  althing app verify shop\n  althing app verify shop --on web7 --exit-code\n  althing app verify shop --everywhere"
     )]
     Verify {
         /// Its name
         #[arg(value_name = "A")]
         app: String,
+        /// Ask every member that it goes to
+        #[arg(long)]
+        everywhere: bool,
         /// Exit with 2 if it differs from what is settled
         #[arg(long)]
         exit_code: bool,

@@ -9,7 +9,7 @@ use althing_protocol::view::Diff as DiffView;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{change, change_saying, define, millis, path_here, path_on_members, source};
+use super::{change, change_saying, define, millis, path_here, path_on_members, source, verify};
 use crate::args::Output;
 use crate::args::app::{self as args, App, AppVerb, Diff, Items, New, Policy, Trash, TrashVerb};
 use crate::ask;
@@ -48,7 +48,10 @@ pub(super) async fn app(context: &Context, args: App) -> Result<Exit> {
         AppVerb::History { app } => {
             context.read(&Query::new("history").with("app", app), apps::history).await
         }
-        AppVerb::Verify { app, exit_code } => {
+        AppVerb::Verify { app, everywhere: true, exit_code } => {
+            verify::everywhere(context, app, exit_code).await
+        }
+        AppVerb::Verify { app, everywhere: false, exit_code } => {
             looked(context, &Command::Verify { application: app.clone() }, &app, exit_code).await
         }
         AppVerb::Repair { app, exit_code } => {

@@ -135,7 +135,7 @@ pub(crate) fn status() -> Document<Status> {
         applications: app_views(),
         attention: vec![attention],
         updates: Updates { open: Vec::new(), last: Some(last) },
-        view: Freshness { oldest_report_ms: 1900, majority_reachable: true },
+        view: Freshness { oldest_report_ms: 1900, majority_reachable: true, confirmed_ms: Some(1200) },
     };
     document("status", status)
 }

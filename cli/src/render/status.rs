@@ -201,7 +201,15 @@ fn seen(document: &Document<Status>, look: &Look) -> String {
     let majority = if view.majority_reachable { "" } else { &hears };
     let at = look.clock(&document.at, &document.at);
     let age = span(view.oldest_report_ms as f64 / 1000.0);
-    let line = format!("as seen by {} at {at} · reports up to {age} old{majority}", document.answered_by);
+    let epoch = document.body.entity.epoch;
+    let confirmed = match view.confirmed_ms {
+        Some(ms) => format!("epoch {epoch} confirmed {} ago", span(ms as f64 / 1000.0)),
+        None => format!("epoch {epoch} not confirmed since the start"),
+    };
+    let line = format!(
+        "as seen by {} at {at} · reports up to {age} old · {confirmed}{majority}",
+        document.answered_by
+    );
     look.paint(Paint::Dim, &line)
 }
 
@@ -225,7 +233,7 @@ Updates       no window open · last: shop 42 by ada, 13:41
 Needs attention
   WARNING  web7  shop differs from the majority in 4 items  althing why web7
 
-as seen by web1 at 14:05:07 · reports up to 1.9 s old
+as seen by web1 at 14:05:07 · reports up to 1.9 s old · epoch 77 confirmed 1.2 s ago
 ";
         assert_eq!(screen(&samples::status(), &Look::plain()), expected);
     }
@@ -237,7 +245,7 @@ shop-fe   OK for 6 d 4 h
 9 members, 9 reachable, majority 5
 3 applications, all agreed by 9 of 9
 no window open · last: shop 42 by ada, 13:41
-as seen by web1 at 14:05:07 · reports up to 1.9 s old
+as seen by web1 at 14:05:07 · reports up to 1.9 s old · epoch 77 confirmed 1.2 s ago
 ";
         assert_eq!(screen(&samples::all_well(), &Look::plain()), expected);
     }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::fake::{Node, althing, answer};
 
 /// A status as a node sends it; the order of its fields is not that of any type here.
-const STATUS: &str = r#"{"answered_by":"web1","schema":"althing.status/1","at":"2026-11-23T14:05:07Z","entity":{"name":"shop-fe","id":"b3:0101010101010101010101010101010101010101010101010101010101010101","epoch":7,"roster_revision":3},"health":{"state":"ok","since_seconds":40,"ok":3,"warning":0,"critical":0,"unknown":0},"majority":2,"members":{"total":3,"reachable":3,"voters":3},"applications":[{"name":"shop","path":"/srv/shop","revision":4,"root":null,"agree":3,"of":3,"state":"agreed","differing":[],"items":1,"bytes":2,"policy":"majority","window":null,"updated":null,"by":null,"from":null}],"attention":[],"updates":{"open":[],"last":null},"view":{"oldest_report_ms":100,"majority_reachable":true},"not_known_yet":{"more":1}}"#;
+const STATUS: &str = r#"{"answered_by":"web1","schema":"althing.status/1","at":"2026-11-23T14:05:07Z","entity":{"name":"shop-fe","id":"b3:0101010101010101010101010101010101010101010101010101010101010101","epoch":7,"roster_revision":3},"health":{"state":"ok","since_seconds":40,"ok":3,"warning":0,"critical":0,"unknown":0},"majority":2,"members":{"total":3,"reachable":3,"voters":3},"applications":[{"name":"shop","path":"/srv/shop","revision":4,"root":null,"agree":3,"of":3,"state":"agreed","differing":[],"items":1,"bytes":2,"policy":"majority","window":null,"updated":null,"by":null,"from":null}],"attention":[],"updates":{"open":[],"last":null},"view":{"oldest_report_ms":100,"majority_reachable":true,"confirmed_ms":40},"not_known_yet":{"more":1}}"#;
 
 const EVENTS: &str = r#"{"schema":"althing.events/1","at":"2026-11-23T14:05:07Z","answered_by":"web1","events":[{"id":"web7/1","at":"2026-11-23T14:02:11Z","severity":"warning","kind":"content.differs","member":"web7","application":"shop","text":"shop: \u001b[2Jevil"}],"cursor":"c/1"}"#;
 
@@ -18,7 +18,7 @@ shop-fe   OK for 40 s
 3 members, 3 reachable, majority 2
 1 application, agreed by 3 of 3
 no window open
-as seen by web1 at 14:05:07 · reports up to 0.1 s old
+as seen by web1 at 14:05:07 · reports up to 0.1 s old · epoch 7 confirmed 0.0 s ago
 ";
     assert_eq!(node.run("status").answered(), expected);
     assert_eq!(node.run("--color always status").answered().matches("\u{1b}[").count(), 6);

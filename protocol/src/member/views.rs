@@ -193,8 +193,29 @@ impl Entity {
             view: Freshness {
                 oldest_report_ms: oldest.unwrap_or_default().0,
                 majority_reachable: self.has_majority(core),
+                confirmed_ms: self.confirmed(core).map(|age| age.0),
             },
         }
+    }
+
+    /// Since when nobody knows whether this epoch still is the newest: how long ago the last of a quorum that holds it
+    /// was heard, the quorum being made of those heard most lately.
+    fn confirmed(&self, core: &Core) -> Option<Millis> {
+        let signed = |id: &MemberId| {
+            self.certificate.as_ref().is_some_and(|head| head.votes.iter().any(|vote| vote.author == *id))
+        };
+        let said = |id: &MemberId| {
+            let report = self.report_of(id).map(|report| report.epoch);
+            report.max(self.spread.epochs.get(id).copied()) >= Some(self.state.epoch)
+        };
+        let holds = |id: &MemberId| signed(id) || said(id);
+        let age = |id: &MemberId| match *id == core.me() {
+            true => Some(Millis(0)),
+            false => self.liveness.age(id, core.now.mono).filter(|_| holds(id)),
+        };
+        let mut ages: Vec<Millis> = self.state.voters().filter_map(|voter| age(&voter.id)).collect();
+        ages.sort_unstable();
+        ages.get(self.state.quorum().saturating_sub(1)).copied()
     }
 
     fn unheard_names(&self, core: &Core) -> Vec<String> {

@@ -3,7 +3,7 @@
 use althing_protocol::control::Code;
 
 use super::{answer, assert_rest, at_rest, deploy, revision};
-use crate::world::SECOND;
+use crate::world::{SECOND, World};
 
 #[test]
 fn the_minority_settles_nothing_and_agrees_again_when_it_is_healed() {
@@ -22,9 +22,17 @@ fn the_minority_settles_nothing_and_agrees_again_when_it_is_healed() {
     assert_eq!(revision(&world), number + 1);
     let cut_off = world.hosts[6].member.as_ref().and_then(|member| member.state()).expect("a member");
     assert_eq!(cut_off.applications[super::WEB].settled().expect("settled").number, number);
+    let confirmed = |world: &World, at: usize| {
+        let status = world.hosts[at].member.as_ref().and_then(|member| member.status()).expect("a member");
+        status.view.confirmed_ms.expect("it heard a majority")
+    };
+    for at in 0..9 { eprintln!("{at} {:?} {:?}", confirmed(&world, at), world.hosts[at].member.as_ref().and_then(|m| m.members()).map(|m| m.members.iter().map(|m| m.last_seen_seconds).collect::<Vec<_>>())); }
+    assert!(confirmed(&world, 6) >= 10_000, "what the four show is hardly younger than the cut");
+    assert!(confirmed(&world, 2) < 6_000, "the five go on confirming");
 
     world.mend();
     assert_rest(&mut world, 30);
+    assert!(confirmed(&world, 6) < 6_000);
 }
 
 #[test]
