@@ -7,7 +7,7 @@
 mod earlier;
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -106,11 +106,19 @@ fn program_of(store: &Store, request: &Request) -> io::Result<Option<(u32, Hash)
     })
 }
 
+/// What rotted on the disk and was not found by the scrub yet must not be run, nor be checked in the place of what was
+/// settled: nothing is executable before its bytes were hashed.
 fn copy(store: &Store, content: &Hash, to: &Path, mode: u32) -> io::Result<()> {
     let from = store.content().open(content).map_err(io::Error::other)?;
     let mut from = from.ok_or_else(|| io::Error::other("its content is not complete here"))?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+    let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(to)?;
     io::copy(&mut from, &mut file)?;
+    file.rewind()?;
+    let copied = blake3::Hasher::new().update_reader(&mut file)?.finalize();
+    if copied.as_bytes() != &content.0 {
+        let what = Hash(*copied.as_bytes());
+        return Err(io::Error::other(format!("its content {content} is damaged here: it reads as {what}")));
+    }
     file.set_permissions(Permissions::from_mode(mode))
 }
 

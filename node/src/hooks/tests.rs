@@ -92,6 +92,29 @@ fn the_bytes_that_run_are_settled_ones() {
     assert_eq!(world.run(&world.request(Kind::After)), Ran::Well);
 }
 
+/// Between two passes of the scrub nobody knows yet that the disk changed a program.
+#[test]
+fn a_program_that_rotted_is_not_run() {
+    let world = World::new("#!/bin/sh\ntouch \"$ALTHING_ROOT/ran\"\n");
+    let request = world.request(Kind::After);
+    let (_, content) = program_of(&world.store, &request).unwrap().unwrap();
+    let name = content.hex();
+    let at = find(world.directory.path(), &name).unwrap();
+    let rotted = fs::read_to_string(&at).unwrap().replace("ran", "run");
+    fs::set_permissions(&at, Permissions::from_mode(0o600)).unwrap();
+    fs::write(&at, rotted).unwrap();
+    let ran = world.run(&request);
+    assert!(matches!(&ran, Ran::Badly(text) if text.contains("is damaged here")), "{ran:?}");
+    assert!(!world.directory.path().join("live/run").exists(), "nothing of it ran");
+}
+
+fn find(below: &Path, name: &str) -> Option<PathBuf> {
+    fs::read_dir(below).ok()?.flatten().find_map(|entry| match entry.file_name() == name {
+        true => Some(entry.path()),
+        false => find(&entry.path(), name),
+    })
+}
+
 #[test]
 fn what_a_hook_says_is_cut_and_cleaned() {
     let world = World::new("#!/bin/sh\nprintf 'no\\033[31m config\\n\\n'; yes x | head -c 1000000; exit 3\n");

@@ -428,8 +428,11 @@ impl World {
         kind: Kind,
         (from, root): (Hash, Hash),
     ) {
+        let mut damaged = false;
         for needed in [from, root] {
-            let lacking = self.hosts[at].content.lacking(&self.library, &needed).len();
+            let content = &self.hosts[at].content;
+            let lacking = content.forgotten(&self.library, &needed).len();
+            damaged |= content.lacking(&self.library, &needed).len() > lacking;
             if lacking > 0 {
                 let name = self.hosts[at].name.clone();
                 let text = format!("{name} runs a hook with {}, and lacks {lacking} pieces", needed.short());
@@ -442,9 +445,17 @@ impl World {
         let life = self.hosts[at].life;
         let after = 5 * MS + self.rng.below(300 * MS);
         let fails = self.hosts[at].hooks_fail_until > self.now;
-        let ran = if fails { Ran::Badly("ended with exit 1".to_owned()) } else { Ran::Well };
-        if fails {
+        let ran = match (damaged, fails) {
+            // As the node does, which hashes what it is about to run.
+            (true, _) => Ran::Badly("could not be run: its content is damaged here".to_owned()),
+            (false, true) => Ran::Badly("ended with exit 1".to_owned()),
+            (false, false) => Ran::Well,
+        };
+        if ran != Ran::Well {
             invariants::hook_fails(self, application, kind, root);
+        }
+        if damaged {
+            self.count("a hook was not run, as its content had rotted");
         }
         self.count(if kind == Kind::Check { "a check was run" } else { "an after hook was run" });
         self.schedule(after, Event::Give { host: at, life, input: Box::new(Input::HookRan { run, ran }) });
