@@ -189,11 +189,13 @@ impl Ballot {
     }
 
     /// Breaks a rule on purpose, for the simulator.
-    pub(crate) fn sabotage(&mut self, sabotage: Option<Sabotage>) {
+    #[doc(hidden)]
+    pub fn sabotage(&mut self, sabotage: Option<Sabotage>) {
         self.sabotage = sabotage;
         match sabotage {
             Some(Sabotage::HalfQuorum) => self.quorum = self.voters.len().div_ceil(2),
             Some(Sabotage::ForgottenLock) => self.promise.lock = None,
+            Some(Sabotage::ForgottenRound) => self.promise.round = 0,
             _ => {}
         }
     }
@@ -359,6 +361,7 @@ impl Ballot {
         if outlook.may_vote && self.voters.contains(&self.me) {
             self.prevote(now, &mut votes);
             self.precommit(now, &mut votes);
+            self.precommit_late(&mut votes);
         }
         self.next_round(now, outlook);
         self.ask_for_records(acts);
@@ -409,7 +412,7 @@ impl Ballot {
     /// Rule 7, second half: an entry proof of a later round moves this member there at once.
     fn join_later_round(&mut self, now: Instant) {
         let round = self.promise.round;
-        let proof = self.rule.proof(self.voters.len());
+        let proof = if self.breaks(Sabotage::BlindEntry) { 1 } else { self.rule.proof(self.voters.len()) };
         let later = self.rounds.range(round + 1..).rev().find(|(at, votes)| {
             let speakers: BTreeSet<&MemberId> =
                 votes.prevotes.keys().chain(votes.precommits.keys()).collect();
@@ -506,10 +509,11 @@ impl Ballot {
                 }
             };
             let own_lock = self.promise.lock.filter(|lock| lock.0 == *value).map(|lock| lock.1);
+            let signed = own_lock.filter(|_| !self.breaks(Sabotage::UnsignedReliance));
             let agreed = known.agreeable || shown.is_some() || own_lock.is_some();
             // The newest POL that this vote rests on, shown or locked on. Without the lock, an honest member that
             // moved its lock would look as if it had forgotten one (model: "lock not signed").
-            (lock_allows && agreed).then_some((*value, shown.max(own_lock)))
+            (lock_allows && agreed).then_some((*value, shown.max(signed)))
         })
     }
 
@@ -535,6 +539,23 @@ impl Ballot {
         }
         self.promise.precommits.insert(round, polled);
         votes.push(self.my_vote(Step::Precommit, polled, None));
+    }
+
+    /// What rule 4 forbids (finding 1): for the simulator only.
+    fn precommit_late(&mut self, votes: &mut Vec<Vote>) {
+        if !self.breaks(Sabotage::LatePrecommit) {
+            return;
+        }
+        for (round, cast) in self.rounds.range(..self.promise.round) {
+            let polled = quorum_value(cast.counted(Step::Prevote), self.quorum);
+            let polled = polled.filter(|value| self.is_valid(value));
+            if polled.is_none() || self.promise.precommits.contains_key(round) {
+                continue;
+            }
+            self.promise.lock = polled.map(|value| (value, *round));
+            self.promise.precommits.insert(*round, polled);
+            votes.push(Vote { round: *round, ..self.my_vote(Step::Precommit, polled, None) });
+        }
     }
 
     /// The proposals of a round that may be voted for now. With [`QuorumRule::Supermajority`] a proposer that takes

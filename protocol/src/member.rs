@@ -120,6 +120,16 @@ pub enum Sabotage {
     /// Everything is looked at after every input, also where nothing can have changed. It breaks nothing, and shows that
     /// leaving it out changes nothing.
     Restless,
+    /// Who has found a contradiction votes all the same.
+    NeverStopped,
+    /// A late quorum of prevotes is precommitted in the round that was left.
+    LatePrecommit,
+    /// A later round is entered because somebody says that it is there.
+    BlindEntry,
+    /// A prevote for the own lock does not say that it rests on it.
+    UnsignedReliance,
+    /// A start begins with the first round again.
+    ForgottenRound,
 }
 
 /// One member.
@@ -724,8 +734,8 @@ impl Entity {
     fn may_vote(&self, core: &Core) -> bool {
         let own = self.me(core).is_some_and(|me| me.role == Role::Voter && me.store == core.life.store);
         let heard = self.silence.over || core.breaks(Sabotage::NeverMute);
-        let sound = !core.burnt && !self.is_stopped() || core.breaks(Sabotage::NeverBurnt);
-        own && heard && sound && !self.is_outdated()
+        let stopped = self.is_stopped() && !core.breaks(Sabotage::NeverStopped);
+        own && heard && !core.burnt && !stopped && !self.is_outdated()
     }
 
     /// Logs a condition once, until it is over.

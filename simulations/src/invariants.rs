@@ -5,11 +5,14 @@
 mod agreement;
 mod applied;
 mod explained;
+mod found;
 mod holdings;
 mod kept;
+mod rules;
 mod service;
 mod undone;
 mod votes;
+mod whole;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +37,10 @@ use crate::world::World;
 pub(crate) struct Invariants {
     /// By host: votes it ever sent.
     sent: BTreeMap<usize, votes::Sent>,
+    /// What was ever promised durably, by all.
+    board: rules::Board,
+    /// What each process heard of liars.
+    heard: found::Heard,
     /// By host: the entity and epoch looked at last.
     epochs: BTreeMap<usize, (Hash, u64)>,
     /// By host and application: the tree before the apply under way.
@@ -82,7 +89,31 @@ pub(crate) fn synced(world: &mut World, at: usize, writes: &[Write]) {
     }
     if writes.iter().any(|write| write.family == Family::Votes) {
         votes::synced(world, at);
+        rules::synced(world, at);
     }
+    // With a settled record the records that were voted for go, and the promise counts no more.
+    let is_promise = |write: &Write| write.family == Family::Votes && write.key == b"promise";
+    if writes.iter().any(|write| is_promise(write) && write.value.is_some()) {
+        whole::promised(world, at);
+    }
+}
+
+/// A process is about to start from its disk.
+pub(crate) fn starts(world: &mut World, at: usize) {
+    if !world.forked {
+        whole::started(world, at);
+    }
+}
+
+/// A process is about to hear this; whether it shows it two votes of one liar in one place, and on which head.
+pub(crate) fn hears(world: &mut World, at: usize, bytes: &[u8]) -> Option<Hash> {
+    let shown = !world.forked && found::contradicted(world, at, bytes);
+    world.hosts[at].member.as_ref().and_then(|member| member.head()).filter(|_| shown)
+}
+
+/// It has heard what shows that.
+pub(crate) fn has_heard(world: &mut World, at: usize, head: Hash) {
+    found::demand(world, at, head);
 }
 
 /// A member sends this.

@@ -29,4 +29,4 @@ pub use mutation::Mutation;
 pub use options::{Options, Strike};
 pub use run::{plan_of, simulate};
 pub use shrink::{Shrunk, shrink};
-pub use timeline::{Entry, Outcome, SOMETIMES, Violation};
+pub use timeline::{Entry, Outcome, SOMETIMES, STRUCK, Violation};

@@ -68,11 +68,21 @@ pub enum Mutation {
     /// No bug: members look at everything after every input, also where nothing can have changed. Whatever they leave
     /// out otherwise changes nothing if the same seed is the same world.
     Restless,
+    /// Who has found a contradiction votes all the same.
+    NeverStopped,
+    /// A late quorum of prevotes is precommitted in the round that was left.
+    LatePrecommit,
+    /// A later round is entered because somebody says that it is there.
+    BlindEntry,
+    /// A prevote for the own lock does not say that it rests on it.
+    UnsignedReliance,
+    /// A start begins with the first round again.
+    ForgottenRound,
 }
 
 impl Mutation {
     /// Every mutation, with its name.
-    pub const ALL: [(Self, &'static str); 29] = [
+    pub const ALL: [(Self, &'static str); 34] = [
         (Self::EarlyAcknowledgement, "early-acknowledgement"),
         (Self::ForgottenPromise, "forgotten-promise"),
         (Self::HalfQuorum, "half-quorum"),
@@ -102,7 +112,17 @@ impl Mutation {
         (Self::NeverMute, "never-mute"),
         (Self::NeverBurnt, "never-burnt"),
         (Self::Restless, "restless"),
+        (Self::NeverStopped, "never-stopped"),
+        (Self::LatePrecommit, "late-precommit"),
+        (Self::BlindEntry, "blind-entry"),
+        (Self::UnsignedReliance, "unsigned-reliance"),
+        (Self::ForgottenRound, "forgotten-round"),
     ];
+
+    /// Whether members themselves break the rule, and not their hosts.
+    pub fn is_of_members(self) -> bool {
+        self.sabotage().is_some()
+    }
 
     /// The rule that members themselves break.
     pub(crate) fn sabotage(self) -> Option<Sabotage> {
@@ -117,6 +137,11 @@ impl Mutation {
             Self::NeverMute => Some(Sabotage::NeverMute),
             Self::NeverBurnt => Some(Sabotage::NeverBurnt),
             Self::Restless => Some(Sabotage::Restless),
+            Self::NeverStopped => Some(Sabotage::NeverStopped),
+            Self::LatePrecommit => Some(Sabotage::LatePrecommit),
+            Self::BlindEntry => Some(Sabotage::BlindEntry),
+            Self::UnsignedReliance => Some(Sabotage::UnsignedReliance),
+            Self::ForgottenRound => Some(Sabotage::ForgottenRound),
             _ => None,
         }
     }

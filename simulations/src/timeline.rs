@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+/// The mark of a planted bug that did what a sound host does not do.
+pub const STRUCK: &str = "a planted bug struck";
+
 /// Everything interesting that a swarm must reach: what no seed ever did was not tested.
 pub const SOMETIMES: [&str; 84] = [
     "a blackout",

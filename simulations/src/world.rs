@@ -24,7 +24,7 @@ use crate::mutation::Mutation;
 use crate::network::Network;
 use crate::options::Options;
 use crate::reference::Reference;
-use crate::timeline::{Entry, Violation};
+use crate::timeline::{Entry, STRUCK, Violation};
 use crate::workload::Workload;
 
 use event::Due;
@@ -184,10 +184,15 @@ impl World {
     /// The same, once in so many times; that it did is counted, so that it is known that it can.
     pub(crate) fn breaks_now(&mut self, rule: Mutation, once_in: u64) -> bool {
         let does = self.breaks(rule) && self.rng.below(once_in) == 0;
-        if does {
-            self.count("a planted bug struck");
-        }
+        self.struck_if(does);
         does
+    }
+
+    /// The planted bug did something that a sound host does not do.
+    pub(crate) fn struck_if(&mut self, does: bool) {
+        if does {
+            self.count(STRUCK);
+        }
     }
 
     /// After a fork time goes on, to see everybody stop.

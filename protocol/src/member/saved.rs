@@ -304,3 +304,8 @@ fn held_key(application: &str, root: &Hash) -> String {
 pub fn read_link(bytes: &[u8]) -> Result<Link, SavedError> {
     read(b"link", bytes)
 }
+
+/// Reads the bytes of a record that `put_record` wrote.
+pub fn read_record(bytes: &[u8]) -> Result<Vec<u8>, SavedError> {
+    Ok(read::<serde_bytes::ByteBuf>(b"record", bytes)?.into_vec())
+}

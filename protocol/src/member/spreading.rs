@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Core, Entity};
+use super::{Core, Entity, Sabotage};
 use crate::circle::{Circle, EVERYBODY};
 use crate::codec::DecodeError;
 use crate::conduct::Offence;
@@ -671,7 +671,8 @@ impl Entity {
                 self.offended(core, from, Offence::Signature, 1);
                 return;
             };
-            if said.store() == core.life.store && self.is_unknown_to_me(core, &said) {
+            let excused = core.breaks(Sabotage::NeverBurnt);
+            if said.store() == core.life.store && self.is_unknown_to_me(core, &said) && !excused {
                 self.burn_by(core, from, &said);
                 return;
             }

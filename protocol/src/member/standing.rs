@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::saved::{self, Life};
-use super::{Core, Durable, Entity, Member, RESERVE, Silence};
+use super::{Core, Durable, Entity, Member, RESERVE, Sabotage, Silence};
 use crate::ballot::Ballot;
 use crate::control::{Code, Refusal};
 use crate::event::{Event, Severity};
@@ -66,7 +66,7 @@ impl Entity {
 
     /// This member's store must not be used any more: takes a new one, and forgets what was promised from the old.
     pub(super) fn burn(&mut self, core: &mut Core, why: &str) {
-        if self.is_outcast(core) {
+        if self.is_outcast(core) || core.breaks(Sabotage::NeverBurnt) {
             return;
         }
         core.burnt = true;

@@ -148,14 +148,15 @@ impl Content {
     }
 
     /// What came since the last collection began was not durable (a planted bug).
-    pub(crate) fn forget_young(&mut self) {
-        let young = std::mem::take(&mut self.young);
+    pub(crate) fn forget_young(&mut self) -> bool {
+        let (young, before) = (std::mem::take(&mut self.young), self.pieces.len());
         self.pieces.retain(|piece| !young.contains(piece));
+        self.pieces.len() < before
     }
 
     /// The collection under way takes what came since it began too (a planted bug).
-    pub(crate) fn hurry(&mut self) {
-        self.young.clear();
+    pub(crate) fn hurry(&mut self) -> bool {
+        !std::mem::take(&mut self.young).is_empty()
     }
 
     /// The process died: what was under way was not durable.

@@ -5,8 +5,23 @@ use std::collections::{BTreeMap, VecDeque};
 use althing_protocol::ballot::Promise;
 use althing_protocol::codec;
 use althing_protocol::effect::{Family, Write};
-use althing_protocol::member::saved::{Saved, SavedError};
+use althing_protocol::evidence::Evidence;
+use althing_protocol::hash::Hash;
+use althing_protocol::member::saved::{self, Saved, SavedError};
 use althing_protocol::record::Link;
+
+/// Which part of a torn batch is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Half {
+    Earlier,
+    Later,
+}
+
+/// The bytes of a record that is voted for, if this is one.
+pub(crate) fn read_record(write: &Write) -> Option<Vec<u8>> {
+    let is_record = write.family == Family::Votes && write.key.starts_with(b"record/");
+    write.value.as_ref().filter(|_| is_record).and_then(|value| saved::read_record(value).ok())
+}
 
 /// A batch on its way.
 pub(crate) struct Batch {
@@ -78,6 +93,42 @@ impl Disk {
         Saved::read(family(Family::Meta), family(Family::Votes))
     }
 
+    /// The record of a value that this host voted for.
+    pub(crate) fn record(&self, value: &Hash) -> Option<Vec<u8>> {
+        let key = format!("record/{}", value.hex()).into_bytes();
+        saved::read_record(self.durable.get(&(Family::Votes, key))?).ok()
+    }
+
+    /// Epochs of the settled records that are kept for others, in order.
+    pub(crate) fn epochs(&self) -> impl Iterator<Item = u64> {
+        let epochs =
+            self.durable.range((Family::Chain, Vec::new())..).map(|((family, key), _)| (family, key));
+        let chain = epochs.take_while(|(family, _)| **family == Family::Chain);
+        chain.filter_map(|(_, key)| Some(u64::from_be_bytes(key[..].try_into().ok()?)))
+    }
+
+    /// A contradiction that nobody has acknowledged stops settling in this entity, as far as this disk knows.
+    pub(crate) fn stops(&self, entity: &Hash) -> bool {
+        let evidence = self.durable.range((Family::Meta, b"evidence/".to_vec())..);
+        evidence
+            .take_while(|((family, key), _)| *family == Family::Meta && key.starts_with(b"evidence/"))
+            .filter_map(|(_, bytes)| codec::decode::<Evidence>(bytes.get(1..)?, usize::MAX).ok())
+            .any(|evidence| evidence.stops(entity))
+    }
+
+    /// A contradiction of this entity is on this disk, or on its way there.
+    pub(crate) fn knows_contradiction(&self, entity: &Hash) -> bool {
+        let is_evidence =
+            |write: &&Write| write.family == Family::Meta && write.key.starts_with(b"evidence/");
+        let coming = self.queue.iter().flat_map(|batch| &batch.writes).filter(is_evidence);
+        let there = self.durable.range((Family::Meta, b"evidence/".to_vec())..);
+        let there =
+            there.take_while(|((family, key), _)| *family == Family::Meta && key.starts_with(b"evidence/"));
+        let values = coming.filter_map(|write| write.value.as_ref()).chain(there.map(|(_, value)| value));
+        let evidence = values.filter_map(|bytes| codec::decode::<Evidence>(bytes.get(1..)?, usize::MAX).ok());
+        evidence.into_iter().any(|evidence| evidence.entity == *entity)
+    }
+
     /// Settled records after an epoch, in order.
     pub(crate) fn chain(&self, after: u64) -> impl Iterator<Item = Link> {
         let from = (Family::Chain, (after + 1).to_be_bytes().to_vec());
@@ -98,41 +149,51 @@ impl Disk {
         self.promise = self.read_promise();
     }
 
-    /// Half of the first batch on its way is found (a planted bug).
-    pub(crate) fn tear(&mut self) {
-        if let Some(batch) = self.queue.pop_front() {
-            let half = batch.writes.len().div_ceil(2);
-            let writes = batch.writes.into_iter().skip(half).collect();
-            self.queue.push_front(Batch { writes, ..batch });
+    /// One half of the first batch on its way is found (a planted bug); whether there was one to be torn.
+    pub(crate) fn tear(&mut self, found: Half) -> bool {
+        let Some(mut batch) = self.queue.pop_front() else { return false };
+        let later = batch.writes.split_off(batch.writes.len().div_ceil(2));
+        let torn = !later.is_empty();
+        if torn && found == Half::Later {
+            batch.writes = later;
+        }
+        if torn {
+            self.queue.push_front(batch);
             self.sync();
         }
+        torn
     }
 
     /// Forgets what the store is called (a planted bug).
-    pub(crate) fn forget_life(&mut self) {
-        self.durable.retain(|(family, key), _| *family != Family::Meta || key != b"life");
+    pub(crate) fn forget_life(&mut self) -> bool {
+        self.durable.remove(&(Family::Meta, b"life".to_vec())).is_some()
     }
 
     /// Every third record is not kept for others (a planted bug).
-    pub(crate) fn skip_records(&mut self) {
+    pub(crate) fn skip_records(&mut self) -> bool {
         let skipped = |write: &Write| {
             write.family == Family::Chain && write.key.last().is_some_and(|byte| byte % 3 == 2)
         };
+        let mut any = false;
         for batch in &mut self.queue {
+            any |= batch.writes.iter().any(skipped);
             batch.writes.retain(|write| !skipped(write));
         }
+        any
     }
 
     /// The newest batch is durable before the others (a planted bug).
-    pub(crate) fn newest_first(&mut self) {
+    pub(crate) fn newest_first(&mut self) -> bool {
+        let more = self.queue.len() > 1;
         if let Some(newest) = self.queue.pop_back() {
             self.queue.push_front(newest);
         }
+        more
     }
 
     /// Forgets every promise (a planted bug).
-    pub(crate) fn forget_promises(&mut self) {
+    pub(crate) fn forget_promises(&mut self) -> bool {
         self.durable.retain(|(family, _), _| *family != Family::Votes);
-        self.promise = None;
+        self.promise.take().is_some()
     }
 }

@@ -52,6 +52,7 @@ pub(super) fn sent(world: &mut World, at: usize, entity: Hash, vote: &Vote) {
     if !world.hosts[at].member.as_ref().is_some_and(|member| member.may_vote()) {
         world.violate("§5.5.11", format!("{name} votes and may not: {vote:?}"));
     }
+    super::found::voted(world, at, &entity);
     if world.hosts[at].standing == Standing::PutBack {
         world.violate("§5.5.11", format!("{name} votes from a disk that was put back: {vote:?}"));
     }
@@ -107,6 +108,7 @@ pub(super) fn written(world: &mut World, at: usize, writes: &[Write]) {
     let durable = world.hosts[at].disk.promise.clone();
     let sent = world.invariants.sent.entry(at).or_default();
     let before = sent.written.replace(promise.clone()).or(durable).filter(same_epoch).unwrap_or_default();
+    super::rules::written(world, at, &before, &promise, writes);
     let fresh = promise.precommits.keys().filter(|round| !before.precommits.contains_key(round));
     let bad = fresh.filter(|round| **round < before.round || **round > promise.round).copied().next();
     if let Some(round) = bad {

@@ -150,7 +150,8 @@ pub struct Seat {
 }
 
 impl Seat {
-    fn renamed(&self, names: &[u8]) -> Self {
+    /// The same with other names for the values.
+    pub fn renamed(&self, names: &[u8]) -> Self {
         Self {
             prevotes: self.prevotes.map(|set| set.renamed(names)),
             precommits: self.precommits.map(|set| set.renamed(names)),

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use stateright::{Checker, Model};
 
 use super::board::Board;
-use super::configurations::{Cost, all};
+use super::configurations::Cost;
 use super::mutation::Mutation;
 use super::quorum::Electorate;
+use super::table::all;
 use super::voting::{AGREEMENT, Voting};
 
 #[test]
@@ -34,7 +35,7 @@ fn every_mutation_is_tried() {
         .iter()
         .filter_map(|one| match one.subject {
             Subject::Voting(voting) => voting.mutation,
-            Subject::Progress(_) => None,
+            _ => None,
         })
         .collect();
     for mutation in Mutation::ALL {

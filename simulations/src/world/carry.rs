@@ -130,7 +130,11 @@ impl World {
             return;
         }
         let from = self.hosts[from].id;
+        let shown = invariants::hears(self, to, &bytes);
         self.give(to, Input::Received { from, bytes });
+        if let Some(head) = shown {
+            invariants::has_heard(self, to, head);
+        }
     }
 
     /// What a host does to hand on settled records: from its disk, within the limits.
@@ -170,7 +174,8 @@ impl World {
             self.count("a write was torn");
             return self.crash_with(at, "in the middle of a write", Some(0));
         }
-        if self.options.mutation == Some(Mutation::EarlyAcknowledgement) {
+        if self.breaks(Mutation::EarlyAcknowledgement) {
+            self.struck_if(when > now);
             let input = Box::new(Input::Persisted(batch));
             self.schedule(0, Event::Give { host: at, life, input });
         }
@@ -207,10 +212,12 @@ impl World {
             return;
         }
         if self.breaks(Mutation::NewestFirst) {
-            self.hosts[at].disk.newest_first();
+            let turned = self.hosts[at].disk.newest_first();
+            self.struck_if(turned);
         }
         if self.breaks(Mutation::GappyChain) {
-            self.hosts[at].disk.skip_records();
+            let skipped = self.hosts[at].disk.skip_records();
+            self.struck_if(skipped);
         }
         let Some(batch) = self.hosts[at].disk.sync() else { return };
         invariants::synced(self, at, &batch.writes);

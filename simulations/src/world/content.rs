@@ -91,6 +91,8 @@ impl World {
         if self.breaks(Mutation::StaleScan) {
             let live = self.hosts[at].live(application);
             live.shown = live.shown.take().or_else(|| live.manifest());
+            let stale = live.shown.as_ref().map(|shown| shown.root) != live.root();
+            self.struck_if(stale);
         }
         if again {
             self.scan(at, life, application);
@@ -325,7 +327,8 @@ impl World {
         };
         let mut actions: VecDeque<Action> = repair::actions(&differences).actions.into();
         if self.breaks(Mutation::HalfApply) {
-            actions.pop_back();
+            let left_away = actions.pop_back();
+            self.struck_if(left_away.is_some());
         }
         let (left, paths) = (all - differences.len(), differences.iter().map(|it| it.path.clone()).collect());
         let applied = Applied { left: left as u64, paths, ..Applied::default() };
@@ -358,12 +361,13 @@ impl World {
             invariants::writes(self, at, application, &action);
             let live = self.hosts[at].live(application);
             let (changed, trashed) = live.act(&action);
-            if self.options.mutation == Some(Mutation::NoTrash) {
-                live.trash.clear();
-            }
             journal.applied.changed += changed;
             journal.applied.trashed += trashed;
             live.journal = Some(journal);
+            if self.breaks(Mutation::NoTrash) {
+                let gone = !std::mem::take(&mut self.hosts[at].live(application).trash).is_empty();
+                self.struck_if(gone);
+            }
             let application = application.to_owned();
             return self.schedule(step, Event::Apply { host: at, application });
         }
@@ -480,7 +484,8 @@ impl World {
             return;
         }
         if !self.hosts[at].content.is_marked() {
-            let careless = self.options.mutation == Some(Mutation::LostContent);
+            let careless = self.breaks(Mutation::LostContent);
+            self.struck_if(careless && !self.hosts[at].keep.is_empty());
             let host = &mut self.hosts[at];
             // An apply that a crash interrupted goes forward to a root that nobody may name any more.
             let journals = host.live.values().filter_map(|live| live.journal.as_ref().map(|it| it.root));
@@ -489,7 +494,8 @@ impl World {
             return self.collect_later(at, 3 * SECOND);
         }
         if self.breaks(Mutation::HastyCollection) {
-            self.hosts[at].content.hurry();
+            let hurried = self.hosts[at].content.hurry();
+            self.struck_if(hurried);
         }
         let gone = self.hosts[at].content.sweep();
         if gone > 0 {

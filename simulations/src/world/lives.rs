@@ -7,6 +7,7 @@ use althing_protocol::effect::Input;
 use althing_protocol::member::{Config, Member};
 
 use super::{Event, MS, SECOND, World};
+use crate::host::disk::Half;
 use crate::host::{Image, Standing};
 use crate::mutation::Mutation;
 
@@ -21,8 +22,9 @@ impl World {
             // A process that cannot read its disk ends, and is started again.
             return self.schedule(5 * SECOND, Event::Start { host: at });
         }
-        if self.options.mutation == Some(Mutation::ForgottenPromise) {
-            self.hosts[at].disk.forget_promises();
+        if self.breaks(Mutation::ForgottenPromise) {
+            let forgot = self.hosts[at].disk.forget_promises();
+            self.struck_if(forgot);
         }
         if self.hosts[at].disk.format > self.hosts[at].speaks {
             self.note(Some(at), "its program is too old for its store and does not start");
@@ -30,8 +32,10 @@ impl World {
             return;
         }
         if self.breaks(Mutation::ForgottenLife) {
-            self.hosts[at].disk.forget_life();
+            let forgot = self.hosts[at].disk.forget_life();
+            self.struck_if(forgot);
         }
+        crate::invariants::starts(self, at);
         let saved = match self.hosts[at].disk.saved() {
             Ok(saved) => saved,
             Err(error) => return self.violate("saved", format!("a start cannot read its disk: {error}")),
@@ -72,17 +76,22 @@ impl World {
         }
         let drawn = if self.rng.chance(300) { 1 } else { 0 };
         let survive = found.unwrap_or(drawn).min(pending);
+        let half = if self.steps.is_multiple_of(2) { Half::Earlier } else { Half::Later };
+        let torn = self.breaks(Mutation::TornBatch).then_some(half);
+        let late = self.breaks(Mutation::LateContent);
         let host = &mut self.hosts[at];
         host.member = None;
         (host.doomed, host.frozen, host.busy_until, host.tear) = (None, 0, 0, false);
         host.shunned.clear();
-        if self.options.mutation == Some(Mutation::TornBatch) {
-            host.disk.tear();
-        }
+        let tore = torn.is_some_and(|half| host.disk.tear(half));
+        self.struck_if(tore);
+        let host = &mut self.hosts[at];
         host.disk.crash(survive);
-        if self.options.mutation == Some(Mutation::LateContent) {
-            host.content.forget_young();
+        if late {
+            let forgot = host.content.forget_young();
+            self.struck_if(forgot);
         }
+        let host = &mut self.hosts[at];
         host.content.crash();
         host.peers.clear();
         host.places.clear();
