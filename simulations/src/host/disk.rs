@@ -125,8 +125,9 @@ impl Disk {
         let there =
             there.take_while(|((family, key), _)| *family == Family::Meta && key.starts_with(b"evidence/"));
         let values = coming.filter_map(|write| write.value.as_ref()).chain(there.map(|(_, value)| value));
-        let evidence = values.filter_map(|bytes| codec::decode::<Evidence>(bytes.get(1..)?, usize::MAX).ok());
-        evidence.into_iter().any(|evidence| evidence.entity == *entity)
+        let mut evidence =
+            values.filter_map(|bytes| codec::decode::<Evidence>(bytes.get(1..)?, usize::MAX).ok());
+        evidence.any(|evidence| evidence.entity == *entity)
     }
 
     /// Settled records after an epoch, in order.

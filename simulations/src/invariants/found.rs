@@ -16,7 +16,16 @@ type Place = (MemberId, Hash, u32, Step);
 /// By host: what its process heard of liars since it started, on the head that it has.
 #[derive(Default)]
 pub(crate) struct Heard {
-    of: BTreeMap<usize, (u64, Hash, BTreeMap<Place, (Option<Hash>, Position)>)>,
+    of: BTreeMap<usize, Since>,
+}
+
+/// Since one start, and one head.
+#[derive(Default)]
+struct Since {
+    life: u64,
+    head: Hash,
+    /// The first vote of each place.
+    votes: BTreeMap<Place, (Option<Hash>, Position)>,
 }
 
 /// What a process is about to hear shows two votes of a liar in one place, and it may count both.
@@ -38,8 +47,8 @@ pub(super) fn contradicted(world: &mut World, at: usize, bytes: &[u8]) -> bool {
     let checked: Vec<Checked> =
         of_liars.filter_map(|signed| Checked::check(signed, &state.entity, scheme).ok()).collect();
     let heard = world.invariants.heard.of.entry(at).or_default();
-    if (heard.0, heard.1) != (life, head) {
-        *heard = (life, head, BTreeMap::new());
+    if (heard.life, heard.head) != (life, head) {
+        *heard = Since { life, head, votes: BTreeMap::new() };
     }
     let mut found = false;
     for checked in checked.iter().filter(|checked| state.has(&checked.author(), &checked.store())) {
@@ -48,7 +57,7 @@ pub(super) fn contradicted(world: &mut World, at: usize, bytes: &[u8]) -> bool {
             continue;
         }
         let place = (checked.author(), head, vote.round, vote.step);
-        let earlier = heard.2.entry(place).or_insert((vote.value, checked.position()));
+        let earlier = heard.votes.entry(place).or_insert((vote.value, checked.position()));
         // What comes in an earlier place than what is known of its author is not looked at.
         found |= earlier.0 != vote.value && earlier.1 < checked.position();
     }

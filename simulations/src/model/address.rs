@@ -142,8 +142,7 @@ impl Model for Addresses {
                     (0..MEMBERS).filter(|by| *by != action.member && !entity.members[*by].cut).collect();
                 agree.into_iter().for_each(|by| one.acknowledged[by] = 0);
                 (one.holds, one.held) = (true, true);
-                let others = entity.members.iter().enumerate().filter(|(at, _)| *at != action.member);
-                next.taken |= others.into_iter().any(|(_, one)| one.held);
+                next.taken |= (0..MEMBERS).any(|at| at != action.member && entity.members[at].held);
                 next.fired |= self.rule == Rule::TakenEarly;
             }
             Does::Tick => {

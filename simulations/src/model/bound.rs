@@ -5,7 +5,7 @@
 //! laid before the guards ([`Seen`]), and goes on the board for all. So whatever a ballot that did not crash may have
 //! heard before is covered too: all that it keeps beside its promise is votes, proposals and waits.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use althing_protocol::ballot::{Act, Ballot, Outlook, Promise, Turn};
 use althing_protocol::hash::Hash;
@@ -36,8 +36,10 @@ pub struct Bound {
 pub struct Report {
     /// Distinct states of all ballots together.
     pub states: usize,
-    /// Steps of the ballot that were judged.
+    /// Choices of what a ballot hears, over all states.
     pub steps: u64,
+    /// Those that differ for a ballot: each was given to one.
+    pub asked: usize,
     /// States in which something is settled.
     pub decided: usize,
     /// The first step that the guards forbid, or two settled values.
@@ -46,6 +48,16 @@ pub struct Report {
 
 /// A vote as it stands on the board: a prevote with the round relied on.
 type Cast = (usize, Step, u32, Option<usize>, Option<u32>);
+
+/// A proposal: no one, or a value, fresh or with the quorum of prevotes of a round.
+type Shown = Option<(usize, Option<u32>)>;
+
+/// What was asked of a ballot already, and how often it was asked.
+#[derive(Default)]
+struct Done {
+    answers: HashMap<(Voter, Vec<Cast>, Shown), Option<Voter>>,
+    steps: u64,
+}
 
 /// What one voter promised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,7 +97,8 @@ impl Bound {
         let begin = vec![Voter::default(); self.voters];
         let mut known = HashSet::from([begin.clone()]);
         let mut pending = vec![begin];
-        let mut report = Report { states: 0, steps: 0, decided: 0, wrong: None };
+        let mut report = Report { states: 0, steps: 0, asked: 0, decided: 0, wrong: None };
+        let mut done = Done::default();
         while let Some(voters) = pending.pop() {
             report.states += 1;
             let settled = self.settled(&voters);
@@ -94,7 +107,7 @@ impl Bound {
                 report.wrong = Some(format!("two values are settled: {voters:?}"));
             }
             for at in 0..self.voters {
-                for (choice, after) in self.steps(&stage, &voters, at, &mut report) {
+                for (choice, after) in self.steps(&stage, &voters, at, &mut done) {
                     let mut next = voters.clone();
                     next[at] = after;
                     if report.wrong.is_none() {
@@ -112,7 +125,7 @@ impl Bound {
                 break;
             }
         }
-        report
+        Report { steps: done.steps, asked: done.answers.len(), ..report }
     }
 
     fn stage(&self) -> Stage {
@@ -174,28 +187,48 @@ impl Bound {
     }
 
     /// All that one voter's ballot can promise next, each with what it was given.
-    fn steps(&self, stage: &Stage, voters: &Voters, at: usize, report: &mut Report) -> Vec<(String, Voter)> {
+    fn steps(&self, stage: &Stage, voters: &Voters, at: usize, done: &mut Done) -> Vec<(String, Voter)> {
         if voters[at].round >= self.rounds {
             return Vec::new();
         }
-        let own: Vec<Cast> = cast(voters).filter(|vote| vote.0 == at).collect();
         let others: Vec<Cast> = cast(voters).filter(|vote| vote.0 != at).collect();
         let mut found = BTreeMap::new();
         for heard in 0..1_u32 << others.len() {
             let heard = (0..others.len()).filter(|bit| heard & (1 << bit) != 0).map(|bit| others[bit]);
-            let heard: Vec<Cast> = heard.chain(own.iter().copied()).collect();
+            let heard = self.renamed(heard.collect(), at);
             for shown in self.proposals(voters) {
-                report.steps += 1;
-                if let Some(after) = self.step(stage, &voters[at], at, &heard, shown) {
-                    found.entry(after).or_insert_with(|| format!("{heard:?} and {shown:?}"));
+                done.steps += 1;
+                let asked = (voters[at].clone(), heard.clone(), shown);
+                let after = done
+                    .answers
+                    .entry(asked)
+                    .or_insert_with_key(|(voter, heard, shown)| self.step(stage, voter, heard, *shown));
+                if let Some(after) = after {
+                    found.entry(after.clone()).or_insert_with(|| format!("{heard:?} and {shown:?}"));
                 }
             }
         }
         found.into_iter().map(|(after, choice)| (choice, after)).collect()
     }
 
+    /// The same votes where the voter that hears them is the first one, and the others are in the order of what they say.
+    fn renamed(&self, heard: Vec<Cast>, at: usize) -> Vec<Cast> {
+        let of = |author: usize| -> Vec<Cast> {
+            let votes = heard.iter().filter(|vote| vote.0 == author);
+            votes.map(|(_, step, round, value, relied)| (0, *step, *round, *value, *relied)).collect()
+        };
+        let mut others: Vec<Vec<Cast>> = (0..self.voters).filter(|author| *author != at).map(of).collect();
+        others.sort_unstable();
+        let named = |(name, votes): (usize, Vec<Cast>)| {
+            votes
+                .into_iter()
+                .map(move |(_, step, round, value, relied)| (name + 1, step, round, value, relied))
+        };
+        others.into_iter().enumerate().flat_map(named).collect()
+    }
+
     /// No proposal, or one of each value, fresh or with each quorum of prevotes that there is.
-    fn proposals(&self, voters: &Voters) -> Vec<Option<(usize, Option<u32>)>> {
+    fn proposals(&self, voters: &Voters) -> Vec<Shown> {
         let quorum = Electorate::majority(self.voters).quorum;
         let polled = |value: usize, round: u32| {
             let prevoted =
@@ -211,24 +244,18 @@ impl Bound {
         all
     }
 
-    /// A ballot begins from its promise, hears this, and waits until it promises something new; `None` if it never does.
-    fn step(
-        &self,
-        stage: &Stage,
-        voter: &Voter,
-        at: usize,
-        heard: &[Cast],
-        shown: Option<(usize, Option<u32>)>,
-    ) -> Option<Voter> {
+    /// The first voter's ballot begins from its promise, hears this beside its own votes, and waits until it promises
+    /// something new; `None` if it never does. Nothing else bears on it.
+    fn step(&self, stage: &Stage, voter: &Voter, heard: &[Cast], shown: Shown) -> Option<Voter> {
         let before = stage.promise(voter);
-        let mut ballot = Ballot::new(stage.keys[at].id(), &stage.state, stage.head, Some(before.clone()));
+        let mut ballot = Ballot::new(stage.keys[0].id(), &stage.state, stage.head, Some(before));
         ballot.sabotage(self.sabotage);
         for bytes in &stage.records {
             ballot.learn(bytes.clone(), Some(stage.state.clone()), true);
         }
         let mut acts = Vec::new();
-        for vote in heard {
-            ballot.vote(&stage.signed[vote], &mut acts);
+        for vote in cast(std::slice::from_ref(voter)).chain(heard.iter().copied()) {
+            ballot.vote(&stage.signed[&vote], &mut acts);
         }
         if let Some((value, pol)) = shown {
             let prevotes = |vote: &&(&Cast, &Checked)| {
@@ -238,7 +265,7 @@ impl Bound {
             let pol: Vec<Checked> =
                 stage.signed.iter().filter(|vote| prevotes(&vote)).map(|(_, vote)| vote.clone()).collect();
             for round in voter.round..self.rounds {
-                ballot.propose(stage.keys[(at + 1) % self.voters].id(), round, stage.names[value], &pol);
+                ballot.propose(stage.keys[1 % self.voters].id(), round, stage.names[value], &pol);
             }
         }
         let outlook = Outlook { candidate: Some((stage.names[0], Turn::Others)), may_vote: true };
@@ -310,7 +337,7 @@ impl Bound {
 }
 
 /// Everything on the board.
-fn cast(voters: &Voters) -> impl Iterator<Item = Cast> {
+fn cast(voters: &[Voter]) -> impl Iterator<Item = Cast> {
     voters.iter().enumerate().flat_map(|(at, voter)| {
         let prevotes =
             voter.prevotes.iter().map(move |(round, vote)| (at, Step::Prevote, *round, vote.0, vote.1));

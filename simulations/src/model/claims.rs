@@ -32,7 +32,7 @@ pub enum Flaw {
 }
 
 /// Three members, one firing of one rule.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Acts {
     flaw: Option<Flaw>,
 }

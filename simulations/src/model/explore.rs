@@ -149,12 +149,13 @@ pub(super) fn parting(parting: Parting, expectation: Expectation) -> Finding {
 
 pub(super) fn bound(bound: Bound, expectation: Expectation) -> Finding {
     let start = Instant::now();
-    let bound::Report { states, steps, decided, wrong } = bound.explore();
+    let bound::Report { states, steps, asked, decided, wrong } = bound.explore();
     let met = wrong.is_some() == (expectation == Expectation::Caught) && (wrong.is_some() || decided > 0);
     let trace = wrong.clone().into_iter().collect();
+    let given = format!("{steps} choices of what a ballot hears, {asked} that differ");
     let result = match wrong {
-        Some(_) => format!("forbidden by the guards ({steps} steps)"),
-        None => format!("{steps} steps of the program, all allowed; settles in {decided} states"),
+        Some(_) => format!("forbidden by the guards; {given}"),
+        None => format!("all allowed; {given}; settles in {decided} states"),
     };
     Finding { trace, ..counted(start, states, met, result) }
 }

@@ -27,9 +27,9 @@ pub struct Seen<'a> {
 impl Seen<'_> {
     /// What the first step from one promise to the next is that the guards forbid, and why.
     pub fn judge(&self, before: &Promise, promise: &Promise) -> Option<(String, String)> {
-        let steps = self.prevotes(before, promise).chain(self.precommits(before, promise));
-        let steps = steps.chain(self.valid(before, promise)).chain(self.round(before, promise));
-        let forbidden = steps.into_iter().find(|(_, verdict)| !verdict.allowed());
+        let votes = self.prevotes(before, promise).chain(self.precommits(before, promise));
+        let mut steps = votes.chain(self.valid(before, promise)).chain(self.round(before, promise));
+        let forbidden = steps.find(|(_, verdict)| !verdict.allowed());
         let forbidden = forbidden.map(|(what, verdict)| (what, verdict.to_string()));
         forbidden.or_else(|| lock(before, promise))
     }

@@ -308,6 +308,8 @@ fn bound() -> Vec<Configuration> {
     vec![
         bound("program n=2, 2 rounds", Test, Holds, Bound::new(2, 2, 2)),
         bound("program n=3, 1 round", Test, Holds, Bound::new(3, 1, 2)),
+        bound("program n=2, 3 rounds", Run, Holds, Bound::new(2, 3, 2)),
+        bound("program n=3, 2 rounds, 1 value", Run, Holds, Bound::new(3, 2, 1)),
         bound("program n=3, 2 rounds", Run, Holds, three),
         bound("program [1] control: late precommit", Run, Caught, three.with(Sabotage::LatePrecommit)),
         bound("program control: no locks", Run, Caught, three.with(Sabotage::NoLocks)),
