@@ -55,6 +55,7 @@ pub(crate) const CLASSES: &[Class] = &[
     class("blackout", 150, 250, 20, processes::blackout),
     class("long-outage", 150, 250, 20, processes::long_outage),
     class("pause", 300, 120, 500, processes::pause),
+    class("upgrade", 1000, 40, 500, processes::upgrade),
     class("hang", 200, 150, 500, processes::hang),
     class("throttle", 200, 150, 500, processes::throttle),
     class("clock-jump", 300, 90, 500, processes::jump),
@@ -187,6 +188,7 @@ pub(crate) fn end(world: &mut World) {
     stores::part_twins(world);
     for at in 0..world.hosts.len() {
         liars::mend(world, at);
+        processes::bring_up_to_date(world, at);
         let host = &mut world.hosts[at];
         (host.doomed, host.frozen, host.slow, host.unreadable_until, host.tear) = (None, 0, 0, 0, false);
         host.hooks_fail_until = 0;

@@ -3,7 +3,7 @@
 
 use althing_protocol::state::{Application, Role};
 
-use crate::host::Standing;
+use crate::host::{Host, Standing};
 use crate::world::{SECOND, World};
 
 /// So long after the last fault everything must be at rest.
@@ -107,8 +107,20 @@ pub(crate) fn demand(world: &mut World) {
     }
 }
 
+/// The host runs, and its head is not the one that was settled first.
+fn is_elsewhere(world: &World, host: &Host) -> bool {
+    let Some(member) = host.member.as_ref() else { return false };
+    let (Some(state), Some(head)) = (member.state(), member.head()) else { return false };
+    let settled = world.reference.chain_of(&state.entity).and_then(|chain| chain.get(&state.epoch));
+    settled.is_none_or(|settled| settled.record != head)
+}
+
 /// After a fork that is proved: everybody that saw both branches stops, and those are all that can be reached.
 pub(crate) fn demand_stop(world: &mut World) {
+    // A copy that was stopped for good may have been alone with its branch: then nobody can show it any more.
+    if world.hosts.iter().all(|host| !is_elsewhere(world, host)) {
+        return world.count("a branch went with the machine that it was on");
+    }
     let goes_on = |world: &World| -> Vec<String> {
         let Some(state) = world.reference.state() else { return Vec::new() };
         let hosts = world.hosts.iter().filter(|host| {

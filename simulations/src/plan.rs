@@ -74,6 +74,10 @@ impl Plan {
             conditions.extend(CONDITIONS.iter().map(|(name, _)| *name).filter(|name| *name == strike.class));
         }
         conditions.retain(|name| !options.without.contains(*name));
+        if !conditions.contains(MIXED) {
+            // There is nothing to be upgraded.
+            acts.retain(|act| !act.name.starts_with("upgrade."));
+        }
         Self { acts, conditions }
     }
 
@@ -88,7 +92,7 @@ impl Plan {
 }
 
 /// What can be wrong all the time, and in how many of a thousand seeds it is.
-pub(crate) const CONDITIONS: [(&str, u64); 14] = [
+pub(crate) const CONDITIONS: [(&str, u64); 15] = [
     ("loss", 600),
     ("duplication", 500),
     ("reordering", 500),
@@ -103,7 +107,11 @@ pub(crate) const CONDITIONS: [(&str, u64); 14] = [
     ("prompt-notices", 400),
     ("churn", 400),
     ("drift", 800),
+    (MIXED, 150),
 ];
+
+/// Members of two protocol versions live together, and are upgraded one by one.
+pub(crate) const MIXED: &str = "mixed-versions";
 
 fn has(seed: u64, (name, per_mille): &(&'static str, u64)) -> bool {
     stream(seed, &format!("condition {name}")).chance(*per_mille)

@@ -8,7 +8,7 @@ use serde::Serialize;
 pub const STRUCK: &str = "a planted bug struck";
 
 /// Everything interesting that a swarm must reach: what no seed ever did was not tested.
-pub const SOMETIMES: [&str; 84] = [
+pub const SOMETIMES: [&str; 87] = [
     "a blackout",
     "a bridge",
     "a chain was sent",
@@ -49,11 +49,13 @@ pub const SOMETIMES: [&str; 84] = [
     "a message was cut off",
     "a message was held up and overtaken",
     "a message was lost",
+    "a newer protocol version came into force",
     "a one-sided partition",
     "a partition",
     "a process hung until its watchdog killed it",
     "a process stood still",
     "a process was slow",
+    "a program was upgraded",
     "a queue was full",
     "a record was settled",
     "a record with several changes",
@@ -72,6 +74,7 @@ pub const SOMETIMES: [&str; 84] = [
     "an epoch took more than one round",
     "an invitation was used too late",
     "an old image of a disk was put back",
+    "an upgrade was taken back",
     "bytes were changed on their way",
     "content rotted",
     "content was thrown away",

@@ -12,9 +12,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use althing_protocol::effect::{Input, Output};
+use althing_protocol::governance::QuorumRule;
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::rng::Rng;
+use althing_protocol::state::PROTOCOL;
 
 use crate::faults::Faults;
 use crate::host::Host;
@@ -23,6 +25,7 @@ use crate::invariants::Invariants;
 use crate::mutation::Mutation;
 use crate::network::Network;
 use crate::options::Options;
+use crate::plan::MIXED;
 use crate::reference::Reference;
 use crate::timeline::{Entry, STRUCK, Violation};
 use crate::workload::Workload;
@@ -101,6 +104,15 @@ impl World {
         let copies = usize::from(faults.plan.has_class("twin"));
         let mut hosts: Vec<Host> = (0..options.members + later + copies).map(host).collect();
         hosts.iter_mut().skip(options.members + later).for_each(|host| host.absent = true);
+        // The older version knows no other quorum.
+        if faults.plan.has(MIXED) && options.rule() == QuorumRule::Majority {
+            let mut versions = stream(seed, "versions");
+            // Who founds an entity with a newer program begins it with the newer version.
+            let is_older = |at: usize, drawn: bool| at == 0 || drawn;
+            for (at, host) in hosts.iter_mut().enumerate() {
+                host.speaks = if is_older(at, versions.chance(700)) { PROTOCOL - 1 } else { PROTOCOL };
+            }
+        }
         let there = hosts.iter().enumerate().filter(|(_, host)| !host.absent);
         let by_id = there.map(|(index, host)| (host.id, index)).collect();
         let chance = |part: &str| match options.variant {

@@ -1,5 +1,8 @@
 //! What goes wrong with processes and their clocks.
 
+use althing_protocol::control::Command;
+use althing_protocol::state::PROTOCOL;
+
 use super::{any, span};
 use crate::world::{Event, MS, SECOND, World};
 
@@ -13,6 +16,52 @@ pub(super) fn crash(world: &mut World) {
     let Some(at) = any(world, true) else { return };
     world.crash(at, "");
     start_later(world, at);
+}
+
+/// The older of the two versions that members may speak.
+pub(crate) const OLDER: u32 = PROTOCOL - 1;
+
+/// The version that the entity uses.
+fn in_force(world: &World) -> u32 {
+    world.reference.state().map_or(OLDER, |state| state.protocol)
+}
+
+/// From now on a host runs another program.
+fn run(world: &mut World, at: usize, speaks: u32) {
+    let was_up = world.hosts[at].is_up();
+    world.crash(at, "to run another program");
+    world.hosts[at].speaks = speaks;
+    if was_up {
+        start_later(world, at);
+    }
+}
+
+/// A member's program is replaced by a newer one; sometimes that is taken back while it may be. When all are newer, an
+/// administrator has the newer version used: from then on no older program comes back.
+pub(super) fn upgrade(world: &mut World) {
+    let hosts = (0..world.hosts.len()).filter(|at| !world.hosts[*at].absent && !world.is_twin(*at));
+    let hosts: Vec<usize> = hosts.filter(|at| world.hosts[*at].vices.agent.is_none()).collect();
+    let (older, newer): (Vec<usize>, Vec<usize>) =
+        hosts.into_iter().partition(|at| world.hosts[*at].speaks < PROTOCOL);
+    let may_go_back = in_force(world) < PROTOCOL && world.faults.rng.chance(150);
+    if let Some(at) = world.faults.rng.pick(&newer).copied().filter(|_| may_go_back) {
+        world.count("an upgrade was taken back");
+        return run(world, at, OLDER);
+    }
+    if let Some(at) = world.faults.rng.pick(&older).copied() {
+        world.count("a program was upgraded");
+        return run(world, at, PROTOCOL);
+    }
+    if let Some(at) = any(world, true).filter(|_| in_force(world) < PROTOCOL) {
+        world.request(at, Command::Raise { protocol: PROTOCOL });
+    }
+}
+
+/// Whoever was left behind by what the entity uses gets the newer program.
+pub(super) fn bring_up_to_date(world: &mut World, at: usize) {
+    if world.hosts[at].speaks < in_force(world) {
+        run(world, at, PROTOCOL);
+    }
 }
 
 /// A process will die between two of its outputs.

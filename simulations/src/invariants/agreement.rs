@@ -98,6 +98,9 @@ fn grow(world: &mut World, name: &str, record: &Record, link: &Link, parent: &Se
         world.count("a record with several changes");
     }
     world.count("a record was settled");
+    if state.protocol > parent.state.protocol {
+        world.count("a newer protocol version came into force");
+    }
     let before = parent.state.clone();
     readmitted(world, &before, &state);
     // Of an entity that was begun anew elsewhere only the chain counts any more.

@@ -16,11 +16,13 @@ impl World {
         self.note(Some(at), "is copied, key and disk, and the copy is started");
         let original = &self.hosts[at];
         let (identity, id, name) = (original.identity.clone(), original.id, format!("{}'", original.name));
+        let (speaks, format) = (original.speaks, original.disk.format);
         let (keys, content) = (original.disk.snapshot(), original.content.image());
         let trees: Vec<_> =
             original.live.iter().map(|(name, live)| (name.clone(), live.tree.clone())).collect();
         let host = &mut self.hosts[copy];
         (host.identity, host.id, host.name, host.absent) = (identity, id, name, false);
+        (host.speaks, host.disk.format) = (speaks, format);
         host.disk.restore(keys);
         host.content.put_back(content);
         for (name, tree) in trees {
