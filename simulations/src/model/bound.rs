@@ -5,7 +5,7 @@
 //! laid before the guards ([`Seen`]), and goes on the board for all. So whatever a ballot that did not crash may have
 //! heard before is covered too: all that it keeps beside its promise is votes, proposals and waits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use althing_protocol::ballot::{Act, Ballot, Outlook, Promise, Turn};
 use althing_protocol::hash::Hash;
@@ -55,7 +55,7 @@ type Shown = Option<(usize, Option<u32>)>;
 /// What was asked of a ballot already, and how often it was asked.
 #[derive(Default)]
 struct Done {
-    answers: HashMap<(Voter, Vec<Cast>, Shown), Option<Voter>>,
+    answers: BTreeMap<(Voter, Vec<Cast>, Shown), Option<Voter>>,
     steps: u64,
 }
 
