@@ -43,8 +43,8 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     println!("{:<22} {:>7} {:>7} {:>6}  noticed by", "planted", "tried", "struck", "seed");
     let mut missed = 0;
-    for (mutation, name) in Mutation::ALL.into_iter().filter(|(it, _)| names.is_empty() || names.contains(it))
-    {
+    let every = |mutation: &Mutation| names.is_empty() && *mutation != Mutation::Restless;
+    for (mutation, name) in Mutation::ALL.into_iter().filter(|(it, _)| every(it) || names.contains(it)) {
         let hunt = hunt(mutation, range, minutes / 60.0);
         let (seed, rule) =
             hunt.found.map_or(("-".to_owned(), "NOT FOUND"), |(seed, rule)| (seed.to_string(), rule));
