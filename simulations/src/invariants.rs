@@ -41,6 +41,8 @@ pub(crate) struct Invariants {
     board: rules::Board,
     /// What each process heard of liars.
     heard: found::Heard,
+    /// By host: names of statements signed with its key that others showed it.
+    shown: BTreeMap<usize, BTreeSet<Hash>>,
     /// By host: the entity and epoch looked at last.
     epochs: BTreeMap<usize, (Hash, u64)>,
     /// By host and application: the tree before the apply under way.
@@ -107,8 +109,30 @@ pub(crate) fn starts(world: &mut World, at: usize) {
 
 /// A process is about to hear this; whether it shows it two votes of one liar in one place, and on which head.
 pub(crate) fn hears(world: &mut World, at: usize, bytes: &[u8]) -> Option<Hash> {
+    remember_own(world, at, bytes);
     let shown = !world.forked && found::contradicted(world, at, bytes);
     world.hosts[at].member.as_ref().and_then(|member| member.head()).filter(|_| shown)
+}
+
+/// What others show a host that was signed with its key, where another hand may have signed it.
+///
+/// Nothing that a member passes on is a vote or a promise of the one that passes it on, whoever signed it. A member whose
+/// key was in other hands finds two votes in its own name, and shows them like any evidence (V11); the copy of a machine
+/// hears the original, and passes that on before it may vote itself (G5). It need not have those votes on its disk, and
+/// may know of a contradiction. What it signs itself is in an envelope of its own, that nobody can have shown it before
+/// it left; and what left here first was looked at then.
+fn remember_own(world: &mut World, at: usize, bytes: &[u8]) {
+    let host = &world.hosts[at];
+    let in_other_hands = host.was_unsound || world.invariants.keys_stolen;
+    if world.forked || !in_other_hands || !crate::network::is_push(bytes) {
+        return;
+    }
+    let Ok(Message::Push(statements)) = Message::decode(bytes) else { return };
+    let own = |signed: &&Signed| signed.author == host.id && may_bind(&signed.bytes);
+    let names: BTreeSet<Hash> = statements.iter().filter(own).map(|signed| Hash::of(&signed.bytes)).collect();
+    if !names.is_empty() {
+        world.invariants.shown.entry(at).or_default().extend(names);
+    }
 }
 
 /// It has heard what shows that.
@@ -127,7 +151,10 @@ pub(crate) fn sent(world: &mut World, at: usize, bytes: &[u8]) {
     };
     let me = world.hosts[at].id;
     let looked_at = |signed: &Signed| signed.author == me && (world.options.votes || may_bind(&signed.bytes));
-    let own: Vec<Signed> = statements.into_iter().filter(looked_at).collect();
+    let shown = world.invariants.shown.get(&at);
+    let passed_on = |signed: &Signed| shown.is_some_and(|shown| shown.contains(&Hash::of(&signed.bytes)));
+    let own: Vec<Signed> =
+        statements.into_iter().filter(|signed| looked_at(signed) && !passed_on(signed)).collect();
     for signed in own {
         let Ok(envelope) = codec::decode::<Envelope>(&signed.bytes, limits::RECORD_BYTES * 2) else {
             return world.violate("wire", "a member signs what cannot be decoded");

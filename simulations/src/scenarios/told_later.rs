@@ -1,4 +1,5 @@
-//! Two votes of one member are found while another one is away: it is told when it is back, and nothing spins.
+//! Two votes of one member are found while another one is away: it is told when it is back, and nothing spins. Whoever
+//! finds that its own key signed them tells it like anybody else.
 
 use althing_protocol::control::Command;
 use althing_protocol::effect::Input;
@@ -55,4 +56,22 @@ fn whoever_was_away_when_two_votes_were_found_is_told() {
     }
     let command = deploy(&mut world, AWAY);
     answer(&mut world, AWAY, command).expect("four of five are a majority");
+}
+
+#[test]
+fn whoever_finds_two_votes_in_its_own_name_shows_them_and_that_is_no_vote_of_it() {
+    let mut world = at_rest(5);
+    world.hosts[LIAR].spoil(Standing::PutBack);
+    // Only its own program hears both: its key was in other hands.
+    let both = [vote(&world, 1, Some(b"one")), vote(&world, 2, None)];
+    world.utter(0, LIAR, &Message::Push(both.to_vec()).encode());
+    assert!(world.run_until(5 * SECOND, |world| !votes(world, LIAR)), "it goes on");
+    assert!(world.run_until(20 * SECOND, |world| (0..4).all(|at| !votes(world, at))), "they were not told");
+    assert_holds(&world);
+    // What it signs itself is still looked at: this nobody has shown it.
+    let other = vote(&world, 3, Some(b"two"));
+    crate::invariants::sent(&mut world, LIAR, &Message::Push(vec![other]).encode());
+    for clause in ["§5.5.3", "§5.5.9", "§5.5.11"] {
+        assert!(world.violations.iter().any(|violation| violation.clause == clause), "{clause}");
+    }
 }

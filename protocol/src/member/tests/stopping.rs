@@ -173,6 +173,35 @@ fn whoever_is_stopped_shows_it_to_those_that_vote() {
 }
 
 #[test]
+fn whoever_finds_two_votes_in_its_own_name_shows_them_and_signs_none() {
+    let mut lone = Lone::voting();
+    let place = (Step::Precommit, 0);
+    // Its key is in other hands: it never said either.
+    let both = vec![vote(&lone, 1, 1, place, Some(b"x")), vote(&lone, 1, 2, place, None)];
+    lone.hear(2, Message::Push(both.clone()));
+    assert_eq!((lone.told("store.burnt"), lone.told("vote.equivocation")), (1, 1));
+    assert!(!lone.member.may_vote());
+    let report = crate::metrics::Report { votes: true, ..Default::default() };
+    let report = said(lone.state().entity, 3, (5, 1), Statement::Report(Box::new(report)));
+    lone.hear(3, Message::Push(vec![report]));
+    lone.sent.clear();
+    lone.pass(2_500);
+    let pushed = |to: u8| lone.sent.iter().filter(move |(peer, _)| *peer == id(to));
+    assert!(pushed(3).any(|(_, message)| *message == Message::Push(both.clone())), "it is told");
+    // Those two go as they came, and no vote of this member goes with them.
+    let signed = lone.sent.iter().filter_map(|(_, message)| match message {
+        Message::Push(statements) => Some(statements),
+        _ => None,
+    });
+    let own = signed.flatten().filter(|signed| signed.author == id(1) && !both.contains(signed));
+    let read = own.map(|signed| Checked::check(signed.clone(), &lone.state().entity, Scheme::SimulatedHash));
+    assert!(read.flatten().all(|checked| checked.vote().is_none()));
+    // Not even when that is acknowledged: another machine has its store.
+    assert_eq!(lone.ask(resolve(None)), Ok(Outcome::Done));
+    assert!(!lone.member.may_vote());
+}
+
+#[test]
 fn whoever_is_stopped_is_not_woken_for_a_round_that_it_does_not_end() {
     let mut lone = Lone::voting();
     // A quorum has precommitted nothing: the round ends when the rest had the time to do so, too.
