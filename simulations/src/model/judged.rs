@@ -116,7 +116,7 @@ fn standing(before: &Promise, promise: &Promise, round: u32) -> Standing<Hash> {
 /// Rule 4: a precommit for a value locks it, and nothing else does, or undoes it.
 fn lock(before: &Promise, promise: &Promise) -> Option<(String, String)> {
     let fresh = promise.precommits.iter().filter(|(at, vote)| before.precommits.get(at) != Some(vote));
-    let locked = fresh.filter_map(|(round, value)| Some((value.as_ref().copied()?, *round))).last();
+    let locked = fresh.filter_map(|(round, value)| Some((value.as_ref().copied()?, *round))).next_back();
     let should = locked.or(before.lock);
     let text = |lock: Option<(Hash, u32)>| {
         lock.map_or("nothing".to_owned(), |(value, at)| format!("{} of round {at}", value.short()))

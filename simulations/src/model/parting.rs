@@ -4,6 +4,7 @@
 //! stay may be left with too few precommits. So whoever is removed goes on showing the certificate until a quorum of the
 //! new roster holds it. Who has stopped says nothing more; the others re-send what they have.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::quorum::Electorate;
@@ -58,10 +59,10 @@ impl Parting {
         let mut next = BTreeMap::new();
         let mut pending = vec![begin];
         while let Some(state) = pending.pop() {
-            if !next.contains_key(&state) {
-                let after = self.next(&state);
+            if let Entry::Vacant(place) = next.entry(state) {
+                let after = self.next(place.key());
                 pending.extend(after.iter().cloned());
-                next.insert(state, after);
+                place.insert(after);
             }
         }
         let mut good: BTreeSet<&Members> = next.keys().filter(|state| self.is_known(state)).collect();
