@@ -313,6 +313,10 @@ impl Entity {
         let repair = local.applied.is_some_and(|(_, root)| root == applied.1);
         local.applied = Some(applied);
         local.seen &= result.is_none();
+        // What was seen since the apply ended, while this was being written, is not seen again unless it changes.
+        if let Some(observed) = local.observed.filter(|_| result.is_some()) {
+            self.note_drift(core, name, observed.root, core.now.mono);
+        }
         let Some(result) = result.filter(|result| result.changed > 0) else { return };
         let kind = if repair { "repair.done" } else { "revision.applied" };
         let mut text = format!("{} items changed, {} to the trash", result.changed, result.trashed);
