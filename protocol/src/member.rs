@@ -608,15 +608,25 @@ impl Entity {
         let me = core.me();
         let members = self.state.members.iter().filter(|member| member.id != me);
         let links = self.links(core);
+        // Until the chain says that it counts, a newcomer knows where others were when its head was settled; of who let
+        // it in it knows better.
+        let is_new = self.is_outcast(core) || self.me(core).is_none_or(|me| me.role == Role::Learner);
+        let sponsor = self.beginning.as_ref().and_then(|beginning| beginning.sponsor);
+        let newer = sponsor.filter(|_| is_new);
+        let addresses = |member: &crate::state::Member| {
+            let mut addresses = member.addresses.clone();
+            let newer = newer.filter(|sponsor| sponsor.member == member.id).map(|sponsor| sponsor.address);
+            addresses.extend(newer.filter(|address| !member.addresses.contains(address)));
+            addresses
+        };
         let present = members.map(|member| Peer {
             id: member.id,
-            addresses: member.addresses.clone(),
+            addresses: addresses(member),
             linked: links.as_ref().is_none_or(|links| links.contains(&member.id)),
         });
         let past = self.state.past.iter();
         let past = past.map(|past| Peer { id: past.id, addresses: Vec::new(), linked: true });
         // Until the chain names it, a newcomer knows nobody but who let it in.
-        let sponsor = self.beginning.as_ref().and_then(|beginning| beginning.sponsor);
         let sponsor = sponsor.filter(|sponsor| self.state.member(&sponsor.member).is_none());
         let sponsor = sponsor.map(|sponsor| Peer {
             id: sponsor.member,

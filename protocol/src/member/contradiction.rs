@@ -217,6 +217,11 @@ impl Entity {
     /// Whose chain is not this one: it was told what it should know.
     pub(super) fn is_of_the_entity_before(&self, peer: &MemberId) -> bool {
         let Some(origin) = &self.state.origin else { return false };
+        // Whoever lets a newcomer in may have come over itself, later than the newcomer's head: it has this chain.
+        let sponsor = self.beginning.as_ref().and_then(|beginning| beginning.sponsor);
+        if sponsor.is_some_and(|sponsor| sponsor.member == *peer) {
+            return false;
+        }
         self.state.past.iter().any(|past| past.id == *peer && past.until <= origin.epoch)
     }
 

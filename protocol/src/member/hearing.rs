@@ -1,7 +1,7 @@
 //! What others bring is looked at in the order of what it costs: form, use, then signature. Whoever brings what no
 //! honest member brings is named, and left alone when it goes on ([`crate::conduct`]).
 
-use super::versions::is_spoken;
+use super::versions::{is_spoken, raises_beyond};
 use super::{Core, Entity};
 use crate::codec::DecodeError;
 use crate::conduct::{Offence, Verdict};
@@ -40,6 +40,11 @@ impl Entity {
             Ok(statement) => statement,
             Err(fault) => return self.refuse(core, from, &fault),
         };
+        if raises_beyond(&statement.envelope().statement, core.config.speaks) {
+            // All have said that they speak it, this member too, before its program was put back to an older one: no
+            // offence of whoever brings it.
+            return Rest::GoesOn;
+        }
         if !is_spoken(&statement.envelope().statement, core.config.speaks) {
             let fault = DecodeError::Malformed("of a version that this program does not speak".into());
             return self.refuse(core, from, &fault.into());

@@ -506,6 +506,10 @@ impl Entity {
         let Some(known) = self.state.applications.get(application) else {
             return no_application(application).into();
         };
+        // It may have gone to other members since it was asked for: then nothing is put right here any more.
+        if let Err(refusal) = self.placed_here(core, application) {
+            return refusal.into();
+        }
         let settled = known.root_hash();
         let Some(local) = self.local(application) else { return Next::Wait };
         if operation.looking || local.applying.is_some() || local.writing {

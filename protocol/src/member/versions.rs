@@ -12,9 +12,10 @@ use crate::effect::Output;
 use crate::event::{Event, Severity};
 use crate::explain::Condition;
 use crate::limits;
+use crate::order::Mandate;
 use crate::record::{Change, Record};
 use crate::state::{Member, PROTOCOL};
-use crate::statement::{Envelope, Statement};
+use crate::statement::{Envelope, Signed, Statement};
 use crate::time::{Instant, Millis};
 
 /// Members that run different programs are an upgrade; for longer than this, somebody forgot one.
@@ -53,6 +54,23 @@ impl Core {
 /// Whether a program that speaks this version can read a statement.
 pub(super) fn is_spoken(statement: &Statement, speaks: u32) -> bool {
     statement.needs() <= speaks
+}
+
+/// Whether a statement asks for a version that a program does not speak; the request itself can be read by every one.
+pub(super) fn raises_beyond(statement: &Statement, speaks: u32) -> bool {
+    let Statement::Intent(intent) = statement else { return false };
+    let rest = intent.mandate != Mandate::default() && speaks < 2;
+    matches!(intent.change, Change::Raise { protocol } if protocol > speaks) && !rest
+}
+
+/// Whether a record would raise the version above what a program speaks: of such a record an older program cannot say
+/// whether it is valid.
+pub(super) fn is_beyond(bytes: &[u8], speaks: u32) -> bool {
+    let raises = |signed: &Signed| {
+        let envelope = codec::decode::<Envelope>(&signed.bytes, limits::RECORD_BYTES);
+        envelope.is_ok_and(|envelope| raises_beyond(&envelope.statement, speaks))
+    };
+    Record::decode(bytes).is_ok_and(|record| record.changes.iter().any(raises))
 }
 
 /// What is logged when a version is raised.

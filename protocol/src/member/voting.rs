@@ -222,7 +222,8 @@ impl Entity {
             return;
         }
         let value = self.learn_record(core, proposal.record.to_vec());
-        if self.ballot.next_state(&value).is_none() {
+        let is_beyond = || super::versions::is_beyond(&proposal.record, core.config.speaks);
+        if self.ballot.next_state(&value).is_none() && !is_beyond() {
             // Validity is a function of its bytes: nobody honest at this head proposes it.
             self.offended(core, author, Offence::Record, 1);
         }

@@ -79,7 +79,11 @@ impl World {
     /// A message goes on its way.
     fn carry(&mut self, from: usize, to: usize, bytes: Rc<[u8]>) {
         let Some(generation) = self.network.is_usable(from, to) else { return };
-        self.network.overhear(&bytes);
+        // What a liar says is not replayed in the name of others: connections prove who speaks, so that it would have
+        // to go through the hands of members, and they pass on only what they have checked.
+        if !self.hosts[from].liar {
+            self.network.overhear(&bytes);
+        }
         let Some(waits) = self.network.queue(from, to, bytes.len() as u64, self.now) else {
             return;
         };
