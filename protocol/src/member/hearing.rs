@@ -137,10 +137,10 @@ mod tests {
     use crate::hash::Hash;
     use crate::identity::Identity;
     use crate::metrics::Report;
-    use crate::record::{Genesis, Newcomer};
-    use crate::state::{Role, Service, State};
+    use crate::record::{Change, Genesis, Newcomer};
+    use crate::state::{PROTOCOL, Role, Service, State};
     use crate::statement::{Address, Envelope, Holds, Id16, Position};
-    use crate::statement::{Checked, Statement};
+    use crate::statement::{Checked, Intent, Statement};
     use crate::time::Instant;
     use crate::time::{Now, WallTime};
     use crate::trail::Trail;
@@ -285,6 +285,22 @@ mod tests {
         fed.push(2, vec![forged; 4000]);
         let why = fed.member.why(Some("web2")).expect("a member");
         assert!(why.causes[0].text.contains("1 statements without their signature"), "{why:?}");
+    }
+
+    #[test]
+    fn whoever_brings_the_wish_for_a_newer_version_is_not_named_by_a_program_that_was_put_back() {
+        let mut fed = Fed::speaking();
+        let change = Change::Raise { protocol: PROTOCOL + 1 };
+        let (id, at, by) = (Id16([5; 16]), WallTime(1), "ada".to_owned());
+        let intent = Intent { id, seen: 0, at, by, change, mandate: Default::default() };
+        let raise = fed.sign(3, 1, 1, Statement::Intent(Box::new(intent)));
+        fed.push(2, vec![raise]);
+        assert!(fed.told("peer.misbehaves").is_empty());
+        // It has looked at the rest of the message.
+        let (good, mut forged) = (fed.report(3, 1, 2), fed.report(3, 1, 3));
+        forged.signature.0[0] ^= 1;
+        fed.push(2, vec![good, forged]);
+        assert_eq!(fed.told("peer.misbehaves").len(), 1);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::*;
 use crate::control::Code;
 use crate::effect::{Captured, NotCaptured, Source};
 use crate::manifest::{Extent, Manifest};
+use crate::placement::Placement;
 use crate::record::Policy;
 
 /// The only member of an entity: it settles by itself.
@@ -95,4 +96,28 @@ fn a_creation_that_goes_well_is_not_taken_back() {
     lone.give(Input::Captured { capture, result: Ok(captured) });
     until_answered(&mut lone).expect("settled");
     assert_eq!(lone.state().applications["shop"].revisions.len(), 1);
+}
+
+#[test]
+fn a_repair_is_answered_when_its_application_goes_to_other_members() {
+    let mut lone = alone();
+    let capture = creating(&mut lone);
+    let captured = Captured { root: Manifest::empty().root, extent: Extent::default() };
+    lone.give(Input::Captured { capture, result: Ok(captured) });
+    until_answered(&mut lone).expect("settled");
+    let repair = Command::Repair { application: "shop".into() };
+    lone.give(Input::Requested { request: 2, by: "ada".into(), command: repair });
+    assert!(lone.replies.is_empty(), "the scan is not done");
+    let (placement, definition) = (Some(Placement::of(["elsewhere"])), Default::default());
+    let command = Command::Arrange {
+        application: "shop".into(),
+        placement,
+        definition,
+        keep_files: false,
+        rollout: None,
+    };
+    lone.give(Input::Requested { request: 3, by: "ada".into(), command });
+    (0..20).for_each(|_| lone.pass(100));
+    let refused = |reply: &Reply| reply.as_ref().is_err_and(|refusal| refusal.code == Code::NotPlaced);
+    assert!(lone.replies.iter().any(refused), "{:?}", lone.replies);
 }
