@@ -41,7 +41,7 @@ fn app_verify_finds_what_left_no_trace() {
             cluster.web(1).run(&["app", "verify", "shop", "--everywhere", "--exit-code", "--json"])?;
         let text = found.ended(2)?.stdout;
         let at =
-            |member: &str, found: &str| text.contains(&format!(r#""member":"{member}","found":"{found}""#));
+            |member: &str, found: &str| text.contains(&format!(r#""found":"{found}","member":"{member}""#));
         ensure!(at("web1", "agrees") && at("web2", "differs") && at("web3", "agrees"), "{text}");
         cluster.web(2).blind(false)?;
         cluster.have(&[2], "shop", &site.tree, LIMIT)?;

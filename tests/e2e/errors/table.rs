@@ -194,7 +194,7 @@ pub(crate) const ROWS: &[Row] = &[
         &[asked("app check {bad-manifest}", "not valid"), asked("app apply {bad-manifest}", "not valid")],
     ),
     here("E502", &[asked("app apply {moving-manifest}", "shop")]),
-    here("E503", &[asked("app apply {other-manifest}", "shop is switched")]),
+    here("E503", &[asked("app apply {other-manifest}", "shop has switching")]),
     here(
         "E601",
         &[asked("config check {bad-config}", "node.listen"), asked("run -c {bad-config}", "node.listen")],
