@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::control::Code;
-use crate::invitation::Sponsor;
 use crate::record::Readmission;
 
 fn request(state: &State, who: u8, store: u8, port: u16) -> Readmission {
@@ -143,25 +142,4 @@ fn of_a_store_that_is_not_the_admitted_one_nothing_is_said() {
     assert_eq!(answers(&lone), 1);
     lone.hear(2, Message::AskHighest(Id16([22; 16]), 4));
     assert_eq!(answers(&lone), 1);
-}
-
-#[test]
-fn a_newcomer_looks_for_who_let_it_in_where_that_one_is_now() {
-    let head = three();
-    let sponsor = Some(Sponsor { member: id(2), address: address(99) });
-    let beginning = saved::Beginning { genesis: genesis(), sponsor, succession: None, checkpoint: None };
-    // Its store is not the one of the roster: it was let in again after its disk was lost.
-    let life = Life { store: Id16([77; 16]), incarnation: 0, reserved: 0 };
-    let saved = Saved { life: Some(life), head: Some(head), beginning: Some(beginning), ..Saved::default() };
-    let now = Now { mono: Instant(1), wall: WallTime(1) };
-    let mut member = Member::restore(key(1), Config::default(), [7; 32], saved, now);
-    let mut out = Vec::new();
-    member.step(now, Input::Tick, &mut out);
-    let peers = out.iter().find_map(|output| match output {
-        crate::effect::Output::Peers(peers) => Some(peers),
-        _ => None,
-    });
-    let of = |seed| peers.expect("told").iter().find(|peer| peer.id == id(seed)).expect("a peer");
-    assert!(of(2).addresses.contains(&address(99)) && of(2).addresses.len() == 2, "{:?}", of(2));
-    assert!(!of(3).addresses.contains(&address(99)));
 }
