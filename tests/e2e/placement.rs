@@ -121,7 +121,8 @@ fn manifests(cluster: &mut Cluster) -> Result<()> {
     fs::write(&file, &printed)?;
     ensure!(printed.contains("groups = [\"db\"]"), "{printed}");
     ensure!(cluster.web(5).json(&["app", "apply", &name])?.text("/result")? == "unchanged");
-    fs::write(&file, printed.replace("[\"db\"]", "[\"db\", \"web\"]") + "unmanaged = [\"cache/**\"]\n")?;
+    let wider = printed.replace("[\"db\"]", "[\"db\", \"web\"]");
+    fs::write(&file, format!("unmanaged = [\"cache/**\"]\n{wider}"))?;
     let dry = cluster.web(4).json(&["app", "apply", &name, "-n"])?;
     let keys: Vec<&str> = dry.list("/changes")?.iter().filter_map(|change| change["key"].as_str()).collect();
     ensure!(dry.text("/result")? == "changed" && keys == ["groups", "unmanaged"], "{dry}");
@@ -132,7 +133,7 @@ fn manifests(cluster: &mut Cluster) -> Result<()> {
     cluster.web(4).json(&["app", "apply", &name])?;
     agreed(cluster.web(5), "data", 1, 4)?;
     // What is settled must stay what all members have.
-    fs::write(&file, printed + "unmanaged = [\"*.html\"]\n")?;
+    fs::write(&file, format!("unmanaged = [\"*.html\"]\n{printed}"))?;
     let refused = cluster.web(4).refused(65, "E103", &["app", "apply", &name, "-y"])?;
     ensure!(refused.text("/error/message")?.contains("would not be managed any more"), "{refused}");
     Ok(())
