@@ -41,6 +41,9 @@ pub(crate) struct Reference {
     pub(crate) content: BTreeMap<String, Content>,
     /// Every root that was ever settled, by application.
     pub(crate) roots: BTreeMap<String, BTreeSet<Hash>>,
+    /// Roots that were settled in an entity after it was begun anew elsewhere, by entity and application: those who were
+    /// left there settle on while they are a majority (PROTOCOL J8), and it binds nobody else.
+    left: BTreeMap<(Hash, String), BTreeSet<Hash>>,
     /// Revisions settled.
     pub(crate) revisions: u64,
 }
@@ -81,8 +84,14 @@ impl Reference {
         self.head().map(|settled| &settled.state)
     }
 
-    /// Whether this root was ever settled for this application.
-    pub(crate) fn knows(&self, application: &str, root: &Hash) -> bool {
-        self.roots.get(application).is_some_and(|roots| roots.contains(root))
+    /// A root is settled in an entity that was begun anew elsewhere.
+    pub(crate) fn leave(&mut self, entity: Hash, application: &str, root: Hash) {
+        self.left.entry((entity, application.to_owned())).or_default().insert(root);
+    }
+
+    /// Whether this root was ever settled for this application, as far as that counts in this entity.
+    pub(crate) fn knows(&self, entity: Option<Hash>, application: &str, root: &Hash) -> bool {
+        let left = entity.and_then(|entity| self.left.get(&(entity, application.to_owned())));
+        self.roots.get(application).into_iter().chain(left).any(|roots| roots.contains(root))
     }
 }

@@ -682,12 +682,6 @@ impl Entity {
 
     /// Whether this store said something that it does not know of.
     fn is_unknown_to_me(&self, core: &Core, said: &Checked) -> bool {
-        let (theirs, earlier) = (said.position(), core.earlier);
-        let of_a_later_life = theirs.incarnation > core.life.incarnation;
-        let of_this_life = theirs.incarnation == core.life.incarnation && theirs.sequence > core.sequence;
-        let beyond_the_reserve =
-            theirs.incarnation == earlier.incarnation && theirs.sequence >= earlier.reserved.max(1);
-        let ahead = of_a_later_life || of_this_life || beyond_the_reserve;
         let promise = self.ballot.promise();
         let unknown_vote = said.vote().is_some_and(|vote| {
             let mine = if vote.step == Step::Prevote {
@@ -697,7 +691,7 @@ impl Entity {
             };
             vote.epoch > promise.epoch || (vote.epoch == promise.epoch && !mine)
         });
-        ahead || unknown_vote
+        super::standing::is_beyond(core, said.position()) || unknown_vote
     }
 }
 

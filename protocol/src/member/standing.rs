@@ -11,7 +11,7 @@ use crate::control::{Code, Refusal};
 use crate::event::{Event, Severity};
 use crate::identity::MemberId;
 use crate::limits;
-use crate::record::{Change, Link, Readmission};
+use crate::record::{Change, Link, Readmission, Record};
 use crate::state::State;
 use crate::statement::{Checked, Id16, Position};
 use crate::time::{Instant, Millis};
@@ -99,18 +99,34 @@ impl Entity {
     }
 
     /// A new life, if one of these records gives this member's place to another store: the one here is a copy of
-    /// what was replaced. It becomes durable with the records, or a start would find a store that looks good.
+    /// what was replaced; or if one holds what this store signed and does not know of. It becomes durable with the
+    /// records, or a start would find a store that looks good.
     pub(super) fn displaced(&mut self, core: &mut Core, links: &[(Link, State)]) -> Option<Life> {
         let (me, mine) = (core.me(), core.life.store);
         let store = |state: &State| state.member(&me).map(|member| member.store);
         let had = store(&self.state) == Some(mine);
         let has = |state: &State| store(state).is_none_or(|store| store == mine);
-        if !had || core.burnt || links.iter().all(|(_, state)| has(state)) {
+        if !had || core.burnt || core.breaks(Sabotage::NeverBurnt) {
             return None;
         }
-        let why = "this member was re-admitted from another store, and its disk is older than that";
+        let why = if !links.iter().all(|(_, state)| has(state)) {
+            "this member was re-admitted from another store, and its disk is older than that"
+        } else if links.iter().any(|(link, _)| self.holds_unknown(core, link)) {
+            "a settled record holds what this member has signed and its own disk does not know: the disk was restored or copied"
+        } else {
+            return None;
+        };
         self.tell_burnt(core, why);
         Some(new_life(core))
+    }
+
+    /// Whether a settled record, or its certificate, holds a statement with this member's key and store at a place that
+    /// this store never used. Peers that were started since remember no statement, but the chain is on their disks.
+    fn holds_unknown(&self, core: &Core, link: &Link) -> bool {
+        let changes = Record::decode(&link.record).map(|record| record.changes).unwrap_or_default();
+        let own = link.certificate.votes.iter().chain(&changes).filter(|signed| signed.author == core.me());
+        own.filter_map(|signed| Checked::check(signed.clone(), &self.state.entity, core.scheme()).ok())
+            .any(|said| said.store() == core.life.store && is_beyond(core, said.position()))
     }
 
     // --- finding out -------------------------------------------------------------------------------------------
@@ -269,6 +285,16 @@ impl Entity {
             }
         }
     }
+}
+
+/// Whether this store never used a place: it is of a later life, or further in this one or the one before than it ever
+/// was.
+pub(super) fn is_beyond(core: &Core, theirs: Position) -> bool {
+    let (life, earlier) = (&core.life, &core.earlier);
+    let of_this_life = theirs.incarnation == life.incarnation && theirs.sequence > core.sequence;
+    let beyond_the_reserve =
+        theirs.incarnation == earlier.incarnation && theirs.sequence >= earlier.reserved.max(1);
+    theirs.incarnation > life.incarnation || of_this_life || beyond_the_reserve
 }
 
 fn new_life(core: &mut Core) -> Life {

@@ -67,6 +67,8 @@ pub(crate) struct Content {
     rotten: BTreeSet<Hash>,
     /// Pieces that were found rotten, put aside and not fetched again yet.
     damaged: BTreeSet<Hash>,
+    /// Pieces that were here before an earlier state of the disk was put back, and were not put again since.
+    lost: BTreeSet<Hash>,
     /// What the collection under way leaves.
     marked: Option<BTreeSet<Hash>>,
 }
@@ -115,13 +117,21 @@ impl Content {
 
     /// What was here once is here again, and nothing else.
     pub(crate) fn put_back(&mut self, pieces: BTreeSet<Hash>) {
-        *self = Self { pieces, ..Self::default() };
+        let had = self.pieces.iter().chain(&self.lost);
+        let lost = had.filter(|piece| !pieces.contains(piece)).copied().collect();
+        *self = Self { pieces, lost, ..Self::default() };
+    }
+
+    /// Whether a piece went with the disk that had it. Trees, and the applies under way there, are on disks of their own.
+    pub(crate) fn is_lost(&self, piece: &Hash) -> bool {
+        self.lost.contains(piece)
     }
 
     /// A piece is synced, or found to be here by somebody who goes on to rely on it.
     pub(crate) fn put(&mut self, piece: Hash) {
         self.rotten.remove(&piece);
         self.damaged.remove(&piece);
+        self.lost.remove(&piece);
         self.pieces.insert(piece);
         self.young.insert(piece);
     }
@@ -163,7 +173,8 @@ impl Content {
     pub(crate) fn crash(&mut self) {
         let pieces = std::mem::take(&mut self.pieces);
         let (rotten, damaged) = (std::mem::take(&mut self.rotten), std::mem::take(&mut self.damaged));
-        *self = Self { pieces, rotten, damaged, ..Self::default() };
+        let lost = std::mem::take(&mut self.lost);
+        *self = Self { pieces, rotten, damaged, lost, ..Self::default() };
     }
 
     pub(crate) fn is_marked(&self) -> bool {

@@ -116,6 +116,8 @@ fn grow(world: &mut World, name: &str, record: &Record, link: &Link, parent: &Se
         windows::settled(world, &before, record);
         undone::settled(world, &before, record);
         holdings::settled(world, &before, &after, record);
+    } else {
+        holdings::left(world, &before, record);
     }
 }
 

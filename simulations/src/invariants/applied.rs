@@ -9,7 +9,8 @@ use crate::world::World;
 /// A member wants this root applied.
 pub(super) fn applies(world: &mut World, at: usize, application: &str, root: &Hash, epoch: u64) {
     let name = world.hosts[at].name.clone();
-    if !world.reference.knows(application, root) {
+    let entity = world.hosts[at].member.as_ref().and_then(|member| member.state()).map(|state| state.entity);
+    if !world.reference.knows(entity, application, root) {
         world.violate(
             "§5.5.4",
             format!("{name} applies {} to {application}, which nobody settled", root.short()),

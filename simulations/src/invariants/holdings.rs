@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use althing_protocol::manifest::Manifest;
 use althing_protocol::record::{Change, Record};
 use althing_protocol::state::State;
-use althing_protocol::statement::{Checked, Holding};
+use althing_protocol::statement::{Checked, Holding, Signed};
 
 use crate::host::Standing;
 use crate::reference::Content;
@@ -58,6 +58,20 @@ pub(super) fn settled(world: &mut World, before: &State, after: &State, record: 
     }
     for at in 0..world.hosts.len() {
         swept(world, at);
+    }
+}
+
+/// A record was settled in an entity that was begun anew elsewhere: its revisions are settled for those who are there.
+pub(super) fn left(world: &mut World, before: &State, record: &Record) {
+    let scheme = world.hosts[0].identity.scheme();
+    let checked = |signed: &Signed| Checked::check(signed.clone(), &before.entity, scheme).ok();
+    for checked in record.changes.iter().filter_map(checked) {
+        let change = checked.intent().map(|intent| &intent.change);
+        if let Some(Change::Commit { application, root, .. } | Change::Adopt { application, root, .. }) =
+            change
+        {
+            world.reference.leave(record.entity, application, *root);
+        }
     }
 }
 

@@ -101,8 +101,24 @@ fn read(writes: &[Write]) -> Option<Promise> {
     codec::decode(value.get(1..)?, usize::MAX).ok()
 }
 
+/// A promise is dropped: only together with the store that it was made from (PROTOCOL M4), or with the entity that it was
+/// made in (J10). No lock of it binds what comes after.
+fn forgotten(world: &mut World, at: usize, writes: &[Write]) {
+    let is = |write: &Write, family: Family, key: &[u8]| write.family == family && write.key == key;
+    if !writes.iter().any(|write| is(write, Family::Votes, b"promise") && write.value.is_none()) {
+        return;
+    }
+    let goes = |write: &Write| is(write, Family::Meta, b"life") || is(write, Family::Meta, b"beginning");
+    if !writes.iter().any(goes) {
+        let name = world.hosts[at].name.clone();
+        return world.violate("§5.5.3", format!("{name} forgets what it promised, and keeps its store"));
+    }
+    world.invariants.sent.entry(at).or_default().written = Some(Promise::default());
+}
+
 /// A promise is on its way to the disk.
 pub(super) fn written(world: &mut World, at: usize, writes: &[Write]) {
+    forgotten(world, at, writes);
     let Some(promise) = read(writes) else { return };
     let same_epoch = |before: &Promise| before.epoch == promise.epoch;
     let durable = world.hosts[at].disk.promise.clone();

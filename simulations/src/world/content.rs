@@ -350,10 +350,16 @@ impl World {
         }
         if let Some(Action::WriteFile { content, .. }) = journal.actions.front()
             && !self.hosts[at].content.has(content)
-            && self.hosts[at].content.is_damaged(content)
+            && (self.hosts[at].content.is_damaged(content) || self.hosts[at].content.is_lost(content))
         {
-            self.count("an apply met rotten content");
-            let why = NotApplied::Lacking("its content is damaged".to_owned());
+            // As the node does, which stops where a piece is not there or not what it was.
+            let lost = self.hosts[at].content.is_lost(content);
+            self.count(if lost {
+                "an apply met content that was lost"
+            } else {
+                "an apply met rotten content"
+            });
+            let why = NotApplied::Lacking("its content is damaged or gone".to_owned());
             return self.give_up(at, application, &journal, why);
         }
         let live = self.hosts[at].live(application);
@@ -443,7 +449,9 @@ impl World {
                 self.violate("§5.5.5", text);
             }
         }
-        if !self.reference.knows(application, &from) {
+        let entity =
+            self.hosts[at].member.as_ref().and_then(|member| member.state()).map(|state| state.entity);
+        if !self.reference.knows(entity, application, &from) {
             self.violate("§10", format!("a hook of {}, which nobody settled", from.short()));
         }
         let life = self.hosts[at].life;

@@ -143,3 +143,30 @@ fn of_a_store_that_is_not_the_admitted_one_nothing_is_said() {
     lone.hear(2, Message::AskHighest(Id16([22; 16]), 4));
     assert_eq!(answers(&lone), 1);
 }
+
+#[test]
+fn a_settled_record_shows_what_this_store_signed_and_does_not_know() {
+    // Nobody remembers anything of it, and the chain does: its vote of a later life is in a certificate.
+    let mut lone = Lone::voting();
+    let old = lone.member.core.life.store;
+    let (link, next) = link(lone.state(), lone.head(), "a", &[1, 2]);
+    lone.hear(2, Message::Chain(vec![link]));
+    assert_eq!((lone.state(), lone.told("store.burnt")), (&next, 1));
+    let store = lone.member.core.life.store;
+    assert_ne!(store, old);
+    assert!(!lone.member.may_vote());
+    assert_eq!(Lone::start(lone.disk).member.core.life.store, store, "durable with the record");
+}
+
+#[test]
+fn a_settled_record_with_what_it_knows_that_it_signed_burns_nothing() {
+    let mut lone = Lone::voting();
+    let (mut link, next) = link(lone.state(), lone.head(), "a", &[1, 2]);
+    let vote = Checked::check(link.certificate.votes[0].clone(), &lone.state().entity, key(1).scheme());
+    let statement = vote.expect("signed").statement().clone();
+    let said_before = (lone.member.core.life.incarnation, lone.member.core.sequence);
+    link.certificate.votes[0] = said(lone.state().entity, 1, said_before, statement);
+    lone.hear(2, Message::Chain(vec![link]));
+    assert_eq!((lone.state(), lone.told("store.burnt")), (&next, 0));
+    assert!(lone.member.may_vote());
+}
