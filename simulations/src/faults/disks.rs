@@ -3,6 +3,7 @@
 use althing_protocol::hash::Hash;
 
 use super::{any, span};
+use crate::host::Host;
 use crate::world::{Event, MS, SECOND, World};
 
 /// No room for content for a while. (Votes have a reserve.)
@@ -80,10 +81,13 @@ pub(super) fn misdirected(world: &mut World) {
     }
 }
 
-/// Damages a piece that somebody else has too: what rots everywhere at once is gone.
+/// Damages a piece that somebody else has too, who gives it: what rots everywhere at once is gone.
 fn rot(world: &mut World, at: usize) -> bool {
+    let entity = |host: &Host| host.member.as_ref().and_then(|member| member.state()).map(|state| state.entity);
+    let own = entity(&world.hosts[at]);
     let elsewhere = |piece: &Hash| {
         let others = world.hosts.iter().enumerate().filter(|(other, host)| *other != at && host.is_up());
+        let others = others.filter(|(_, host)| entity(host) == own);
         others.filter(|(_, host)| host.content.has(piece) && !host.liar).count() > 0
     };
     let files = world.hosts[at].content.files(&world.library);

@@ -1,7 +1,9 @@
 //! What goes wrong with processes and their clocks.
 
 use althing_protocol::control::Command;
+use althing_protocol::identity::MemberId;
 use althing_protocol::state::PROTOCOL;
+use althing_protocol::statement::Address;
 
 use super::{any, span};
 use crate::world::{Event, MS, SECOND, World};
@@ -129,21 +131,20 @@ pub(super) fn throttle(world: &mut World) {
     world.schedule(after, Event::Fast { host: at });
 }
 
-/// Whether a host has on its disk where somebody is. Members that move before they could tell each other never find each
-/// other again by themselves.
-fn knows_somebody(world: &World, at: usize) -> bool {
+/// Whether a host has on its disk where enough others are for its move to be settled. Members that move before most of
+/// them could tell each other find each other again by an administrator only.
+fn knows_enough(world: &World, at: usize) -> bool {
     let Some(state) = world.hosts[at].member.as_ref().and_then(|member| member.state()) else { return true };
-    state.members.len() == 1
-        || state.members.iter().any(|member| {
-            let host = world.by_id.get(&member.id).map(|other| &world.hosts[*other]);
-            member.id != world.hosts[at].id
-                && host.is_some_and(|host| member.addresses.contains(&host.address))
-        })
+    let is_found = |id: &MemberId, addresses: &[Address]| {
+        *id == world.hosts[at].id
+            || world.by_id.get(id).is_some_and(|other| addresses.contains(&world.hosts[*other].address))
+    };
+    state.voters().filter(|voter| is_found(&voter.id, &voter.addresses)).count() >= state.quorum()
 }
 
 /// A machine comes back with another address.
 pub(super) fn relocate(world: &mut World) {
-    let Some(at) = any(world, true).filter(|at| knows_somebody(world, *at)) else { return };
+    let Some(at) = any(world, true).filter(|at| knows_enough(world, *at)) else { return };
     world.crash(at, "and gets another address");
     world.count("a member came back with another address");
     world.hosts[at].relocate();

@@ -7,8 +7,9 @@ use althing_protocol::codec;
 use althing_protocol::effect::{Family, Write};
 use althing_protocol::evidence::Evidence;
 use althing_protocol::hash::Hash;
-use althing_protocol::member::saved::{self, Saved, SavedError};
+use althing_protocol::member::saved::{self, Life, Saved, SavedError};
 use althing_protocol::record::Link;
+use althing_protocol::statement::Id16;
 
 /// Which part of a torn batch is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +70,12 @@ impl Disk {
     fn read_promise(&self) -> Option<Promise> {
         let bytes = self.durable.get(&(Family::Votes, b"promise".to_vec()))?;
         codec::decode(bytes.get(1..)?, usize::MAX).ok()
+    }
+
+    /// The store that this disk is, durably.
+    pub(crate) fn store(&self) -> Option<Id16> {
+        let bytes = self.durable.get(&(Family::Meta, b"life".to_vec()))?;
+        codec::decode::<Life>(bytes.get(1..)?, usize::MAX).ok().map(|life| life.store)
     }
 
     /// A crash: what was not durable is lost, but for the first `survive` batches.

@@ -121,12 +121,13 @@ fn grow(world: &mut World, name: &str, record: &Record, link: &Link, parent: &Se
     }
 }
 
-/// Whoever was re-admitted from a new store may vote again, from that one.
+/// Whoever was re-admitted from a new store may vote again, from that one: another machine with the same key may not.
 fn readmitted(world: &mut World, before: &State, after: &State) {
     for host in &mut world.hosts {
         let store = |state: &State| state.member(&host.id).map(|member| member.store);
         if let (Some(old), Some(new)) = (store(before), store(after))
             && old != new
+            && host.disk.store() == Some(new)
         {
             host.standing = Standing::Sound;
         }
