@@ -1,10 +1,10 @@
 //! An entity of an older protocol version, upgraded one member after the other (finding 19). The older program is this one,
-//! told to speak only what version 1 had.
+//! told to speak only what version 1 had, or a program of that time where `ALTHING_OLDER` names one.
 
 use std::fs;
 use std::time::Duration;
 
-use althing_tests::{Cluster, Json, Ran, Site, story, wait_until};
+use althing_tests::{Cluster, Json, Ran, Site, older as older_program, story, wait_until};
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
@@ -50,12 +50,15 @@ fn all_speak(cluster: &mut Cluster, protocol: u64) -> Result<()> {
 fn nine_members_are_upgraded_under_deployments_and_the_older_program_is_refused_afterwards() {
     story(0, |cluster| {
         older(cluster, 9)?;
-        ensure!(versions(cluster, 1)?.number("/protocol")? == 1, "the entity uses what its founder speaks");
         let mut revision = 1;
         for number in 1..=9 {
-            let refused = cluster.web(1).refused(75, "E320", &["version", "--settle", "2", "-y"]);
-            // web1 itself does not speak it before it was upgraded.
-            ensure!(number == 1 || refused.is_ok(), "{refused:?}");
+            // A program of then cannot be asked; and web1 itself does not speak version 2 before it was upgraded.
+            if number > 1 {
+                cluster.web(1).refused(75, "E320", &["version", "--settle", "2", "-y"])?;
+            } else if older_program()?.is_none() {
+                let founded = versions(cluster, 1)?.number("/protocol")?;
+                ensure!(founded == 1, "the entity uses what its founder speaks");
+            }
             let member = cluster.web(number);
             member.stop()?;
             member.speaks = None;

@@ -23,7 +23,7 @@ pub use cluster::{Cluster, story, story_on_disks};
 pub use disk::Disk;
 pub use json::Json;
 pub use member::{Member, Ran};
-pub use program::program;
+pub use program::{older, program};
 pub use random::Random;
 pub use site::Site;
 pub use socket::post;

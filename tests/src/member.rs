@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::ports::Ports;
-use crate::{Disk, Json, Tree, post, program, wait_until};
+use crate::{Disk, Json, Tree, older, post, program, wait_until};
 
 /// A daemon starts within this.
 const START: Duration = Duration::from_secs(30);
@@ -166,6 +166,12 @@ impl Member {
         self.process.as_ref().map(Child::id)
     }
 
+    /// The program that this machine has.
+    fn program(&self) -> Result<PathBuf> {
+        let older = if self.speaks.is_some() { older()? } else { None };
+        older.map_or_else(|| Ok(program()?.to_owned()), Ok)
+    }
+
     /// The command that runs the daemon.
     pub fn daemon(&self) -> Result<Command> {
         // The daemon dies with this process even if that is killed: no handler of ours would run then.
@@ -175,11 +181,11 @@ impl Member {
             if !self.may_give_files {
                 command.args(["--bounding-set", "-chown", "--inh-caps", "-chown"]);
             }
-            command.arg(program()?);
+            command.arg(self.program()?);
             command
         } else {
             ensure!(self.may_give_files, "needs setpriv to take rights away");
-            Command::new(program()?)
+            Command::new(self.program()?)
         };
         command.arg("--dir").arg(&self.dir).args(["run", "--allow-faults", "--listen", &self.address()]);
         command.arg("--prefix").arg(&self.prefix).env_remove("ALTHING_SPEAKS");
@@ -331,7 +337,7 @@ impl Member {
     pub fn command(&self, words: &[&str]) -> Result<Command> {
         // A command that hangs is a bug that must show, not a test that never ends.
         let mut command = Command::new("timeout");
-        command.args(["-s", "KILL", HANGS]).arg(program()?).arg("--dir").arg(&self.dir).args(words);
+        command.args(["-s", "KILL", HANGS]).arg(self.program()?).arg("--dir").arg(&self.dir).args(words);
         command.env_remove("ALTHING_DIR").env_remove("ALTHING_NODE").env("NO_COLOR", "1").env("TZ", "UTC");
         Ok(command)
     }

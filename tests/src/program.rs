@@ -16,6 +16,15 @@ pub fn program() -> Result<&'static Path> {
     Ok(FOUND.get_or_init(|| found))
 }
 
+/// What speaks an older version of the protocol: `ALTHING_OLDER`, a program of that time, if there is one; else the one of
+/// now, which is told to behave so.
+pub fn older() -> Result<Option<PathBuf>> {
+    let Some(given) = std::env::var_os("ALTHING_OLDER") else { return Ok(None) };
+    let path = PathBuf::from(given);
+    ensure!(path.is_file(), "ALTHING_OLDER is {}, which is no file", path.display());
+    Ok(Some(path))
+}
+
 fn find() -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("ALTHING_BIN") {
         let path = PathBuf::from(given);

@@ -83,7 +83,8 @@ pub(super) fn misdirected(world: &mut World) {
 
 /// Damages a piece that somebody else has too, who gives it: what rots everywhere at once is gone.
 fn rot(world: &mut World, at: usize) -> bool {
-    let entity = |host: &Host| host.member.as_ref().and_then(|member| member.state()).map(|state| state.entity);
+    let entity =
+        |host: &Host| host.member.as_ref().and_then(|member| member.state()).map(|state| state.entity);
     let own = entity(&world.hosts[at]);
     let elsewhere = |piece: &Hash| {
         let others = world.hosts.iter().enumerate().filter(|(other, host)| *other != at && host.is_up());
