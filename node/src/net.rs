@@ -33,6 +33,7 @@ mod lines;
 mod link;
 mod outbox;
 mod policy;
+mod quiet;
 mod strangers;
 mod swarms;
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::limits::{
     REQUEST_TIMEOUT, STRANGERS, YAMUX_STREAMS,
 };
 use super::lines::Lines;
+use super::quiet::{Muxer, Pings};
 use super::{NetError, PeerKey, Speech};
 
 /// The protocol of exchanges of one message each.
@@ -98,7 +99,9 @@ pub(super) fn control(pair: &Keypair, speech: Speech) -> Result<Swarm<ControlBeh
         join: Guarded::new(join, Admits::Everyone),
         members: Guarded::new(members, Admits::Members),
     };
-    build(pair, behaviour, CONTROL_IDLE)
+    // An older program had all of them.
+    let pings = if speech == Speech::Lines { Pings::Once } else { Pings::Often };
+    build(pair, behaviour, pings, CONTROL_IDLE)
 }
 
 /// The bulk swarm, not listening yet.
@@ -108,7 +111,7 @@ pub(super) fn bulk(pair: &Keypair) -> Result<Swarm<BulkBehaviour>, NetError> {
         ping: pings(BULK_PING),
         streams: Guarded::new(libp2p_stream::Behaviour::new(), Admits::Members),
     };
-    build(pair, behaviour, BULK_IDLE)
+    build(pair, behaviour, Pings::Often, BULK_IDLE)
 }
 
 /// Answers pings, and pings this often itself. Its failures come too late and its first one not at all: the drivers
@@ -117,16 +120,17 @@ fn pings(every: Duration) -> ping::Behaviour {
     ping::Behaviour::new(ping::Config::new().with_interval(every).with_timeout(every * 4))
 }
 
-/// A swarm over TCP that does not listen yet.
+/// A swarm over TCP that does not listen yet; `pings` are the multiplexer's own.
 pub(super) fn build<B: NetworkBehaviour>(
     pair: &Keypair,
     behaviour: B,
+    pings: Pings,
     idle: Duration,
 ) -> Result<Swarm<B>, NetError> {
     let muxer = || {
         let mut config = yamux::Config::default();
         config.set_max_num_streams(YAMUX_STREAMS);
-        config
+        Muxer::new(config, pings)
     };
     let swarm = SwarmBuilder::with_existing_identity(pair.clone())
         .with_tokio()

@@ -14,6 +14,7 @@ use super::super::limits::{
     ASK_AFTER, CONTROL_IDLE, CONTROL_MESSAGE, LANE_MESSAGES, LINE_BYTES, MESSAGE_TIMEOUT, READING,
 };
 use super::super::lines::LINE_PROTOCOL;
+use super::super::quiet::Pings;
 use super::super::swarms::{self, CONTROL_PROTOCOL, Exchange};
 use super::*;
 
@@ -41,7 +42,7 @@ impl Raw {
             control: Exchange::with_codec(codec, protocols, request_response::Config::default()),
             streams: libp2p_stream::Behaviour::new(),
         };
-        let mut swarm = swarms::build(&pair, behaviour, CONTROL_IDLE).unwrap();
+        let mut swarm = swarms::build(&pair, behaviour, Pings::Often, CONTROL_IDLE).unwrap();
         let address = swarms::listen(&mut swarm, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let mut lines = swarm.behaviour_mut().streams.new_control();
         let opened = lines.accept(LINE_PROTOCOL).unwrap();
