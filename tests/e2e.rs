@@ -16,6 +16,8 @@ mod errors;
 mod hard_files;
 #[path = "e2e/join.rs"]
 mod join;
+#[path = "e2e/large_files.rs"]
+mod large_files;
 #[path = "e2e/operators.rs"]
 mod operators;
 #[path = "e2e/owners.rs"]

@@ -375,11 +375,16 @@ impl Daemon {
             let served = tokio::task::spawn_blocking(move || transfer::serve(&store, stream)).await;
             if let Ok(Err(error)) = served {
                 tracing::debug!(%error, "content was not served to the end");
-                if transfer::is_abuse(&error) {
-                    let input = Input::Offended { who: to, offence: Offence::Malformed, times: 1 };
-                    // The loop is gone only when the daemon ends.
-                    let _ = happenings.send(Happening::Input(input)).await;
-                }
+                let input = if transfer::is_abuse(&error) {
+                    Input::Offended { who: to, offence: Offence::Malformed, times: 1 }
+                } else if let Some(rotten) = error.downcast_ref::<transfer::Rotten>() {
+                    let aside = rotten.aside.to_string_lossy().into_owned();
+                    Input::Damaged { content: rotten.content, aside }
+                } else {
+                    return;
+                };
+                // The loop is gone only when the daemon ends.
+                let _ = happenings.send(Happening::Input(input)).await;
             }
         });
     }

@@ -2,9 +2,10 @@
 //! before it counts (PROTOCOL.md §7).
 //!
 //! Request: 4 bytes of length, then canonical CBOR of a list of [`Want`]s. Answer, for each want in order: one byte
-//! (0 not here, 1 follows), and if it follows, 8 bytes of length and the bytes.
+//! (0 not here, 1 follows, 2 a part that is zeros only), and if it follows, 8 bytes of length and the bytes.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use althing_protocol::effect::{Fetched, Want};
 use althing_protocol::hash::Hash;
 use althing_protocol::limits;
 use althing_protocol::manifest::Directory;
-use althing_store::{ContentError, Store};
+use althing_protocol::parts::{Division, Outline};
+use althing_store::{Came, ContentError, Outlined, Put, Store, Verdict, is_hole};
 use anyhow::{Context, bail, ensure};
 use tokio_util::io::SyncIoBridge;
 
@@ -30,7 +32,9 @@ pub(crate) fn look_here(store: &Store, tree: Option<&Files>, wants: &[Want]) -> 
     let mut fetched = Fetched::default();
     for want in wants {
         let here = match want {
-            Want::File(name, size) => store.content().rely_on(name, *size),
+            Want::File(name, size) => store.content().rely_on(name, *size) || is_whole(store, name, *size),
+            Want::Outline(name, size) => store.content().has_outline(name, *size),
+            Want::Part(name, size, index) => store.content().has_part(name, *size, *index),
             Want::Directory(name) => match store.rely_on_directory(name) {
                 Ok(Some(directory)) => {
                     fetched.directories.push((*name, directory));
@@ -51,11 +55,22 @@ pub(crate) fn look_here(store: &Store, tree: Option<&Files>, wants: &[Want]) -> 
     fetched
 }
 
+/// Whether a large file is complete with the parts that came.
+fn is_whole(store: &Store, name: &Hash, size: u64) -> bool {
+    store.content().finish_parts(name, size).unwrap_or_else(|error| {
+        if error.is_fatal() {
+            end(&error);
+        }
+        tracing::warn!(%name, %error, "a large file could not be put together");
+        false
+    })
+}
+
 /// What the store lost, or never had, may lie in the tree: a member that joins with its files need not fetch them.
 fn look_in_tree(tree: &Files, fetched: &mut Fetched) {
     let sizes = fetched.missing.iter().filter_map(|want| match want {
         Want::File(name, size) => Some((*name, *size)),
-        Want::Directory(_) => None,
+        Want::Directory(_) | Want::Outline(..) | Want::Part(..) => None,
     });
     match tree.lend(&sizes.collect()) {
         Ok(lent) => {
@@ -100,8 +115,11 @@ pub(crate) async fn fetch(net: &Net, store: Arc<Store>, from: PeerKey, wants: Ve
 
 /// How long a request may take in all: at least 64 KiB a second. It ends the stream as well: what blocks on it stops.
 fn time_for(wants: &[Want]) -> Duration {
-    let size =
-        |want: &Want| if let Want::File(_, size) = want { *size } else { limits::DIRECTORY_BYTES as u64 };
+    // For an outline all of the file is read there. Who is given up meanwhile has it when it is asked again.
+    let size = |want: &Want| match want {
+        Want::Outline(_, size) => *size >> 10,
+        want => want.bytes().unwrap_or(limits::DIRECTORY_BYTES as u64),
+    };
     let all = wants.iter().map(size).fold(0, u64::saturating_add);
     PATIENCE + Duration::from_secs(all >> 16)
 }
@@ -110,6 +128,14 @@ fn time_for(wants: &[Want]) -> Duration {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Abuse(String);
+
+/// What somebody asked for was found to be damaged here, and was put aside.
+#[derive(Debug, thiserror::Error)]
+#[error("{content} was damaged and is at {} now", .aside.display())]
+pub(crate) struct Rotten {
+    pub(crate) content: Hash,
+    pub(crate) aside: PathBuf,
+}
 
 fn nothing(missing: Vec<Want>, error: String) -> Given {
     Given { fetched: Fetched { missing, error: Some(error), ..Fetched::default() }, abused: false }
@@ -128,13 +154,18 @@ fn receive(store: &Store, stream: BulkStream, wants: &[Want]) -> Given {
         let taken = match want {
             Want::Directory(name) => take_directory(&mut stream, name)
                 .map(|found| found.map(|directory| directories.push((*name, directory))).is_some()),
-            Want::File(name, size) => take_file(&mut stream, &mut batch, name, *size),
+            Want::File(name, size) => take_file(&mut stream, &mut batch, name, *size)
+                .inspect(|taken| fetched.bytes += if *taken { *size } else { 0 }),
+            Want::Outline(name, size) => take_outline(&mut stream, store, name, *size),
+            Want::Part(name, size, index) => {
+                take_part(&mut stream, store, (name, *size, *index)).map(|came| {
+                    fetched.bytes += came.unwrap_or(0);
+                    came.is_some()
+                })
+            }
         };
         match taken {
-            Ok(true) => {
-                fetched.bytes += if let Want::File(_, size) = want { *size } else { 0 };
-                fetched.done.push(*want);
-            }
+            Ok(true) => fetched.done.push(*want),
             Ok(false) => {}
             Err(why) => error = Some(why),
         }
@@ -165,16 +196,35 @@ fn ask(stream: &mut impl Write, wants: &[Want]) -> anyhow::Result<()> {
     Ok(stream.flush()?)
 }
 
-/// The length of what follows, if the holder has it.
+/// What an answer begins with.
+enum Head {
+    Nothing,
+    Follows(u64),
+    Zeros,
+}
+
+/// The length of what follows, if the holder has it, where zeros are no answer.
 fn head(stream: &mut impl Read) -> anyhow::Result<Option<u64>> {
+    match any_head(stream)? {
+        Head::Follows(length) => Ok(Some(length)),
+        Head::Nothing => Ok(None),
+        Head::Zeros => bail!(Abuse("zeros where no part was wanted".to_owned())),
+    }
+}
+
+fn any_head(stream: &mut impl Read) -> anyhow::Result<Head> {
     let mut found = [0];
     stream.read_exact(&mut found).context("the holder ended")?;
-    if found[0] == 0 {
-        return Ok(None);
+    match found[0] {
+        0 => Ok(Head::Nothing),
+        1 => {
+            let mut length = [0; 8];
+            stream.read_exact(&mut length)?;
+            Ok(Head::Follows(u64::from_be_bytes(length)))
+        }
+        2 => Ok(Head::Zeros),
+        other => bail!(Abuse(format!("an answer that begins with {other}"))),
     }
-    let mut length = [0; 8];
-    stream.read_exact(&mut length)?;
-    Ok(Some(u64::from_be_bytes(length)))
 }
 
 fn take_directory(stream: &mut impl Read, name: &Hash) -> anyhow::Result<Option<Directory>> {
@@ -206,6 +256,50 @@ fn take_file(
     // What the store had already is not read by it, but it is on the wire.
     std::io::copy(&mut rest, &mut std::io::sink())?;
     Ok(true)
+}
+
+fn take_outline(stream: &mut impl Read, store: &Store, name: &Hash, size: u64) -> anyhow::Result<bool> {
+    let Some(length) = head(stream)? else { return Ok(false) };
+    if Some(length) != Outline::length(size) {
+        bail!(Abuse(format!("an outline of {length} bytes")));
+    }
+    let mut bytes = Vec::new();
+    stream.take(length).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != length {
+        bail!("the holder ended");
+    }
+    if !store.content().put_outline(name, size, &bytes)? {
+        bail!(Abuse(format!("the holder sent something else than the outline of {name}")));
+    }
+    Ok(true)
+}
+
+/// Bytes that came for a part, if it is right now.
+fn take_part(
+    stream: &mut impl Read,
+    store: &Store,
+    (name, size, index): (&Hash, u64, u32),
+) -> anyhow::Result<Option<u64>> {
+    let wanted = Want::Part(*name, size, index).bytes();
+    let (put, came) = match any_head(stream)? {
+        Head::Nothing => return Ok(None),
+        Head::Zeros => (store.content().put_part((name, size, index), Came::Zeros)?, 0),
+        Head::Follows(length) if Some(length) != wanted => {
+            bail!(Abuse(format!("{length} bytes, and {wanted:?} were wanted")));
+        }
+        Head::Follows(length) => {
+            let mut rest = stream.take(length);
+            let put = store.content().put_part((name, size, index), Came::Bytes(&mut rest))?;
+            // What was not read is on the wire all the same.
+            std::io::copy(&mut rest, &mut std::io::sink())?;
+            (put, length)
+        }
+    };
+    match put {
+        Put::Right => Ok(Some(came)),
+        Put::Elsewhere => Ok(None),
+        Put::Wrong => bail!(Abuse(format!("part {index} of {name} is something else"))),
+    }
 }
 
 /// Answers the requests of one stream until it ends.
@@ -254,6 +348,45 @@ fn answer(store: &Store, stream: &mut impl Write, want: &Want) -> anyhow::Result
             }
             _ => stream.write_all(&[0])?,
         },
+        Want::Outline(name, size) => match store.content().outline(name, *size)? {
+            Outlined::Is(bytes) => {
+                stream.write_all(&[1])?;
+                stream.write_all(&(bytes.len() as u64).to_be_bytes())?;
+                stream.write_all(&bytes)?;
+            }
+            Outlined::NotHere => stream.write_all(&[0])?,
+            Outlined::Damaged => {
+                if let Verdict::Damaged { aside } = store.content().verify(name)? {
+                    bail!(Rotten { content: *name, aside });
+                }
+                stream.write_all(&[0])?;
+            }
+        },
+        Want::Part(name, size, index) => answer_part(store, stream, name, (*size, *index))?,
     }
+    Ok(())
+}
+
+fn answer_part(
+    store: &Store,
+    stream: &mut impl Write,
+    name: &Hash,
+    (size, index): (u64, u32),
+) -> anyhow::Result<()> {
+    let range = Division::of(size).and_then(|division| division.range(index));
+    let file = store.content().open(name)?;
+    let (Some((begins, length)), Some(mut file)) = (range, file) else { return Ok(stream.write_all(&[0])?) };
+    if file.metadata()?.len() != size {
+        return Ok(stream.write_all(&[0])?);
+    }
+    if is_hole(&file, begins, length) {
+        return Ok(stream.write_all(&[2])?);
+    }
+    stream.write_all(&[1])?;
+    stream.write_all(&length.to_be_bytes())?;
+    file.seek(SeekFrom::Start(begins))?;
+    let mut reader = std::io::BufReader::with_capacity(BUFFER, file).take(length);
+    let sent = std::io::copy(&mut reader, stream)?;
+    ensure!(sent == length, "{name} became shorter while it was sent");
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::identity::MemberId;
 use crate::limits;
 use crate::manifest::{Directory, Extent};
 use crate::metrics::Readings;
+use crate::parts::{Division, Outline};
 use crate::path::ItemPath;
 use crate::rollout::{Hook, Kind, Ran};
 use crate::statement::Address;
@@ -91,20 +92,43 @@ pub enum Want {
     Directory(Hash),
     /// The bytes of a file, and how many.
     File(Hash, u64),
+    /// What the parts of a large file of this name and size must be. Since protocol version 2.
+    Outline(Hash, u64),
+    /// One part of it, by number. Since protocol version 2.
+    Part(Hash, u64, u32),
 }
 
 impl Want {
     /// The request of a fetch, as a holder gets it: at most [`limits::WANTS_PER_FETCH`] wants, of sizes that can be.
     pub fn decode_all(bytes: &[u8]) -> Result<Vec<Self>, DecodeError> {
         let wants: Vec<Self> = codec::decode(bytes, limits::FETCH_BYTES)?;
-        let possible = |want: &Self| !matches!(want, Self::File(_, size) if *size > limits::FILE_BYTES);
-        if wants.len() > limits::WANTS_PER_FETCH || !wants.iter().all(possible) {
+        if wants.len() > limits::WANTS_PER_FETCH || !wants.iter().all(Self::is_possible) {
             return Err(DecodeError::Malformed(format!(
                 "{} wants in one request, or too large ones",
                 wants.len()
             )));
         }
         Ok(wants)
+    }
+
+    /// Bytes that come for it, but for a directory, of which nobody knows before.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Directory(_) => None,
+            Self::File(_, size) => Some(*size),
+            Self::Outline(_, size) => Outline::length(*size),
+            Self::Part(_, size, index) => Division::of(*size)?.range(*index).map(|(_, length)| length),
+        }
+    }
+
+    fn is_possible(&self) -> bool {
+        match self {
+            Self::Directory(_) => true,
+            Self::File(_, size) => *size <= limits::FILE_BYTES,
+            Self::Outline(_, size) | Self::Part(_, size, _) => {
+                *size <= limits::FILE_BYTES && self.bytes().is_some()
+            }
+        }
     }
 }
 

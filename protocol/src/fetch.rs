@@ -8,12 +8,27 @@ use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
 use crate::manifest::{Directory, Entry, Extent, Node};
+use crate::parts::Division;
 use crate::time::{Instant, Millis};
 
 /// A holder that failed is left alone for so long, doubling each time.
 const BACK_OFF: Millis = Millis(500);
+/// How often a large file that was complete by all accounts may turn out not to be, before it is had as a whole.
+const ASSEMBLIES: u8 = 2;
+/// How often in a row a part of a file may not come before everything about the file is asked for again.
+const PARTS_FAILED: u32 = 64;
 /// Longest time that a holder is left alone.
 const BACK_OFF_MAX: Millis = Millis(10_000);
+
+/// Large files that are on their way at once, for one root: what is known of their parts takes memory.
+const LARGE_AT_ONCE: usize = 4;
+/// What a directory of a manifest weighs in a request, before anybody knows.
+const DIRECTORY: u64 = 4096;
+/// So much less than a file does a part weigh in a request to a holder: what came of the request before it failed
+/// counts, and on a fast network many small requests are one too many.
+const PARTS_ARE_LIGHTER: u64 = limits::PART_BYTES_PER_FETCH / limits::BYTES_PER_FETCH;
+/// And so much less where it is looked for here: it may have to be read, and is not copied.
+const LOOKING_IS_LIGHTER: u64 = 16;
 
 /// One root on its way into the store.
 #[derive(Clone, Debug)]
@@ -29,6 +44,12 @@ pub struct Plan {
     seen: BTreeSet<Want>,
     /// By directory: the directories in it, and everything else.
     shape: BTreeMap<Hash, (Vec<Hash>, Extent)>,
+    /// Whether large files are had in parts: all members understand that.
+    in_parts: bool,
+    /// Large files that are being had in parts, by name and size.
+    large: BTreeMap<(Hash, u64), Large>,
+    /// Large files whose turn it is not yet.
+    waiting: VecDeque<(Hash, u64)>,
     holders: BTreeSet<MemberId>,
     failures: BTreeMap<MemberId, (u32, Instant)>,
     /// Bytes that came from peers.
@@ -37,6 +58,17 @@ pub struct Plan {
     pub done: u64,
     /// Why something was missing last, for people.
     pub error: Option<String>,
+}
+
+/// A large file on its way.
+#[derive(Clone, Debug, Default)]
+struct Large {
+    /// Parts that are lacking, once its outline is here.
+    lacking: BTreeSet<u32>,
+    /// How often it was put together.
+    assembled: u8,
+    /// How many parts in a row did not come.
+    failed: u32,
 }
 
 /// One request to make.
@@ -59,6 +91,9 @@ impl Plan {
             asked: BTreeMap::new(),
             seen: BTreeSet::from([top]),
             shape: BTreeMap::new(),
+            in_parts: false,
+            large: BTreeMap::new(),
+            waiting: VecDeque::new(),
             holders: BTreeSet::new(),
             failures: BTreeMap::new(),
             bytes: 0,
@@ -72,15 +107,21 @@ impl Plan {
         self.holders = holders;
     }
 
+    /// Whether large files may be asked for in parts.
+    pub fn set_in_parts(&mut self, in_parts: bool) {
+        self.in_parts = in_parts;
+    }
+
     /// Everything is in the store.
     pub fn is_complete(&self) -> bool {
-        self.local.is_empty() && self.remote.is_empty() && self.asked.is_empty()
+        let queued = self.local.is_empty() && self.remote.is_empty() && self.waiting.is_empty();
+        queued && self.asked.is_empty()
     }
 
     /// How many things are known to be still lacking.
     pub fn lacking(&self) -> u64 {
         let asked: usize = self.asked.values().map(|(_, wants)| wants.len()).sum();
-        (self.local.len() + self.remote.len() + asked) as u64
+        (self.local.len() + self.remote.len() + self.waiting.len() + asked) as u64
     }
 
     /// The next request, if one can be made now. The caller names it with [`Self::asked`].
@@ -90,12 +131,12 @@ impl Plan {
         }
         let here = self.asked.values().any(|(from, _)| from.is_none());
         if !self.local.is_empty() && !here {
-            return Some(Ask { from: None, wants: take(&self.local, usize::MAX) });
+            return Some(Ask { from: None, wants: take(&self.local, usize::MAX, looked_at) });
         }
         let holder = self.idle_holder(now)?;
         // Everybody gets a share, so that one slow holder does not keep the rest waiting.
         let share = self.remote.len().div_ceil(self.holders.len().clamp(1, limits::FETCHES_AT_ONCE));
-        let wants = take(&self.remote, share);
+        let wants = take(&self.remote, share, carried);
         (!wants.is_empty()).then_some(Ask { from: Some(holder), wants })
     }
 
@@ -135,7 +176,8 @@ impl Plan {
                 directory.entries.iter().for_each(|entry| self.discover(&entry.node));
             }
         }
-        let missing: Vec<Want> = wants.into_iter().filter(|want| !done.contains(want)).collect();
+        let (came, missing): (Vec<Want>, Vec<Want>) = wants.into_iter().partition(|want| done.contains(want));
+        came.into_iter().for_each(|want| self.came(want));
         if let Some(holder) = from.filter(|_| !missing.is_empty()) {
             let (count, until) = self.failures.entry(holder).or_default();
             *count = count.saturating_add(1);
@@ -143,7 +185,78 @@ impl Plan {
             *until = now + Millis(pause);
             self.error.clone_from(&result.error);
         }
-        self.remote.extend(missing);
+        missing.into_iter().for_each(|want| self.lacks(from.is_none(), want));
+        self.begin_large();
+    }
+
+    /// What follows from something that is here now.
+    fn came(&mut self, want: Want) {
+        match want {
+            Want::Directory(_) => {}
+            Want::File(name, size) => drop(self.large.remove(&(name, size))),
+            Want::Outline(name, size) => {
+                let count = Division::of(size).map_or(0, |division| division.count());
+                self.large.entry((name, size)).or_default().lacking = (0..count).collect();
+                self.local.extend((0..count).map(|index| Want::Part(name, size, index)));
+            }
+            Want::Part(name, size, index) => {
+                let Some(large) = self.large.get_mut(&(name, size)) else { return };
+                large.failed = 0;
+                if large.lacking.remove(&index) && large.lacking.is_empty() {
+                    large.assembled = large.assembled.saturating_add(1);
+                    self.local.push_back(Want::File(name, size));
+                }
+            }
+        }
+    }
+
+    /// What follows from something that was not here, or that a holder did not give.
+    fn lacks(&mut self, here: bool, want: Want) {
+        match want {
+            Want::File(name, size) if here && self.in_parts && Division::of(size).is_some() => {
+                match self.large.get(&(name, size)) {
+                    None => self.waiting.push_back((name, size)),
+                    Some(large) if large.assembled <= ASSEMBLIES => {
+                        self.local.push_back(Want::Outline(name, size));
+                    }
+                    Some(_) => self.remote.push_back(want),
+                }
+            }
+            // As a whole it does not come either: perhaps the disk takes now what its parts were put together to.
+            Want::File(name, size) if !here && self.large.contains_key(&(name, size)) => {
+                self.local.push_back(want);
+            }
+            Want::Part(name, size, _) if !here && self.failed_too_often(&(name, size)) => {
+                // Something is wrong with what was gathered, and not with all holders.
+                let of_it = |want: &Want| matches!(want, Want::Part(other, ..) if *other == name);
+                self.local.retain(|want| !of_it(want));
+                self.remote.retain(|want| !of_it(want));
+                self.local.push_back(Want::File(name, size));
+            }
+            // It may have come before the request failed, or for another application.
+            Want::Part(..) if !here => self.local.push_back(want),
+            want => self.remote.push_back(want),
+        }
+    }
+
+    /// Large files have their turns, so that what is known of their parts stays small.
+    fn begin_large(&mut self) {
+        while self.large.len() < LARGE_AT_ONCE
+            && let Some((name, size)) = self.waiting.pop_front()
+        {
+            self.large.entry((name, size)).or_default();
+            self.local.push_back(Want::Outline(name, size));
+        }
+    }
+
+    fn failed_too_often(&mut self, file: &(Hash, u64)) -> bool {
+        let Some(large) = self.large.get_mut(file) else { return false };
+        large.failed += 1;
+        let too_often = large.failed >= PARTS_FAILED;
+        if too_often {
+            large.failed = 0;
+        }
+        too_often
     }
 
     fn discover(&mut self, node: &Node) {
@@ -205,12 +318,32 @@ fn shape_of(directory: &Directory) -> (Vec<Hash>, Extent) {
     (directory.entries.iter().filter_map(below).collect(), extent)
 }
 
+/// What a want weighs in a request to a holder.
+fn carried(want: &Want) -> u64 {
+    match want {
+        Want::Directory(_) => DIRECTORY,
+        Want::File(_, size) => *size,
+        // The holder reads all of the file for it: it goes alone.
+        Want::Outline(..) => limits::BYTES_PER_FETCH,
+        Want::Part(..) => want.bytes().unwrap_or(0) / PARTS_ARE_LIGHTER,
+    }
+}
+
+/// What it weighs when it is looked for here.
+fn looked_at(want: &Want) -> u64 {
+    match want {
+        Want::Directory(_) | Want::Outline(..) => DIRECTORY,
+        Want::File(_, size) => *size,
+        Want::Part(..) => want.bytes().unwrap_or(0) / LOOKING_IS_LIGHTER,
+    }
+}
+
 /// The first wants that fit one request.
-fn take(from: &VecDeque<Want>, most: usize) -> Vec<Want> {
+fn take(from: &VecDeque<Want>, most: usize, weight: impl Fn(&Want) -> u64) -> Vec<Want> {
     let mut bytes = 0;
     let fits = |want: &&Want| {
         let first = bytes == 0;
-        bytes = if let Want::File(_, size) = want { size.saturating_add(bytes) } else { bytes + 4096 };
+        bytes = weight(want).saturating_add(bytes);
         first || bytes <= limits::BYTES_PER_FETCH
     };
     from.iter().take(most.clamp(1, limits::WANTS_PER_FETCH)).take_while(fits).copied().collect()
@@ -260,6 +393,195 @@ mod tests {
         assert_eq!(bomb(20).extent(), None, "too many");
         assert_eq!(bomb(60).extent(), None, "too many, in no time");
         assert_eq!(bomb(70).extent(), None, "too deep");
+    }
+
+    fn files(all: &[(u64, Hash)]) -> Directory {
+        let entries = all.iter().enumerate().map(|(number, (size, content))| Entry {
+            name: format!("{number:04}").into_bytes().into(),
+            node: Node::File(0o644, *size, *content),
+            attributes: Attributes::default(),
+        });
+        Directory { format: FORMAT, entries: entries.collect() }
+    }
+
+    /// Goes on until all is here: whether something is here is asked by whom it is asked of (nobody is this member)
+    /// and when. Gives all that was asked.
+    fn get(
+        plan: &mut Plan,
+        directory: &Directory,
+        mut has: impl FnMut(Option<MemberId>, &Want, Instant) -> bool,
+    ) -> Vec<(Option<MemberId>, Want)> {
+        let (mut asked, mut now) = (Vec::new(), Instant(0));
+        for fetch in 0..100_000 {
+            now = now + Millis(100);
+            let Some(ask) = plan.next(now) else {
+                if plan.is_complete() {
+                    break;
+                }
+                continue;
+            };
+            plan.asked(fetch, &ask);
+            let (done, missing) = ask.wants.iter().copied().partition(|want| has(ask.from, want, now));
+            let mut result = Fetched { done, missing, ..Fetched::default() };
+            if result.done.contains(&Want::Directory(plan.root)) {
+                result.directories.push((plan.root, directory.clone()));
+            }
+            asked.extend(ask.wants.into_iter().map(|want| (ask.from, want)));
+            plan.fetched(fetch, &result, now);
+        }
+        assert!(plan.is_complete());
+        asked
+    }
+
+    fn plan_for(directory: &Directory, in_parts: bool) -> Plan {
+        let mut plan = Plan::new(Hash::of(&directory.encode()));
+        plan.set_in_parts(in_parts);
+        plan.set_holders([Identity::from_seed([1; 32]).id()].into());
+        plan
+    }
+
+    #[test]
+    fn where_not_everybody_knows_parts_a_large_file_comes_as_a_whole() {
+        let (size, content) = (50 * limits::PART_BYTES, Hash::of(b"large"));
+        let directory = files(&[(size, content)]);
+        let mut plan = plan_for(&directory, false);
+        let asked = get(&mut plan, &directory, |from, _, _| from.is_some());
+        let parts = asked.iter().any(|(_, want)| matches!(want, Want::Outline(..) | Want::Part(..)));
+        assert!(!parts && asked.iter().any(|it| it.0.is_some() && it.1 == Want::File(content, size)));
+    }
+
+    /// A thousand files of which each has a thousand parts: what is known of them at once is bounded.
+    #[test]
+    fn large_files_have_their_turns_and_all_come() {
+        let names: Vec<Hash> = (0..1_000_u32).map(|number| Hash::of(&number.to_le_bytes())).collect();
+        let size = 5 * limits::PART_BYTES;
+        let directory = files(&names.iter().map(|name| (size, *name)).collect::<Vec<_>>());
+        let mut plan = plan_for(&directory, true);
+        let mut here = BTreeSet::new();
+        let mut open = BTreeSet::new();
+        let asked = get(&mut plan, &directory, |from, want, _| {
+            if from.is_some() {
+                here.insert(*want);
+            }
+            match want {
+                Want::Outline(name, _) => drop(open.insert(*name)),
+                Want::File(name, _) if from.is_none() => {
+                    let whole = (0..5).all(|index| here.contains(&Want::Part(*name, size, index)));
+                    if whole {
+                        open.remove(name);
+                    }
+                    return whole;
+                }
+                _ => {}
+            }
+            assert!(open.len() <= LARGE_AT_ONCE, "{} at once", open.len());
+            here.contains(want)
+        });
+        let parts = asked.iter().filter(|it| it.0.is_some() && matches!(it.1, Want::Part(..)));
+        assert_eq!(parts.count(), 5_000, "each part of each file once");
+    }
+
+    /// A disk that is full when all parts are there takes the file when there is room: nothing comes a second time.
+    #[test]
+    fn a_file_that_cannot_be_put_together_yet_is_looked_for_again() {
+        let (size, content) = (5 * limits::PART_BYTES, Hash::of(b"large"));
+        let directory = files(&[(size, content)]);
+        let mut plan = plan_for(&directory, true);
+        let mut here = BTreeSet::new();
+        let asked = get(&mut plan, &directory, |from, want, now| match (from, want) {
+            (None, Want::File(..)) => now > Instant(60_000) && here.len() >= 7,
+            (Some(_), Want::File(..)) => false,
+            (Some(_), _) => here.insert(*want),
+            (None, _) => here.contains(want),
+        });
+        let parts = asked.iter().filter(|it| it.0.is_some() && matches!(it.1, Want::Part(..)));
+        assert_eq!(parts.count(), 5);
+        assert!(asked.len() < 100, "with pauses: {}", asked.len());
+    }
+
+    /// A tree of one large file among holders, one of whom goes after a while: everybody who can gives parts, none is
+    /// asked for twice once it came, and what is here already is not asked for at all.
+    #[test]
+    fn a_large_file_comes_in_parts_from_everybody_and_is_gone_on_with() {
+        let size = 20 * crate::limits::PART_BYTES + 1;
+        let content = Hash::of(b"large");
+        let directory = files(&[(size, content)]);
+        let root = Hash::of(&directory.encode());
+        let holders: Vec<MemberId> = (0..3).map(|n| Identity::from_seed([n; 32]).id()).collect();
+        let mut here: BTreeSet<Want> = [3, 4, 9].map(|index| Want::Part(content, size, index)).into();
+        let mut plan = Plan::new(root);
+        plan.set_in_parts(true);
+        plan.set_holders(holders.iter().copied().collect());
+        let (mut now, mut given, mut asked) = (Instant(0), BTreeMap::new(), BTreeSet::new());
+        for fetch in 0..10_000 {
+            now = now + Millis(100);
+            let Some(ask) = plan.next(now) else {
+                if plan.is_complete() {
+                    break;
+                }
+                continue;
+            };
+            plan.asked(fetch, &ask);
+            let mut result = Fetched::default();
+            for want in ask.wants {
+                assert!(ask.from.is_none() || !matches!(want, Want::File(..)), "not as a whole");
+                let all = (0..21).all(|index| here.contains(&Want::Part(content, size, index)));
+                let is_here = here.contains(&want) || (want == Want::File(content, size) && all);
+                let gone = ask.from == Some(holders[2]) && given.get(&holders[2]).copied() >= Some(3);
+                if ask.from.is_some() {
+                    assert!(!is_here, "{want:?} is here");
+                }
+                if (ask.from.is_none() && !is_here) || gone {
+                    result.missing.push(want);
+                    continue;
+                }
+                if let (Some(holder), Want::Part(..)) = (ask.from, want) {
+                    assert!(asked.insert(want), "twice");
+                    *given.entry(holder).or_insert(0) += 1;
+                }
+                here.insert(want);
+                result.done.push(want);
+                if want == Want::Directory(root) {
+                    result.directories.push((root, directory.clone()));
+                }
+            }
+            plan.fetched(fetch, &result, now);
+        }
+        assert!(plan.is_complete());
+        assert_eq!((asked.len(), given.len()), (18, 3), "{given:?}");
+        assert!(given[&holders[0]] > 3 && given[&holders[1]] > 3, "{given:?}");
+    }
+
+    /// What is gathered may be lost on the disk, again and again: then the file is had as a whole.
+    #[test]
+    fn a_large_file_that_never_comes_together_is_had_as_a_whole() {
+        let size = 5 * crate::limits::PART_BYTES;
+        let content = Hash::of(b"large");
+        let directory = files(&[(size, content)]);
+        let root = Hash::of(&directory.encode());
+        let mut plan = Plan::new(root);
+        plan.set_in_parts(true);
+        plan.set_holders([Identity::from_seed([1; 32]).id()].into());
+        let mut whole = 0;
+        for fetch in 0..1_000 {
+            let Some(ask) = plan.next(Instant(fetch)) else { break };
+            plan.asked(fetch, &ask);
+            let mut result = Fetched::default();
+            for want in ask.wants {
+                if ask.from.is_none() {
+                    result.missing.push(want);
+                    continue;
+                }
+                whole += u32::from(want == Want::File(content, size));
+                result.done.push(want);
+                if want == Want::Directory(root) {
+                    result.directories.push((root, directory.clone()));
+                }
+            }
+            plan.fetched(fetch, &result, Instant(fetch));
+        }
+        assert!(plan.is_complete());
+        assert_eq!(whole, 1);
     }
 
     quickcheck! {

@@ -37,6 +37,7 @@ pub mod manifest;
 pub mod member;
 pub mod metrics;
 pub mod order;
+pub mod parts;
 pub mod path;
 pub mod placement;
 pub mod record;

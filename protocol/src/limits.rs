@@ -116,6 +116,15 @@ pub const WANTS_PER_FETCH: usize = 256;
 pub const FETCH_BYTES: usize = 64 << 10;
 /// Bytes to fetch in one request to one holder, unless a single item is larger.
 pub const BYTES_PER_FETCH: u64 = 8 << 20;
+/// The same for parts of large files, of which each counts by itself: so few requests that on no network of ten gigabits
+/// a second there are more of them than a holder takes from one member.
+pub const PART_BYTES_PER_FETCH: u64 = 32 << 20;
+/// A larger file is had in parts, of which each is checked before it counts.
+pub const LARGE_FILE: u64 = 16 << 20;
+/// One part of a large file, unless there would be more than [`PARTS`].
+pub const PART_BYTES: u64 = 4 << 20;
+/// Parts of one file: their outline stays below half a megabyte.
+pub const PARTS: u64 = 16 << 10;
 /// Requests under way at once, over all holders, for one root.
 pub const FETCHES_AT_ONCE: usize = 4;
 

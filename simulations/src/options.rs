@@ -62,6 +62,11 @@ impl Options {
         self.quorum.unwrap_or(if drawn { QuorumRule::Supermajority } else { QuorumRule::Majority })
     }
 
+    /// One seed of sixteen deploys files that are had in parts.
+    pub(crate) fn has_large_files(&self) -> bool {
+        self.seed % 16 == 5
+    }
+
     /// Simulated minutes.
     pub fn minutes(&self) -> f64 {
         self.hours * 60.0

@@ -11,6 +11,7 @@ mod five_against_four;
 mod fork;
 mod full_disks;
 mod kept_by_adopting;
+mod large_files;
 mod liar_among_five;
 mod lost_majority;
 mod majority_drift_is_adopted;

@@ -236,7 +236,10 @@ pub(crate) fn rollout(world: &mut World) -> Rollout {
 pub(crate) fn source(world: &mut World, at: usize) -> Source {
     world.workload.deployed += 1;
     let path = format!("/home/admin/{}", world.workload.deployed);
-    let tree = tree::random(&mut world.workload.rng);
+    let mut tree = tree::random(&mut world.workload.rng);
+    if world.options.has_large_files() {
+        tree::enlarge(&mut tree);
+    }
     world.hosts[at].directories.insert(path.clone(), tree);
     Source::Directory(path)
 }

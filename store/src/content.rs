@@ -4,6 +4,8 @@
 //! `docs/decisions`). A file appears under its name only when it is complete and durable ([`ContentBatch`]).
 
 mod batch;
+mod outline;
+mod partial;
 mod sweep;
 mod verify;
 
@@ -16,6 +18,10 @@ use std::sync::{Arc, Mutex};
 use althing_protocol::hash::Hash;
 
 pub use self::batch::{Added, ContentBatch};
+pub use self::outline::Outlined;
+use self::outline::Outlines;
+use self::partial::Partials;
+pub use self::partial::{Came, Put, is_hole};
 pub use self::verify::Verdict;
 use crate::collect::{Young, lock};
 use crate::error::{ContentError, OpenError};
@@ -39,6 +45,10 @@ struct Inner {
     content: PathBuf,
     staging: PathBuf,
     damaged: PathBuf,
+    /// Large files that are being gathered; kept over restarts.
+    partial: PathBuf,
+    partials: Partials,
+    outlines: Outlines,
     /// Number of the next batch.
     next: AtomicU64,
     /// Held while names in `content` appear, disappear or are relied upon; says which of them may not go.
@@ -55,6 +65,9 @@ impl Content {
             content: dir.join("content"),
             staging: dir.join("staging"),
             damaged: dir.join("damaged"),
+            partial: dir.join("partial"),
+            partials: Partials::default(),
+            outlines: Outlines::default(),
             next: AtomicU64::new(0),
             names: Arc::default(),
             room,
@@ -64,7 +77,7 @@ impl Content {
             let path = path.to_owned();
             move |source| OpenError::Io { doing, path, source }
         };
-        for path in [&inner.content, &inner.staging, &inner.damaged] {
+        for path in [&inner.content, &inner.staging, &inner.damaged, &inner.partial] {
             make_directory(path).map_err(io("create", path))?;
         }
         for index in 0..DIRECTORIES {

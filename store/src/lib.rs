@@ -31,7 +31,7 @@ use althing_protocol::effect::{Family, Write};
 use rocksdb::WriteBatch;
 
 pub use crate::collect::{Collection, Freed, Unnamed};
-pub use crate::content::{Added, Content, ContentBatch, Verdict};
+pub use crate::content::{Added, Came, Content, ContentBatch, Outlined, Put, Verdict, is_hole};
 use crate::database::{Creation, Database, Failure};
 pub use crate::error::{CollectError, CommitError, ContentError, OpenError, ReadError};
 pub use crate::events::EVENTS_KEPT;

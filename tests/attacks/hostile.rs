@@ -38,6 +38,9 @@ pub(crate) struct Heard {
     pub(crate) serving: Serving,
     /// Requests for content that came.
     pub(crate) asked: u64,
+    /// What was asked for in them of large files.
+    pub(crate) outlines: u64,
+    pub(crate) parts: u64,
 }
 
 /// What the asker of content gets.
@@ -52,6 +55,8 @@ pub(crate) enum Serving {
     Zeros,
     /// The head of an answer that never ends.
     Endless,
+    /// These directories, this as the outline of any file, and parts that are zeros or something else.
+    Large(BTreeMap<Hash, Vec<u8>>, Vec<u8>),
     /// Nothing at all, on a stream that stays open.
     Silence,
 }
@@ -227,7 +232,10 @@ impl Hostile {
     }
 
     pub(crate) fn serve(&self, serving: Serving) {
-        self.heard(|heard| (heard.serving, heard.asked) = (serving, 0));
+        self.heard(|heard| {
+            heard.serving = serving;
+            (heard.asked, heard.outlines, heard.parts) = (0, 0, 0);
+        });
     }
 
     /// Waits until somebody has asked it for content.
@@ -253,7 +261,7 @@ async fn listen_to(mut events: tokio::sync::mpsc::Receiver<NetEvent>, heard: Arc
             NetEvent::Message { bytes, .. } => state.learn(&bytes),
             NetEvent::Bulk { stream, .. } => {
                 state.asked += 1;
-                tokio::spawn(give(stream, state.serving.clone()));
+                tokio::spawn(give(stream, state.serving.clone(), Arc::clone(&heard)));
             }
             NetEvent::Request { .. }
             | NetEvent::Join { .. }
@@ -280,19 +288,36 @@ impl Heard {
 }
 
 /// Answers one request for content.
-async fn give(mut stream: BulkStream, serving: Serving) -> Option<()> {
+async fn give(mut stream: BulkStream, serving: Serving, heard: Arc<Mutex<Heard>>) -> Option<()> {
     let length = stream.read_u32().await.ok()?;
     let mut bytes = vec![0; length as usize];
     stream.read_exact(&mut bytes).await.ok()?;
     let wants: Vec<Want> = codec::decode(&bytes, 1 << 20).ok()?;
+    {
+        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.outlines += wants.iter().filter(|want| matches!(want, Want::Outline(..))).count() as u64;
+        heard.parts += wants.iter().filter(|want| matches!(want, Want::Part(..))).count() as u64;
+    }
     for want in wants {
         let (name, size) = match want {
             Want::Directory(name) => (name, 64),
             Want::File(name, size) => (name, size),
+            Want::Outline(name, _) => (name, 64),
+            Want::Part(name, ..) => (name, want.bytes()?),
         };
         let body = match &serving {
             Serving::Nothing => None,
             Serving::Content(all) => all.get(&name).cloned(),
+            Serving::Large(all, outline) => match want {
+                Want::Directory(name) => all.get(&name).cloned(),
+                Want::Outline(..) => Some(outline.clone()),
+                Want::Part(_, _, index) if index % 2 == 0 => {
+                    stream.write_all(&[2]).await.ok()?;
+                    continue;
+                }
+                Want::Part(..) => Some(vec![0xee; usize::try_from(size).ok()?]),
+                Want::File(..) => None,
+            },
             Serving::Zeros => Some(vec![0; usize::try_from(size).ok()?]),
             Serving::Endless => {
                 stream.write_all(&[1]).await.ok()?;

@@ -8,6 +8,7 @@ use althing_protocol::identity::SignatureBytes;
 use althing_protocol::limits;
 use althing_protocol::manifest::{Directory, Entry, Extent, Node};
 use althing_protocol::metrics::Report;
+use althing_protocol::parts::{Division, Outline, PartHasher};
 use althing_protocol::record::{Certificate, Change, Link, Policy, Record};
 use althing_protocol::rollout::Wish;
 use althing_protocol::state::Terms;
@@ -18,7 +19,7 @@ use althing_tests::{Cluster, Json, Random, wait_until};
 use anyhow::{Context, Result, ensure};
 use serde_bytes::ByteBuf;
 
-use crate::hostile::{Hostile, Serving};
+use crate::hostile::{Heard, Hostile, Serving};
 
 /// One attack.
 pub(crate) struct Attack {
@@ -45,7 +46,7 @@ const CHAIN: Option<&str> = Some("records without their certificate");
 const FLOOD: Option<&str> = Some("times more than its share");
 
 /// All but the contradiction, which stops settling and so comes last.
-pub(crate) const ATTACKS: [Attack; 27] = [
+pub(crate) const ATTACKS: [Attack; 29] = [
     attack("random bytes", random_bytes, MALFORMED),
     attack("nested arrays, 4 MiB deep", nested, MALFORMED),
     attack("a list that claims to be endless", claims, MALFORMED),
@@ -69,6 +70,8 @@ pub(crate) const ATTACKS: [Attack; 27] = [
     attack("content requests that are none", bulk_garbage, MALFORMED),
     attack("content streams that say nothing", bulk_silence, None),
     attack("content that is something else", other_content, None),
+    attack("an outline that is something else", other_outline, None),
+    attack("parts that are something else", other_parts, None),
     attack("content that never comes", no_content, None),
     attack("content that never ends", endless_content, None),
     attack("a few directories that stand for a million million", bomb, None),
@@ -455,6 +458,57 @@ fn other_content(hostile: &mut Hostile, cluster: &mut Cluster) -> Result<()> {
         hostile.is_asked()?;
         crate::named(cluster, &[1, 2, 3], "web4", "pieces of content that are something else")
     })
+}
+
+/// A tree with one large file.
+fn with_large(size: u64, content: Hash) -> (Hash, BTreeMap<Hash, Vec<u8>>) {
+    let entries = vec![entry("image", Node::File(0o644, size, content))];
+    let (root, bytes) = named(&Directory { format: 1, entries });
+    (root, BTreeMap::from([(root, bytes)]))
+}
+
+/// Whoever believes what it is served asks for each thing once.
+fn is_asked_again(hostile: &Hostile, what: &str, asked: impl Fn(&Heard) -> u64, once: u64) -> Result<()> {
+    let honest = hostile.honest.len() as u64;
+    wait_until(Duration::from_secs(60), &format!("{what} is asked for again"), || {
+        let asked = hostile.heard(|heard| asked(heard));
+        if asked > honest * once { Ok(()) } else { Err(format!("{asked} times")) }
+    })?;
+    Ok(())
+}
+
+/// It promises a root with a large file, and lies about what its parts are.
+fn other_outline(hostile: &mut Hostile, cluster: &mut Cluster) -> Result<()> {
+    let size = limits::LARGE_FILE + 1;
+    let (root, directories) = with_large(size, Hash::of(b"a large file"));
+    let serving = Serving::Large(directories, vec![7; Outline::length(size).context("large")? as usize]);
+    promises(hostile, cluster, root, serving, |hostile, _| {
+        is_asked_again(hostile, "the outline", |heard| heard.outlines, 1)?;
+        ensure!(hostile.heard(|heard| heard.parts) == 0, "parts of something were asked for");
+        Ok(())
+    })
+}
+
+/// It promises a root with a large file, says what its parts are, and sends others.
+fn other_parts(hostile: &mut Hostile, cluster: &mut Cluster) -> Result<()> {
+    let size = limits::LARGE_FILE + 1;
+    let file: Vec<u8> = (0..size).map(|at| (at >> 7) as u8 | 1).collect();
+    let (content, division) = (Hash::of(&file), Division::of(size).context("large")?);
+    let values = (0..division.count()).filter_map(|index| division.range(index)).map(|(begins, length)| {
+        let mut hasher = PartHasher::new(begins);
+        hasher.update(&file[begins as usize..(begins + length) as usize]);
+        hasher.value()
+    });
+    let outline = Outline::proved(values.collect(), &content, size).context("its outline")?;
+    let (root, directories) = with_large(size, content);
+    promises(hostile, cluster, root, Serving::Large(directories, outline.bytes()), |hostile, _| {
+        is_asked_again(hostile, "a part", |heard| heard.parts, division.count().into())
+    })?;
+    for member in &cluster.members {
+        let kept = member.dir.join("content").join(&content.hex()[..2]).join(content.hex());
+        ensure!(!kept.exists(), "{} took it", member.name);
+    }
+    Ok(())
 }
 
 /// It promises a root, and is silent on every stream that asks for it.

@@ -523,8 +523,10 @@ impl Entity {
         let Some(local) = self.locals.get(name) else { return };
         let Some(root) = local.plan.as_ref().map(|plan| plan.root).filter(|_| !local.writing) else { return };
         let holders = self.holders(core, name, &root);
+        let in_parts = self.state.protocol >= 2;
         let Some(plan) = self.locals.get_mut(name).and_then(|local| local.plan.as_mut()) else { return };
         plan.set_holders(holders);
+        plan.set_in_parts(in_parts);
         while let Some(ask) = plan.next(core.now.mono) {
             let fetch = core.id();
             plan.asked(fetch, &ask);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use althing_protocol::effect::Want;
 use althing_protocol::hash::Hash;
 use althing_protocol::manifest::{Directory, Manifest, Node};
+use althing_protocol::parts::Division;
 
 /// Every directory that was ever seen, by name: the simulation keeps bytes of directories once for all hosts.
 #[derive(Default)]
@@ -69,6 +70,8 @@ pub(crate) struct Content {
     damaged: BTreeSet<Hash>,
     /// Pieces that were here before an earlier state of the disk was put back, and were not put again since.
     lost: BTreeSet<Hash>,
+    /// Large files that are being gathered: their parts, once the outline is here.
+    gathered: BTreeMap<Hash, BTreeSet<u32>>,
     /// What the collection under way leaves.
     marked: Option<BTreeSet<Hash>>,
 }
@@ -136,9 +139,48 @@ impl Content {
         self.young.insert(piece);
     }
 
+    /// Whether what is wanted is here, put together from parts if need be.
+    pub(crate) fn holds(&mut self, want: &Want) -> bool {
+        match want {
+            Want::Directory(name) => self.has(name),
+            Want::File(name, size) => {
+                let count = Division::of(*size).map_or(0, |division| division.count() as usize);
+                if count > 0 && self.gathered.get(name).is_some_and(|parts| parts.len() == count) {
+                    self.gathered.remove(name);
+                    self.put(*name);
+                }
+                self.has(name)
+            }
+            Want::Outline(name, _) => self.gathered.contains_key(name),
+            Want::Part(name, _, index) => self.gathered.get(name).is_some_and(|parts| parts.contains(index)),
+        }
+    }
+
+    /// What came from a holder.
+    pub(crate) fn take(&mut self, want: &Want) -> bool {
+        match want {
+            Want::Directory(name) | Want::File(name, _) => self.put(*name),
+            Want::Outline(name, _) => {
+                self.gathered.entry(*name).or_default();
+                self.young.insert(*name);
+            }
+            Want::Part(name, _, index) => {
+                let Some(parts) = self.gathered.get_mut(name) else { return false };
+                parts.insert(*index);
+            }
+        }
+        true
+    }
+
     /// What of a root is not here.
     pub(crate) fn lacking(&self, library: &Library, root: &Hash) -> Vec<Hash> {
         library.pieces(root).into_iter().filter(|piece| !self.has(piece)).collect()
+    }
+
+    /// Parts of a large file that were gathered.
+    #[cfg(test)]
+    pub(crate) fn gathered(&self, file: &Hash) -> BTreeSet<u32> {
+        self.gathered.get(file).cloned().unwrap_or_default()
     }
 
     /// Everything that is here.
@@ -173,8 +215,10 @@ impl Content {
     pub(crate) fn crash(&mut self) {
         let pieces = std::mem::take(&mut self.pieces);
         let (rotten, damaged) = (std::mem::take(&mut self.rotten), std::mem::take(&mut self.damaged));
-        let lost = std::mem::take(&mut self.lost);
-        *self = Self { pieces, rotten, damaged, lost, ..Self::default() };
+        let (mut gathered, lost) = (std::mem::take(&mut self.gathered), std::mem::take(&mut self.lost));
+        // Parts are not synced one by one: which of them the disk has nobody knows.
+        gathered.values_mut().for_each(|parts| parts.retain(|index| index % 3 != 0));
+        *self = Self { pieces, rotten, damaged, gathered, lost, ..Self::default() };
     }
 
     pub(crate) fn is_marked(&self) -> bool {
@@ -214,6 +258,8 @@ impl Content {
         let Some(marked) = self.marked.take() else { return 0 };
         let count = self.pieces.len();
         self.pieces.retain(|piece| marked.contains(piece) || self.young.contains(piece));
+        let wanted = |file: &Hash| marked.contains(file) || self.young.contains(file);
+        self.gathered.retain(|file, _| wanted(file) && !self.pieces.contains(file));
         count - self.pieces.len()
     }
 }
@@ -221,6 +267,6 @@ impl Content {
 /// The name of something wanted.
 pub(crate) fn name_of(want: &Want) -> Hash {
     match want {
-        Want::Directory(name) | Want::File(name, _) => *name,
+        Want::Directory(name) | Want::File(name, _) | Want::Outline(name, _) | Want::Part(name, ..) => *name,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use althing_protocol::attributes::Attributes;
 use althing_protocol::effect::Applied;
 use althing_protocol::hash::Hash;
+use althing_protocol::limits::LARGE_FILE;
 use althing_protocol::manifest::{Item, Manifest};
 use althing_protocol::path::ItemPath;
 use althing_protocol::repair::Action;
@@ -169,6 +170,14 @@ fn file(rng: &mut Rng) -> Item {
     let mode = if rng.chance(200) { 0o755 } else { 0o644 };
     let size = 1 + rng.below(200_000);
     Item::file(mode, size, Hash::of(&bytes)).with(owner(bytes[0]))
+}
+
+/// The first file becomes one that is had in parts.
+pub(crate) fn enlarge(tree: &mut Tree) {
+    let file = tree.values_mut().find(|item| matches!(item, Item::File { .. }));
+    if let Some(Item::File { size, content, .. }) = file {
+        *size = LARGE_FILE + 1 + content.low() % LARGE_FILE;
+    }
 }
 
 /// A tree as an administrator might deploy it.

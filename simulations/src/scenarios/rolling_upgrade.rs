@@ -5,6 +5,7 @@ use althing_protocol::control::{Code, Command};
 use althing_protocol::record::Policy;
 use althing_protocol::state::PROTOCOL;
 
+use super::large_files::{large, parts_that_came};
 use super::{WEB, answer, assert_holds, assert_rest, deploy, revision};
 use crate::liveness;
 use crate::options::Options;
@@ -122,4 +123,21 @@ fn a_member_that_was_put_back_while_it_was_away_stops_serves_and_goes_on_when_it
     assert!(!liveness::stuck(&world).is_empty());
     run(&mut world, 4, PROTOCOL);
     assert_rest(&mut world, 60);
+}
+
+#[test]
+fn a_large_file_comes_as_a_whole_until_everybody_knows_parts() {
+    let mut world = older(3);
+    let (command, content) = large(&mut world);
+    answer(&mut world, 0, command).expect("settled");
+    assert_rest(&mut world, 120);
+    assert!((0..3).all(|at| world.hosts[at].content.has(&content)));
+    assert_eq!(parts_that_came(&world), 0, "nobody of version 1 was asked for what it does not know");
+    (0..3).for_each(|at| run(&mut world, at, PROTOCOL));
+    reported(&mut world);
+    answer(&mut world, 0, raise()).expect("everybody speaks it");
+    let (command, _) = large(&mut world);
+    answer(&mut world, 0, command).expect("settled");
+    assert_rest(&mut world, 120);
+    assert!(parts_that_came(&world) >= 200, "both others had all of it in parts");
 }

@@ -176,10 +176,13 @@ impl World {
         from: Option<MemberId>,
         wants: Vec<Want>,
     ) {
+        let in_parts = wants.iter().any(|want| matches!(want, Want::Outline(..) | Want::Part(..)));
+        if in_parts && self.reference.state().is_some_and(|state| state.protocol < 2) {
+            self.violate("F5", "parts are asked for where not everybody knows what they are".to_owned());
+        }
         let life = self.hosts[at].life;
         let from = from.and_then(|id| self.by_id.get(&id).copied());
-        let bytes: u64 =
-            wants.iter().map(|want| if let Want::File(_, size) = want { *size } else { 500 }).sum();
+        let bytes: u64 = wants.iter().map(|want| want.bytes().unwrap_or(500)).sum();
         let after = match from {
             None => MS + self.rng.below(20 * MS),
             Some(from) if self.network.is_usable(at, from).is_some() => {
@@ -221,7 +224,14 @@ impl World {
                 full = true;
                 continue;
             }
-            let held = self.hosts[from.unwrap_or(at)].content.has(&name) || here.contains(&name);
+            // A holder gives parts of what it has whole.
+            let held = match from {
+                Some(from) => self.hosts[from].content.has(&name),
+                None => {
+                    let lent = matches!(want, Want::Directory(_) | Want::File(..)) && here.contains(&name);
+                    self.hosts[at].content.holds(&want) || lent
+                }
+            };
             if (!reachable || lost || !held) && self.breaks_now(Mutation::FalseFetch, 2) {
                 result.done.push(want);
                 continue;
@@ -230,12 +240,25 @@ impl World {
                 result.missing.push(want);
                 continue;
             }
-            self.hosts[at].content.put(name);
+            let counts = match from {
+                Some(_) => self.hosts[at].content.take(&want),
+                None => {
+                    self.rely(at, &want);
+                    true
+                }
+            };
+            if !counts {
+                result.missing.push(want);
+                continue;
+            }
             if let (Want::Directory(name), Some(directory)) = (want, self.library.directory(&name)) {
                 result.directories.push((name, directory.clone()));
             }
-            if let (Want::File(_, size), true) = (want, from.is_some()) {
-                result.bytes += size;
+            if from.is_some() {
+                result.bytes += want.bytes().unwrap_or(0);
+                if matches!(want, Want::Part(..)) {
+                    self.count("a part of a large file came");
+                }
             }
             result.done.push(want);
         }
@@ -288,6 +311,13 @@ impl World {
                 at,
                 Input::Damaged { content: piece, aside: "the directory for damaged content".to_owned() },
             );
+        }
+    }
+
+    /// What is here already stays until its user has named it.
+    fn rely(&mut self, at: usize, want: &Want) {
+        if let Want::Directory(name) | Want::File(name, _) = want {
+            self.hosts[at].content.put(*name);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use althing_protocol::hash::Hash;
@@ -51,12 +51,15 @@ pub struct ContentBatch {
 struct Staging {
     path: PathBuf,
     file: File,
+    kept: bool,
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // Whatever stays is removed with the batch's directory.
-        let _ = fs::remove_file(&self.path);
+        if !self.kept {
+            // Whatever stays is removed with the batch's directory.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -105,6 +108,14 @@ impl ContentBatch {
         self.keep_new(found, length, staging)
     }
 
+    /// Takes a file of this file system whose bytes are durable and were found to be this content.
+    pub(super) fn take(&mut self, name: &Hash, path: &Path) -> Result<(), ContentError> {
+        let mut staging = self.create()?;
+        staging.file = File::open(path).map_err(|source| writing("open", path, source))?;
+        fs::rename(path, &staging.path).map_err(|source| writing("stage", path, source))?;
+        self.keep(*name, staging)
+    }
+
     /// Makes everything durable and puts it in place. What is in place stays after an error, but only success is a
     /// promise for all.
     pub fn finish(mut self) -> Result<(), ContentError> {
@@ -143,7 +154,7 @@ impl ContentBatch {
         self.files += 1;
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(|source| writing("create", &path, source))?;
-        Ok(Staging { path, file })
+        Ok(Staging { path, file, kept: false })
     }
 
     fn keep_new(&mut self, hash: Hash, length: u64, from: Staging) -> Result<(Hash, u64), ContentError> {
@@ -153,12 +164,11 @@ impl ContentBatch {
         Ok((hash, length))
     }
 
-    fn keep(&mut self, hash: Hash, from: Staging) -> Result<(), ContentError> {
+    fn keep(&mut self, hash: Hash, mut from: Staging) -> Result<(), ContentError> {
         let file = from.file.try_clone().map_err(|source| writing("open", &from.path, source))?;
-        let path = from.path.clone();
-        std::mem::forget(from);
-        self.staged.insert(hash, path.clone());
-        self.unsynced.push((path, file));
+        from.kept = true;
+        self.staged.insert(hash, from.path.clone());
+        self.unsynced.push((from.path.clone(), file));
         if self.unsynced.len() >= UNSYNCED_FILES { self.sync() } else { Ok(()) }
     }
 

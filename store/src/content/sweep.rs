@@ -21,8 +21,18 @@ impl Content {
         if index >= DIRECTORIES {
             return Ok(None);
         }
+        let gathered = if index == 0 { self.inner.sweep_partial(keep) } else { Ok((0, 0)) };
+        let gathered = gathered.map_err(|source| {
+            let path = self.inner.partial.clone();
+            ContentError::Io { doing: "collect in", path, source }
+        })?;
         let directory = self.inner.content.join(format!("{index:02x}"));
         let swept = self.inner.sweep_in(&directory, keep);
+        let swept = swept.map(|mut freed| {
+            freed.files += gathered.0;
+            freed.bytes += gathered.1;
+            freed
+        });
         swept.map(Some).map_err(|source| ContentError::Io { doing: "collect in", path: directory, source })
     }
 }

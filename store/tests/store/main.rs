@@ -7,6 +7,7 @@ mod content;
 mod damage;
 mod families;
 mod full;
+mod gathering;
 mod kill;
 mod limits;
 mod opening;

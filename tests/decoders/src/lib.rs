@@ -22,13 +22,14 @@ pub struct Decoder {
 }
 
 /// All of them.
-pub const ALL: [Decoder; 17] = [
+pub const ALL: [Decoder; 18] = [
     Decoder { name: "frame", limit: 4 << 20, run: reads::frame, seeds: seeds::frames },
     Decoder { name: "message", limit: 4 << 20, run: reads::message, seeds: seeds::messages },
     Decoder { name: "statement", limit: 2 << 20, run: reads::statement, seeds: seeds::envelopes },
     Decoder { name: "record", limit: 1 << 20, run: reads::record, seeds: seeds::records },
     Decoder { name: "directory", limit: 8 << 20, run: reads::directory, seeds: seeds::directories },
     Decoder { name: "wants", limit: 64 << 10, run: reads::wants, seeds: seeds::wants },
+    Decoder { name: "outline", limit: 1 << 20, run: reads::outline, seeds: seeds::outlines },
     Decoder { name: "join", limit: 16 << 10, run: reads::join, seeds: seeds::joins },
     Decoder { name: "answer", limit: 1 << 20, run: reads::answer, seeds: seeds::answers },
     Decoder { name: "invitation", limit: 4 << 10, run: reads::invitation, seeds: seeds::invitations },

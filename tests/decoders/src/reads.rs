@@ -13,6 +13,7 @@ use althing_protocol::invitation::{Answer, Invitation};
 use althing_protocol::limits;
 use althing_protocol::manifest::Directory;
 use althing_protocol::member::saved::{Saved, read_link};
+use althing_protocol::parts::Outline;
 use althing_protocol::path::ItemPath;
 use althing_protocol::record::{JoinRequest, Link, Record};
 use althing_protocol::statement::{Signed, Unverified};
@@ -80,6 +81,19 @@ pub(crate) fn wants(bytes: &[u8]) {
         assert_eq!(codec::encode(&wants), bytes);
         assert!(wants.len() <= limits::WANTS_PER_FETCH);
     }
+}
+
+/// The outline of a large file: its size and name are the asker's own, and come first here.
+pub(crate) fn outline(bytes: &[u8]) {
+    let Some((size, rest)) = bytes.split_first_chunk() else { return };
+    let Some((name, rest)) = rest.split_first_chunk() else { return };
+    let size = u64::from_be_bytes(*size);
+    let Some(outline) = Outline::prove(rest, &Hash(*name), size) else { return };
+    assert_eq!(outline.bytes(), rest);
+    assert_eq!(Outline::length(size), Some(rest.len() as u64));
+    let mut other = rest.to_vec();
+    other[size as usize % rest.len()] ^= 1;
+    assert_eq!(Outline::prove(&other, &Hash(*name), size), None, "one outline for each name");
 }
 
 /// A stranger's request to join.

@@ -1,6 +1,7 @@
 //! Good bytes for every decoder.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use althing_protocol::attributes::Attributes;
 use althing_protocol::call::Call;
@@ -18,6 +19,7 @@ use althing_protocol::manifest::{Directory, Entry, Extent, Node};
 use althing_protocol::member::saved::{Head, Life};
 use althing_protocol::metrics::Report;
 use althing_protocol::order::Order;
+use althing_protocol::parts::{Division, Outline, PartHasher};
 use althing_protocol::placement::Placement;
 use althing_protocol::record::{
     Certificate, Change, Definition, JoinRequest, Link, Newcomer, Policy, Record,
@@ -207,7 +209,35 @@ pub(crate) fn directories() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn wants() -> Vec<Vec<u8>> {
-    vec![codec::encode(&vec![Want::Directory(hash()), Want::File(hash(), 1 << 20)])]
+    let large = 1 << 30;
+    vec![codec::encode(&vec![
+        Want::Directory(hash()),
+        Want::File(hash(), 1 << 20),
+        Want::Outline(hash(), large),
+        Want::Part(hash(), large, 17),
+    ])]
+}
+
+/// Of files of zeros, found once.
+pub(crate) fn outlines() -> Vec<Vec<u8>> {
+    static OUTLINES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+        let sizes = [limits::LARGE_FILE + 1, limits::LARGE_FILE + 3 * limits::PART_BYTES];
+        sizes.map(outline).to_vec()
+    });
+    OUTLINES.clone()
+}
+
+fn outline(size: u64) -> Vec<u8> {
+    let (file, division) = (vec![0; size as usize], Division::of(size).expect("a large file"));
+    let ranges = (0..division.count()).filter_map(|index| division.range(index));
+    let values = ranges.map(|(begins, length)| {
+        let mut hasher = PartHasher::new(begins);
+        hasher.update(&file[..length as usize]);
+        hasher.value()
+    });
+    let name = Hash::of(&file);
+    let outline = Outline::proved(values.collect(), &name, size).expect("it is this file");
+    [&size.to_be_bytes()[..], &name.0, &outline.bytes()].concat()
 }
 
 fn request() -> JoinRequest {
