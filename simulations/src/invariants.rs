@@ -59,8 +59,6 @@ pub(crate) struct Invariants {
     told_last: Option<(usize, String)>,
     /// The last pushed bytes that were looked at.
     last_push: Vec<u8>,
-    /// Who said what: the host that sent it first, unless its disk was put back since.
-    sayers: BTreeMap<Hash, Option<usize>>,
 }
 
 /// Everything that can be asked after any step of a member.
@@ -158,12 +156,6 @@ pub(crate) fn sent(world: &mut World, at: usize, bytes: &[u8]) {
     let own: Vec<Signed> =
         statements.into_iter().filter(|signed| looked_at(signed) && !passed_on(signed)).collect();
     for signed in own {
-        // A member passes on what others show it of its own, too: what a copy of its machine says, or what it said itself
-        // before its disk was put back (PROTOCOL G2, M3). It says nothing by that: whoever signed it is held to it.
-        let named = Hash::of(&codec::encode(&signed));
-        if *world.invariants.sayers.entry(named).or_insert(Some(at)) != Some(at) {
-            continue;
-        }
         let Ok(envelope) = codec::decode::<Envelope>(&signed.bytes, limits::RECORD_BYTES * 2) else {
             return world.violate("wire", "a member signs what cannot be decoded");
         };
@@ -195,7 +187,6 @@ pub(crate) fn crashed(world: &mut World, at: usize) {
 /// A disk was put back: what it said before does not bind what it says now, but it may say nothing that counts.
 pub(crate) fn put_back(world: &mut World, at: usize) {
     world.invariants.epochs.remove(&at);
-    world.invariants.sayers.values_mut().filter(|sayer| **sayer == Some(at)).for_each(|sayer| *sayer = None);
 }
 
 /// A member wants this root applied.
