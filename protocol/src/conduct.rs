@@ -18,7 +18,8 @@ pub enum Offence {
     Malformed,
     /// A statement that is out of its bounds.
     Form,
-    /// A statement of another entity.
+    /// A statement of another entity. For a moment it may be the entity that succeeds this one, which this member was not
+    /// told of yet.
     Foreign,
     /// A statement whose signature does not hold.
     Signature,
@@ -56,14 +57,8 @@ impl Offence {
     /// How many points it is worth.
     fn points(self) -> u64 {
         match self {
-            Self::Flood | Self::Slow | Self::Flapping => 1,
-            Self::Malformed
-            | Self::Form
-            | Self::Foreign
-            | Self::Signature
-            | Self::Record
-            | Self::Chain
-            | Self::Content => 4,
+            Self::Flood | Self::Slow | Self::Flapping | Self::Foreign => 1,
+            Self::Malformed | Self::Form | Self::Signature | Self::Record | Self::Chain | Self::Content => 4,
         }
     }
 }

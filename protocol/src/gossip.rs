@@ -193,6 +193,12 @@ impl Board {
         both.map(|checked| checked.signed().clone()).collect()
     }
 
+    /// The furthest place of a store of an author that it would be shown.
+    pub fn furthest(&self, author: &MemberId, store: Id16) -> Option<Position> {
+        let author = self.authors.get(author).filter(|author| author.store == store)?;
+        author.newest.iter().chain(&author.vote).map(Checked::position).max()
+    }
+
     /// Whether a place is ahead of everything held of its author.
     pub fn lacks(&self, place: &Place) -> bool {
         self.authors.get(&place.author).is_none_or(|author| author.highest < place.position)

@@ -451,6 +451,11 @@ impl Member {
         self.entity.as_ref().is_some_and(|entity| entity.may_vote(&self.core))
     }
 
+    /// The furthest place that this process could show another member of what that has said from a store (PROTOCOL M2).
+    pub fn remembers(&self, member: &MemberId, store: Id16) -> Option<Position> {
+        self.entity.as_ref()?.board.furthest(member, store)
+    }
+
     /// The certificate of the head.
     pub fn certificate(&self) -> Option<&crate::record::Certificate> {
         self.entity.as_ref().and_then(|entity| entity.certificate.as_ref())

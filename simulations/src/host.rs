@@ -82,6 +82,8 @@ pub(crate) struct Host {
     /// It crashes after so many outputs more.
     pub(crate) doomed: Option<u64>,
     pub(crate) standing: Standing,
+    /// Processes that could tell it what it said before its disk was put back, by host and life.
+    pub(crate) witnesses: BTreeMap<usize, u64>,
     /// Its standing was another one once.
     pub(crate) was_unsound: bool,
     /// Some of its content rotted once.
@@ -141,6 +143,7 @@ impl Host {
             wake: None,
             doomed: None,
             standing: Standing::Sound,
+            witnesses: BTreeMap::new(),
             was_unsound: false,
             has_rotted: false,
             image: None,

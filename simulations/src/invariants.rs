@@ -29,6 +29,7 @@ use althing_protocol::statement::{Envelope, Signed, Statement};
 use althing_protocol::wire::Message;
 use althing_protocol::{codec, limits};
 
+use crate::host::Standing;
 use crate::host::tree::Tree;
 use crate::world::World;
 
@@ -182,6 +183,7 @@ fn may_bind(envelope: &[u8]) -> bool {
 pub(crate) fn crashed(world: &mut World, at: usize) {
     votes::crashed(world, at);
     world.invariants.epochs.remove(&at);
+    votes::put_back(world, at);
 }
 
 /// A disk was put back: what it said before does not bind what it says now, but it may say nothing that counts.
@@ -279,6 +281,8 @@ pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
         "window.aborted" => world.count("a window was aborted"),
         "apply.failed" => world.count("an apply failed"),
         "member.readmitted" => world.count("a member was re-admitted"),
+        // Let in again while a copy of its machine ran on: it found that out, and has another store now.
+        "store.burnt" if world.hosts[at].was_unsound => world.hosts[at].standing = Standing::Forgetful,
         "evidence.forged" => world.count("something forged was refused"),
         "entity.superseded" => world.count("a member learned that its entity was begun anew"),
         "vote.equivocation" => world.count("two votes in one place were found"),

@@ -102,12 +102,16 @@ fn positions(hostile: &mut Hostile, _: &mut Cluster) -> Result<()> {
     hostile.tell(&Message::Have(vec![Have { author, positions }]))
 }
 
-/// Its own good signature, over another entity.
+/// Its own good signature, over another entity, again and again: once could be a member that went over to it.
 fn foreign(hostile: &mut Hostile, _: &mut Cluster) -> Result<()> {
-    let holds = Statement::Holds(Holds { epoch: 1, head: Hash::of(b"elsewhere") });
-    let signed =
-        hostile.sign_at(Hash::of(b"another entity"), Position { incarnation: 5, sequence: 1 }, holds);
-    hostile.push(vec![signed])
+    for sequence in 1..=6 {
+        let holds = Statement::Holds(Holds { epoch: 1, head: Hash::of(b"elsewhere") });
+        let signed =
+            hostile.sign_at(Hash::of(b"another entity"), Position { incarnation: 5, sequence }, holds);
+        hostile.push(vec![signed])?;
+        std::thread::sleep(Duration::from_millis(1_200));
+    }
+    Ok(())
 }
 
 fn vote(hostile: &Hostile, round: u32, step: Step, value: Option<Hash>) -> Statement {

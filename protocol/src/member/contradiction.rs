@@ -191,14 +191,14 @@ impl Entity {
         }
     }
 
-    /// What a peer of another entity should know: that this one succeeds its own, or was succeeded itself.
+    /// What a peer of another entity should know: that this one succeeds its own, or was succeeded itself. Whoever is in
+    /// the roster may be back in the entity before, with an older state of its disk.
     pub(super) fn tell_succession(&self, core: &mut Core, peer: MemberId) {
         let learned = self.unresolved().find_map(|evidence| match &evidence.what {
             Contradiction::Succession(succession) => Some((**succession).clone()),
             _ => None,
         });
-        let past = self.state.past.iter().any(|past| past.id == peer);
-        let own = self.beginning.as_ref().and_then(|beginning| beginning.succession.clone()).filter(|_| past);
+        let own = self.beginning.as_ref().and_then(|beginning| beginning.succession.clone());
         if let Some(succession) = learned.or(own) {
             self.send(core, peer, &Message::Succession(succession));
         }

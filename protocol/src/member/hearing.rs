@@ -72,9 +72,15 @@ impl Entity {
     }
 
     fn refuse(&mut self, core: &mut Core, from: MemberId, fault: &StatementFault) -> Rest {
+        self.hold_against(core, from, fault);
+        Rest::IsDropped
+    }
+
+    /// A statement is not what it should be: whoever brought it answers for it.
+    pub(super) fn hold_against(&mut self, core: &mut Core, from: MemberId, fault: &StatementFault) {
         tracing::debug!(?from, %fault, "a statement was refused");
         if matches!(fault, StatementFault::Foreign(entity) if self.is_kin(entity)) {
-            return Rest::IsDropped;
+            return;
         }
         let offence = match fault {
             StatementFault::Decode(_) => Offence::Malformed,
@@ -83,7 +89,6 @@ impl Entity {
             StatementFault::Form(_) => Offence::Form,
         };
         self.offended(core, from, offence, 1);
-        Rest::IsDropped
     }
 
     /// Counts what a member did wrong, tells it, and leaves it alone when it goes on.

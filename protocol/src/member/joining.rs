@@ -287,6 +287,9 @@ impl Entity {
         if self.is_outcast(core) {
             return self.attend_entering_from_another_store(core);
         }
+        if self.has_left(core) {
+            return self.attend_entering_and_left(core);
+        }
         if !self.me(core).is_some_and(|me| me.role != Role::Learner) {
             return;
         }
@@ -303,6 +306,22 @@ impl Entity {
             quorum: self.state.governance.quorum,
         };
         core.out.push(Output::Reply { request: entering.request, reply: Ok(outcome) });
+    }
+
+    /// In the roster of this entity once, and not any more.
+    fn has_left(&self, core: &Core) -> bool {
+        let before = self.state.origin.as_ref().map(|origin| origin.epoch);
+        let here = |until: u64| before.is_none_or(|epoch| until > epoch);
+        self.state.past.iter().any(|past| past.id == core.me() && here(past.until)) && self.me(core).is_none()
+    }
+
+    /// It was removed, or left, before it counted.
+    fn attend_entering_and_left(&mut self, core: &mut Core) {
+        let Some(entering) = self.entering.take() else { return };
+        let text = format!("{} was taken out of the roster before it counted there", entering.name);
+        let refusal = Refusal::new(Code::NotInEntity, text)
+            .try_("forget the key here, then join anew", "althing leave --purge");
+        self.reply(core, entering.request, Err(refusal));
     }
 
     /// The roster has this machine's key, with a store that is not here any more: it follows the entity, and counts

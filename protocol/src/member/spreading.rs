@@ -666,10 +666,10 @@ impl Entity {
             return;
         }
         for signed in &highest.said {
-            let said = Checked::check(signed.clone(), &self.state.entity, core.scheme());
-            let Some(said) = said.ok().filter(|said| said.author() == core.me()) else {
-                self.offended(core, from, Offence::Signature, 1);
-                return;
+            let said = match Checked::check(signed.clone(), &self.state.entity, core.scheme()) {
+                Ok(said) if said.author() == core.me() => said,
+                Ok(_) => return self.offended(core, from, Offence::Signature, 1),
+                Err(fault) => return self.hold_against(core, from, &fault),
             };
             let excused = core.breaks(Sabotage::NeverBurnt);
             if said.store() == core.life.store && self.is_unknown_to_me(core, &said) && !excused {

@@ -73,7 +73,13 @@ pub(super) fn readmit(world: &mut World) {
     let Some(who) = (0..world.hosts.len()).find(burnt) else { return };
     let Some(at) = ready(world).into_iter().find(|at| *at != who) else { return };
     world.count("somebody asked for a re-admission");
-    world.request(at, Command::Readmit { member: world.hosts[who].name.clone() });
+    let member = in_roster(world, who);
+    world.request(at, Command::Readmit { member });
+}
+
+/// What a machine is called in the roster: a copy like its original.
+fn in_roster(world: &World, who: usize) -> String {
+    world.hosts[who].name.trim_end_matches('\'').to_owned()
 }
 
 /// Most members are lost for long, and those that are left begin anew.
@@ -148,11 +154,12 @@ fn is_mute(world: &World, at: usize) -> bool {
     world.hosts[at].member.as_ref().is_some_and(stopped)
 }
 
-/// A member whose disk does not know of the entity.
+/// A member whose disk does not know of the entity, or only of the one before.
 fn is_lost(world: &World, at: usize) -> bool {
     let host = &world.hosts[at];
     let known = world.reference.state().is_some_and(|state| state.member(&host.id).is_some());
-    known && !host.is_member()
+    let own = host.member.as_ref().and_then(|member| member.state()).map(|state| state.entity);
+    known && (!host.is_member() || own != Some(world.reference.entity))
 }
 
 /// A member that saw contradicting signatures stops, until an administrator has seen them too.
@@ -191,6 +198,7 @@ fn let_in_again(world: &mut World, who: usize) {
         return;
     }
     if let Some(at) = helper(world, who) {
-        world.request(at, Command::Readmit { member: world.hosts[who].name.clone() });
+        let member = in_roster(world, who);
+        world.request(at, Command::Readmit { member });
     }
 }

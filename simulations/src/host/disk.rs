@@ -9,7 +9,6 @@ use althing_protocol::evidence::Evidence;
 use althing_protocol::hash::Hash;
 use althing_protocol::member::saved::{self, Life, Saved, SavedError};
 use althing_protocol::record::Link;
-use althing_protocol::statement::Id16;
 
 /// Which part of a torn batch is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,10 +71,10 @@ impl Disk {
         codec::decode(bytes.get(1..)?, usize::MAX).ok()
     }
 
-    /// The store that this disk is, durably.
-    pub(crate) fn store(&self) -> Option<Id16> {
+    /// Which store this disk is, and what was reserved of its life, durably.
+    pub(crate) fn stored(&self) -> Option<Life> {
         let bytes = self.durable.get(&(Family::Meta, b"life".to_vec()))?;
-        codec::decode::<Life>(bytes.get(1..)?, usize::MAX).ok().map(|life| life.store)
+        codec::decode(bytes.get(1..)?, usize::MAX).ok()
     }
 
     /// A crash: what was not durable is lost, but for the first `survive` batches.

@@ -127,7 +127,7 @@ fn readmitted(world: &mut World, before: &State, after: &State) {
         let store = |state: &State| state.member(&host.id).map(|member| member.store);
         if let (Some(old), Some(new)) = (store(before), store(after))
             && old != new
-            && host.disk.store() == Some(new)
+            && host.disk.stored().is_some_and(|life| life.store == new)
         {
             host.standing = Standing::Sound;
         }

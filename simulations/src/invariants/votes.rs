@@ -7,8 +7,11 @@ use althing_protocol::ballot::Promise;
 use althing_protocol::codec;
 use althing_protocol::effect::{Family, Write};
 use althing_protocol::hash::Hash;
+use althing_protocol::identity::MemberId;
+use althing_protocol::member::Member;
+use althing_protocol::member::saved::Life;
 use althing_protocol::record::Record;
-use althing_protocol::statement::{Statement, Step, Vote};
+use althing_protocol::statement::{Position, Statement, Step, Vote};
 
 use crate::host::Standing;
 use crate::world::World;
@@ -53,9 +56,38 @@ pub(super) fn sent(world: &mut World, at: usize, entity: Hash, vote: &Vote) {
         world.violate("§5.5.11", format!("{name} votes and may not: {vote:?}"));
     }
     super::found::voted(world, at, &entity);
-    if world.hosts[at].standing == Standing::PutBack {
+    if world.hosts[at].standing == Standing::PutBack && must_know(world, at) {
         world.violate("§5.5.11", format!("{name} votes from a disk that was put back: {vote:?}"));
     }
+}
+
+/// A disk is put back: who could tell it what it said since.
+pub(super) fn put_back(world: &mut World, at: usize) {
+    let host = &world.hosts[at];
+    let (id, stored) = (host.id, host.disk.stored());
+    let beyond = |life: &Life, said: Position| {
+        said.incarnation > life.incarnation
+            || (said.incarnation == life.incarnation && said.sequence >= life.reserved)
+    };
+    let remembers = |member: &Member| {
+        stored.is_some_and(|life| member.remembers(&id, life.store).is_some_and(|said| beyond(&life, said)))
+    };
+    let others = world.hosts.iter().enumerate();
+    let who = others.filter(|(_, other)| other.member.as_ref().is_some_and(remembers));
+    world.hosts[at].witnesses = who.map(|(other, host)| (other, host.life)).collect();
+}
+
+/// Whether those who know nothing were too few to let it vote: the others that it has asked could tell (PROTOCOL M3).
+fn must_know(world: &World, at: usize) -> bool {
+    let Some(state) = world.hosts[at].member.as_ref().and_then(|member| member.state()) else { return false };
+    let knows = |id: &MemberId| {
+        let other = world.by_id.get(id).map(|other| (other, &world.hosts[*other]));
+        other.is_some_and(|(other, host)| {
+            host.is_up() && world.hosts[at].witnesses.get(other) == Some(&host.life)
+        })
+    };
+    let ignorant = state.voters().filter(|voter| voter.id != world.hosts[at].id && !knows(&voter.id)).count();
+    ignorant + 1 < state.quorum()
 }
 
 /// Who proposed and voted what, and why, for the timeline.
