@@ -750,7 +750,7 @@ impl Entity {
         let own = self.me(core).is_some_and(|me| me.role == Role::Voter && me.store == core.life.store);
         let heard = self.silence.over || core.breaks(Sabotage::NeverMute);
         let stopped = self.is_stopped() && !core.breaks(Sabotage::NeverStopped);
-        own && heard && !core.burnt && !stopped && !self.is_outdated()
+        own && heard && !core.burnt && !stopped && !self.is_outdated() && !self.is_on_its_way()
     }
 
     /// Logs a condition once, until it is over.

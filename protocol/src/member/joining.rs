@@ -2,8 +2,9 @@
 
 use super::operation::Goal;
 use super::recovering::{INVITED, first_head};
-use super::saved::{self, Beginning, Head};
-use super::{Core, Durable, Entity, Member};
+use super::saved::{self, Beginning, Head, Life};
+use super::standing::new_life;
+use super::{Core, Durable, Entity, Member, Sabotage};
 use crate::codec;
 use crate::control::{Code, Outcome, Refusal};
 use crate::effect::Output;
@@ -17,6 +18,7 @@ use crate::record::{Abilities, Change, Genesis, JoinRequest, Newcomer};
 use crate::state::Role;
 use crate::statement::{Address, Holds, Id16, Slot, Statement};
 use crate::validity::check_label;
+use crate::wire::Message;
 
 /// A newcomer that has asked to be let in.
 pub(super) struct Joining {
@@ -32,6 +34,8 @@ pub(super) struct Entering {
     pub(super) name: String,
     pub(super) founded: bool,
     pub(super) recovered: Option<Recovered>,
+    /// The store that it begins with, if the one that is here was there already.
+    pub(super) life: Option<Life>,
 }
 
 /// An entity that was begun in the place of another one.
@@ -78,7 +82,8 @@ impl Member {
             inherited: None,
             governance: Box::new(governance),
         };
-        let entering = Entering { request, name: member.to_owned(), founded: true, recovered: None };
+        let entering =
+            Entering { request, name: member.to_owned(), founded: true, recovered: None, life: None };
         self.enter(Beginning { genesis, sponsor: None, succession: None, checkpoint: None }, entering);
         Ok(())
     }
@@ -93,16 +98,25 @@ impl Member {
             // Nothing is decided there any more.
             entity.installing = true;
         }
+        if let Some(life) = &entering.life {
+            self.core.burnt = true;
+            writes.push(saved::put_life(life));
+        }
         self.core.mark(head.state.protocol);
         self.core.persist(writes, Durable::Entered(Box::new(head), Box::new(beginning), entering));
     }
 
-    pub(super) fn entered(&mut self, head: Head, beginning: Beginning, entering: Entering) {
+    pub(super) fn entered(&mut self, head: Head, beginning: Beginning, mut entering: Entering) {
         let mut saved = saved::Saved { beginning: Some(beginning), ..saved::Saved::default() };
         if let Some(before) = self.entity.take() {
             before.end(&mut self.core, &mut saved);
         }
         let mut entity = Entity::restore(&self.core, head, saved);
+        if let Some(life) = entering.life.take() {
+            let why = "this machine founded the entity, and its disk knows nothing of it: the disk was restored or copied";
+            entity.tell_burnt(&mut self.core, why);
+            entity.replaced(&mut self.core, life);
+        }
         entity.announce(&mut self.core);
         entity.greet_connected(&mut self.core);
         let text = format!("entity {}", entity.state.name);
@@ -174,7 +188,8 @@ impl Member {
             Ok(Answer::Welcome(welcome)) if self.is_welcome(&joining, &welcome) => {
                 let Welcome { genesis, sponsor, succession } = *welcome;
                 let (request, name) = (joining.request, joining.name);
-                let entering = Entering { request, name, founded: false, recovered: None };
+                let life = self.forgotten(&genesis);
+                let entering = Entering { request, name, founded: false, recovered: None, life };
                 let checkpoint = joining.checkpoint;
                 self.enter(Beginning { genesis, sponsor: Some(sponsor), succession, checkpoint }, entering);
             }
@@ -185,6 +200,14 @@ impl Member {
             Ok(Answer::Refused(refusal)) => refuse(&mut self.core, refusal),
             Err(error) => refuse(&mut self.core, Refusal::new(Code::NoAnswer, error.to_string())),
         }
+    }
+
+    /// A new life, if the first roster has the store that is here: it was used there, and its disk has forgotten all of
+    /// that. Of the founder alone a majority would be made.
+    fn forgotten(&mut self, genesis: &Genesis) -> Option<Life> {
+        let core = &mut self.core;
+        let was_there = genesis.founder.member == core.me() && genesis.founder.store == core.life.store;
+        (was_there && !core.breaks(Sabotage::NeverBurnt)).then(|| new_life(core))
     }
 
     /// What answers is the entity of the invitation, and whoever is in one comes over only to its successor.
@@ -397,6 +420,11 @@ impl Entity {
         for peer in core.connected.clone() {
             if self.state.member(&peer).is_none() {
                 self.tell_succession(core, peer);
+                // Whoever let this member in may have had a connection to it before, and has no reason to speak first.
+                let sponsor = self.beginning.as_ref().and_then(|beginning| beginning.sponsor);
+                if sponsor.is_some_and(|sponsor| sponsor.member == peer) {
+                    self.send(core, peer, &Message::Beat(self.beat()));
+                }
             } else if !self.overlay.peers().contains(&peer) {
                 self.connected(core, peer);
             }

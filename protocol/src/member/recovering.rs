@@ -55,7 +55,7 @@ impl Member {
             origin.kept.iter().filter(|(id, _)| *id != me).map(|(_, name)| name.clone()).collect();
         let recovered = Recovered { from: origin.entity, epoch: origin.epoch, others, by: by.to_owned() };
         let name = entity.state.name_of(&me);
-        let entering = Entering { request, name, founded: true, recovered: Some(recovered) };
+        let entering = Entering { request, name, founded: true, recovered: Some(recovered), life: None };
         let succession = Some(succession);
         let beginning = Beginning { genesis, sponsor: None, succession, checkpoint: None };
         self.enter(beginning, entering);

@@ -128,7 +128,7 @@ impl Entity {
         if self.is_sparse() { Compared::Everything } else { Compared::Knowledge }
     }
 
-    fn beat(&self) -> Beat {
+    pub(super) fn beat(&self) -> Beat {
         let (epoch, head) = (self.state.epoch, self.head.low());
         Beat { epoch, head, knowledge: self.board.knowledge(), round: self.ballot.round() }
     }
@@ -170,7 +170,8 @@ impl Entity {
             Message::Beat(beat) => self.on_beat(core, from, beat, None, known),
             Message::Known(beat, reports) => self.on_beat(core, from, beat, Some(reports), known),
             Message::Pulse(digest) => self.on_pulse(core, from, digest),
-            Message::Echo => {}
+            // It knows what this member knows, or did when it was asked.
+            Message::Echo => self.note_epoch(from, self.state.epoch),
             Message::Push(statements) => self.on_push(core, from, statements),
             Message::Announce(places) => self.on_announce(core, from, &places),
             Message::Prune => self.overlay.prune(&from),
@@ -235,15 +236,22 @@ impl Entity {
         self.push(core, to, statements);
     }
 
+    fn note_epoch(&mut self, of: MemberId, epoch: u64) {
+        self.spread.epochs.insert(of, epoch);
+    }
+
     fn on_pulse(&mut self, core: &mut Core, from: MemberId, digest: u64) {
         let same = digest == self.beat().digest(self.board.reports());
+        if same {
+            self.note_epoch(from, self.state.epoch);
+        }
         let answer = if same { Message::Echo } else { self.heartbeat() };
         self.send(core, from, &answer);
     }
 
     fn on_beat(&mut self, core: &mut Core, from: MemberId, beat: Beat, reports: Option<u64>, known: bool) {
         if known {
-            self.spread.epochs.insert(from, beat.epoch);
+            self.note_epoch(from, beat.epoch);
         } else {
             self.tell_succession(core, from);
         }

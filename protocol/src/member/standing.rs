@@ -79,7 +79,7 @@ impl Entity {
         self.tell_burnt(core, why);
     }
 
-    fn tell_burnt(&self, core: &mut Core, why: &str) {
+    pub(super) fn tell_burnt(&self, core: &mut Core, why: &str) {
         let name = self.state.name_of(&core.me());
         let text = format!(
             "{why}: {name} does not vote until it is re-admitted with a new store (althing member readmit {name})"
@@ -297,6 +297,7 @@ pub(super) fn is_beyond(core: &Core, theirs: Position) -> bool {
     theirs.incarnation > life.incarnation || of_this_life || beyond_the_reserve
 }
 
-fn new_life(core: &mut Core) -> Life {
+/// A new store, which nothing was said from.
+pub(super) fn new_life(core: &mut Core) -> Life {
     Life { store: Id16(core.rng.bytes()), incarnation: 1, reserved: RESERVE }
 }

@@ -3,6 +3,7 @@
 
 use althing_protocol::control::{Code, Command, Outcome};
 use althing_protocol::rollout::Wish;
+use althing_protocol::time::Millis;
 
 use super::{WEB, answer, assert_holds, assert_rest, at_rest, deploy, revision, settled};
 use crate::world::{SECOND, World};
@@ -101,4 +102,42 @@ fn nothing_is_recovered_while_a_majority_can_be_reached() {
         answer(&mut world, 0, recover(&["m2", "m3"])).expect_err("these three settle by themselves");
     assert_eq!(refusal.code, Code::Unsafe);
     assert_eq!(answer(&mut world, 0, recover(&["m7"])).expect_err("nobody").code, Code::NoSuchMember);
+}
+
+/// The founder of an entity is all of its first roster. With a disk from before, it would be a majority of one.
+#[test]
+fn a_founder_whose_disk_has_forgotten_the_new_entity_settles_nothing_alone() {
+    let mut world = at_rest(7);
+    let before = world.snapshot(0);
+    for at in [3, 4, 5, 6] {
+        world.crash(at, "as its site burns down");
+    }
+    world.run(10 * SECOND);
+    let done = answer(&mut world, 0, recover(&["m2", "m3"])).expect("there is no majority");
+    let Outcome::Recovered { invitation: Some(invitation), .. } = done else { panic!("{done:?}") };
+    for at in [1, 2] {
+        let (invitation, address) = (invitation.clone(), world.hosts[at].address);
+        answer(&mut world, at, Command::Join { invitation, member: "any".into(), address }).expect("kept");
+    }
+    let command = deploy(&mut world, 1);
+    answer(&mut world, 1, command).expect("all three are there");
+
+    world.crash(0, "and its disk is put back to before all that");
+    world.put_back(0, before);
+    world.start(0);
+    world.run(20 * SECOND);
+    let invite = Command::Invite { uses: 1, lasts: Millis::seconds(3600), note: String::new(), spare: false };
+    let Ok(Outcome::Invitation { invitation, .. }) = answer(&mut world, 1, invite) else {
+        panic!("two of three invite")
+    };
+    let address = world.hosts[0].address;
+    let join = Command::Join { invitation, member: "m1".into(), address };
+    let refusal =
+        answer(&mut world, 0, join).expect_err("its store was used there, and it knows nothing of that");
+    assert_eq!(refusal.code, Code::Mute);
+    assert!(!may_vote(&world, 0));
+    assert_holds(&world);
+    answer(&mut world, 1, Command::Readmit { member: "m1".into() }).expect("two of three");
+    assert!(world.run_until(60 * SECOND, |world| may_vote(world, 0)), "it is a voter again");
+    assert_holds(&world);
 }
