@@ -82,7 +82,8 @@ impl Api {
         &self,
         view: impl FnOnce(&Member, &Live) -> Option<T> + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.ask(view).await?.ok_or_else(not_in_entity)
+        let found = self.ask(move |member, live| view(member, live).ok_or_else(|| not_in_entity(member)));
+        found.await?
     }
 
     /// The name of this member in its entity.
@@ -236,8 +237,13 @@ fn unanswered(name: &str, error: &NetError, changes: bool) -> Refusal {
         .try_("see who is heard", "althing member list")
 }
 
-fn not_in_entity() -> Refusal {
-    Refusal::new(Code::NotInEntity, "this machine is not in an entity yet")
+fn not_in_entity(member: &Member) -> Refusal {
+    let refusal = Refusal::new(Code::NotInEntity, "this machine is not in an entity yet");
+    if let Some(joining) = member.joining() {
+        // What is under way must not be begun again.
+        return refusal.fact("joining", joining).try_("see how it is", "althing status");
+    }
+    refusal
         .try_("begin a new one", "althing init --name ENTITY")
         .try_("join one, with an invitation from any of its members", "althing join")
 }

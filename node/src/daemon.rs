@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use althing_protocol::conduct::Offence;
 use althing_protocol::control::{Code, Command, Progress, Refusal, Reply};
-use althing_protocol::effect::{Fetched, Input, NotApplied, NotCaptured, Output, Scan, Source};
+use althing_protocol::effect::{Family, Fetched, Input, NotApplied, NotCaptured, Output, Scan, Source};
 use althing_protocol::event::{Event, Severity};
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::{Identity, MemberId};
@@ -130,6 +130,21 @@ pub fn run(config: Config) -> anyhow::Result<Ended> {
     Ok(ended)
 }
 
+/// What the protocol starts from.
+fn saved(store: &Store) -> anyhow::Result<Saved> {
+    let mut saved = Saved::read(store.read_all(Family::Meta)?, store.read_all(Family::Votes)?)?;
+    let (mut next, last) = saved.newest_epochs().into_inner();
+    while next <= last {
+        let links = store.read_from(Family::Chain, &next.to_be_bytes(), limits::CHAIN_RECORDS)?;
+        if links.is_empty() {
+            break;
+        }
+        links.iter().for_each(|(_, link)| saved.learn_link(link));
+        next += limits::CHAIN_RECORDS as u64;
+    }
+    Ok(saved)
+}
+
 fn start_log(level: Option<&str>) {
     let default = "info,libp2p=warn,libp2p_swarm=warn,notify=warn";
     let filter = tracing_subscriber::EnvFilter::try_new(level.unwrap_or(default))
@@ -154,10 +169,7 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         Net::start(NetConfig { secret, listen: config.listen, bulk_listen, speech }).await?;
     let (control, bulk) = net.listening();
     let address = Address { control, bulk };
-    let saved = Saved::read(
-        store.read_all(althing_protocol::effect::Family::Meta)?,
-        store.read_all(althing_protocol::effect::Family::Votes)?,
-    )?;
+    let saved = saved(&store)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).context("the system gives no random bytes")?;
     let (version, speaks) = (env!("CARGO_PKG_VERSION").to_owned(), config.speaks);
@@ -468,7 +480,7 @@ impl Daemon {
                     let _ = to.send(Answer::Reply(reply));
                 }
             }
-            Output::Join { addresses, bytes } => self.join(addresses, bytes),
+            Output::Join { join, address, bytes } => self.join(join, address, bytes),
             Output::JoinAnswer { ticket, bytes } => {
                 if let Some(reply) = self.joins.remove(&ticket) {
                     let _ = reply.send(bytes);
@@ -686,23 +698,15 @@ impl Daemon {
         self.writer.submit(Work::Event(althing_protocol::codec::encode(&logged)));
     }
 
-    fn join(&self, addresses: Vec<Address>, bytes: Vec<u8>) {
+    fn join(&self, join: u64, address: Address, bytes: Vec<u8>) {
         let (net, to) = (self.net.clone(), self.to.clone());
         tokio::spawn(async move {
-            let mut problems = Vec::new();
-            let mut answer = None;
-            for address in addresses {
-                match net.join(address.control, bytes.clone(), JOIN_PATIENCE).await {
-                    Ok((_, bytes)) => {
-                        answer = Some(bytes);
-                        break;
-                    }
-                    Err(error) => problems.push(join_problem(&address, &error)),
-                }
-            }
-            let answer = answer
-                .ok_or_else(|| format!("no address of the invitation answers: {}", problems.join("; ")));
-            to.send(Happening::Input(Input::JoinAnswered(answer))).await
+            let answer = net.join(address.control, bytes, JOIN_PATIENCE).await;
+            let answer = answer.map(|(_, bytes)| bytes).map_err(|error| match error {
+                NetError::Unreachable { reason, .. } => reason,
+                error => error.to_string(),
+            });
+            to.send(Happening::Input(Input::JoinAnswered { join, answer })).await
         });
     }
 }
@@ -716,10 +720,6 @@ fn turned_away(counts: &[(Option<IpAddr>, u64)]) -> Event {
     let most: Vec<String> = counts.iter().take(ADDRESSES_TOLD).map(of).collect();
     let text = format!("{all} connections of strangers came to nothing; from {}", most.join(", "));
     Event::new(Severity::Notice, "strangers.turned-away", text)
-}
-
-fn join_problem(address: &Address, error: &NetError) -> String {
-    format!("{}: {error}", address.control)
 }
 
 /// The loop is gone: only when the daemon ends.

@@ -556,11 +556,14 @@ codes! {
     Contradiction = "E302", "contradiction", 106, "Something was found that contradicts what was settled; nothing is settled until it is acknowledged.";
     NoMajority = "E301", "no-majority", 106, "Fewer members can be reached than must agree.";
     InvitationExpired = "E311", "invitation-expired", 65, "The invitation's time is over.";
-    InvitationUsed = "E312", "invitation-used", 65, "The invitation was used as often as it may, or revoked.";
+    InvitationUsed = "E312", "invitation-used", 65, "The invitation was used as often as it may.";
+    InvitationRevoked = "E313", "invitation-revoked", 65, "The invitation was revoked.";
     InvitationBad = "E314", "not-an-invitation", 65, "This is not an invitation, or it was mistyped.";
     NoAnswer = "E315", "no-address-answers", 69, "None of the invitation's addresses answers.";
     NameTaken = "E316", "name-taken", 65, "A member or application of this name exists.";
     Protocol = "E317", "protocol", 65, "A program speaks only protocol versions that are too old or too new here.";
+    NotAdmitted = "E318", "no-majority-to-admit", 106, "No member that answers has the majority that lets a machine in.";
+    ClocksDiffer = "E319", "clocks-differ", 75, "The clocks of this machine and of the member that was asked differ too much.";
     NotSpoken = "E320", "not-spoken", 75, "Not all members of the roster have said that they speak the protocol version.";
     NoSuchMember = "E401", "no-such-member", 105, "The roster has no member of this name.";
     NoSuchApplication = "E402", "no-such-application", 105, "The entity has no application of this name.";

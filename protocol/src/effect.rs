@@ -267,8 +267,13 @@ pub enum Input {
         /// A [`crate::record::JoinRequest`].
         bytes: Vec<u8>,
     },
-    /// What became of [`Output::Join`]: a [`crate::invitation::Welcome`], or why not.
-    JoinAnswered(Result<Vec<u8>, String>),
+    /// What became of an [`Output::Join`].
+    JoinAnswered {
+        /// Which.
+        join: u64,
+        /// A [`crate::invitation::Answer`], or why there is none.
+        answer: Result<Vec<u8>, String>,
+    },
     /// This batch is synced.
     Persisted(u64),
     /// An application was scanned, because we asked or because it changed.
@@ -475,10 +480,12 @@ pub enum Output {
         /// The answer.
         reply: Reply,
     },
-    /// Ask one of these addresses to let us in; answer with [`Input::JoinAnswered`].
+    /// Ask whoever listens at this address to let us in; answer with [`Input::JoinAnswered`].
     Join {
-        /// Where members of the entity listen, in order.
-        addresses: Vec<Address>,
+        /// Names the question.
+        join: u64,
+        /// Where a member of the entity listens.
+        address: Address,
         /// A [`crate::record::JoinRequest`].
         bytes: Vec<u8>,
     },

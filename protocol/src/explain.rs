@@ -33,8 +33,11 @@ impl Code {
             | Self::Mute => self.node_page(),
             Self::InvitationExpired
             | Self::InvitationUsed
+            | Self::InvitationRevoked
             | Self::InvitationBad
             | Self::NoAnswer
+            | Self::NotAdmitted
+            | Self::ClocksDiffer
             | Self::NameTaken => self.joining_page(),
             Self::Protocol | Self::NotSpoken => self.version_page(),
             Self::NoSuchMember | Self::NoSuchApplication | Self::NoSuchRevision | Self::NoSuchItem => {
@@ -195,16 +198,49 @@ impl Code {
     fn joining_page(self) -> Page {
         match self {
             Self::InvitationExpired => page(
-                "Invitations end by themselves, after an hour unless --for said otherwise. The clock that counts is that of \
-                 the member that was asked; a clock that is off makes invitations end early.",
-                &[("make another, on a member", "althing invite"), ("compare the clocks", "althing doctor")],
+                "Invitations end by themselves, after an hour unless --for said otherwise. The message says when, and by which \
+                 clock: that of the member that was asked, or, where no member answers, this machine's. A clock that is off \
+                 makes invitations end early.",
+                &[
+                    ("make another, on a member", "althing invite"),
+                    ("compare the clocks, on a member", "althing doctor"),
+                ],
             ),
             Self::InvitationUsed => page(
-                "Each invitation lets in as many machines as --uses said, one by default. It may also have been revoked, or \
-                 be one of another entity.",
+                "Each invitation lets in as many machines as --uses said, one by default. The member that was asked says who used \
+                 it and when, as far as it knows: it remembers the newest records. What it does not know may also have been \
+                 revoked, or be one of another entity.",
                 &[
                     ("make another, on a member", "althing invite"),
                     ("see which are open", "althing invite list"),
+                ],
+            ),
+            Self::InvitationRevoked => page(
+                "An administrator ended the invitation before it was used up; the message says who, where and when. Whoever \
+                 gave it to you should know whether this machine is to join at all. In an entity that uses protocol version 1 \
+                 the code is E312.",
+                &[
+                    ("make another, on a member", "althing invite"),
+                    ("see which are open", "althing invite list"),
+                ],
+            ),
+            Self::NotAdmitted => page(
+                "A machine is let in by a vote. None of the members that the invitation names and that answer can reach enough \
+                 others for one now, or it may not vote itself. Nothing was changed; the invitation stays good until it ends. \
+                 In an entity that uses protocol version 1 the code is E301.",
+                &[
+                    ("see who is heard, on a member", "althing member list"),
+                    ("try again when they are back", "althing join"),
+                ],
+            ),
+            Self::ClocksDiffer => page(
+                "The clock of this machine is more than 5 minutes ahead of that of the member that was asked, or behind it. \
+                 Members drop changes whose time is more than 10 minutes off their clocks, so this machine could settle nothing, \
+                 and would never count. Nothing was changed, and the invitation stays good. Set the clock that is wrong; a time \
+                 service (chrony, systemd-timesyncd) keeps it right.",
+                &[
+                    ("compare the clocks of the members, on one of them", "althing status --everywhere"),
+                    ("then join again", "althing join"),
                 ],
             ),
             Self::InvitationBad => page(
@@ -212,8 +248,10 @@ impl Code {
                 &[("paste it again", "althing join"), ("make another, on a member", "althing invite")],
             ),
             Self::NoAnswer => page(
-                "No address in the invitation answers from here. Members listen on a port for messages and on the next one \
-                 for content; both must be open between all members.",
+                "No address in the invitation answers from here; the facts say of each what happened. Refused means that the \
+                 machine is there and nothing listens on the port; no answer means that it is off, or that a firewall is in \
+                 between. Members listen on a port for messages and on the next one for content; both must be open between all \
+                 members.",
                 &[
                     ("see where members listen", "althing member list"),
                     ("look for a cause here", "althing doctor"),

@@ -76,6 +76,15 @@ pub const ORDERS: usize = 32;
 pub const APPLICATIONS: usize = 1_000;
 /// Live invitations.
 pub const INVITATIONS: usize = 100;
+/// Invitations that are open no more and of which a member knows what became, those of the newest records.
+pub const ENDED_INVITATIONS: usize = 1_024;
+/// So many of the newest records are looked at for that by a start.
+pub const ENDED_EPOCHS: u64 = 1_024;
+/// Strangers that a member keeps waiting before it can answer.
+pub const EARLY_STRANGERS: usize = 64;
+/// How much the clocks of a newcomer and of the member that it asks may differ: half of what the changes bear that a
+/// newcomer has to originate itself (PROTOCOL.md B6).
+pub const CLOCKS_DIFFER: Millis = Millis::seconds(5 * 60);
 /// Labels of a member: they are in the state, which every member encodes for every record.
 pub const LABELS: usize = 32;
 /// Addresses of a member.

@@ -4,12 +4,14 @@
 //! [`Member::deadline`] afterwards and steps with [`Input::Tick`] when that time has come. Nothing else is needed,
 //! and nothing else is allowed: the daemon and the simulator are two hosts of this type.
 
+mod admitting;
 mod adopting;
 mod attention;
 mod checkpoint;
 mod content;
 mod contested;
 mod contradiction;
+pub mod ended;
 mod governing;
 mod health;
 mod hearing;
@@ -223,8 +225,10 @@ struct Entity {
     trail: Trail,
     certificate: Option<crate::record::Certificate>,
     beginning: Option<Beginning>,
-    /// Strangers that wait for an answer: the intent that admits them, and who they are.
-    waiting: BTreeMap<u64, (Id16, MemberId)>,
+    /// Strangers that wait for an answer.
+    strangers: admitting::Strangers,
+    /// What became of invitations.
+    ended: ended::Ended,
     /// Whoever asked this member to enter the entity waits for it to count.
     entering: Option<joining::Entering>,
     /// The entity that this member asked to join in place of this one.
@@ -376,7 +380,7 @@ impl Member {
         match input {
             Input::Persisted(batch) => self.persisted(batch),
             Input::Requested { request, by, command } => self.requested(request, by, command),
-            Input::JoinAnswered(answer) => self.join_answered(answer),
+            Input::JoinAnswered { join, answer } => self.join_answered(join, answer),
             Input::Sampled(readings) => self.core.sampled(readings),
             Input::Room(room) => self.room_changed(room),
             Input::Received { .. }
@@ -564,7 +568,8 @@ impl Entity {
             since: core.now.mono,
             early: Vec::new(),
             beginning: saved.beginning,
-            waiting: BTreeMap::new(),
+            strangers: admitting::Strangers::default(),
+            ended: saved.ended,
             entering: None,
             following: None,
             state: head.state,
@@ -679,7 +684,7 @@ impl Entity {
             Input::Tick
             | Input::Persisted(_)
             | Input::Requested { .. }
-            | Input::JoinAnswered(_)
+            | Input::JoinAnswered { .. }
             | Input::Room(_)
             | Input::Sampled(_) => {}
         }

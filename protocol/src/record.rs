@@ -82,19 +82,28 @@ pub struct JoinRequest {
     pub abilities: Abilities,
 }
 
-/// What a newcomer says of its program. Signed with the rest of its request.
+/// What a newcomer says of its program and its machine. Signed with the rest of its request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Abilities {
     /// Protocol versions beyond the first that it speaks: a request without it is of a program that speaks version 1.
     #[serde(default, skip_serializing_if = "codec::is_default")]
     pub beyond: u32,
+    /// Its clock when it asked; not said where version 1 is spoken. Whoever is asked compares it with its own.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub clock: WallTime,
 }
 
 impl Abilities {
     /// Of a program whose newest version is this.
     pub fn of(speaks: u32) -> Self {
-        Self { beyond: speaks.saturating_sub(1) }
+        Self { beyond: speaks.saturating_sub(1), clock: WallTime::default() }
+    }
+
+    /// The same, with the clock of the machine where that can be said.
+    #[must_use]
+    pub fn at(self, clock: WallTime) -> Self {
+        if self.speaks() < 2 { self } else { Self { clock, ..self } }
     }
 
     /// The newest version that is spoken.

@@ -90,10 +90,23 @@ pub struct Status {
     pub applications: Vec<AppView>,
     /// Worst first.
     pub attention: Vec<Attention>,
+    /// Who is on its way in, as far as the member that answers knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joining: Vec<JoiningView>,
     /// Windows and the last update.
     pub updates: Updates,
     /// How fresh the answer is.
     pub view: Freshness,
+}
+
+/// A machine that joins.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct JoiningView {
+    /// The name that it has, or would like.
+    pub name: String,
+    /// `asks` the member that answers to be let in, or `learns` what is settled: it is in the roster and does not count
+    /// yet.
+    pub stage: String,
 }
 
 /// Which entity, as of when.

@@ -31,6 +31,7 @@ use crate::timeline::{Entry, STRUCK, Violation};
 use crate::workload::Workload;
 
 use event::Due;
+use requests::Joiner;
 
 pub(crate) use event::Event;
 pub(crate) use requests::Asked;
@@ -67,7 +68,7 @@ pub(crate) struct World {
     pub(crate) asked: BTreeMap<u64, Asked>,
     pub(crate) replies: BTreeMap<u64, althing_protocol::control::Reply>,
     requests: u64,
-    tickets: BTreeMap<u64, (usize, u64)>,
+    tickets: BTreeMap<u64, Joiner>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) timeline: Vec<Entry>,
     pub(crate) sometimes: BTreeMap<&'static str, u64>,
@@ -282,8 +283,8 @@ impl World {
             }
             Event::Apply { host, application } => self.apply_step(host, &application),
             Event::Sweep { host, life } => self.sweep(host, life),
-            Event::JoinAsk { newcomer, life, at, bytes } => self.join_ask(newcomer, life, at, bytes),
-            Event::JoinAnswer { newcomer, life, answer } => self.join_answer(newcomer, life, answer),
+            Event::JoinAsk { joiner, at, bytes } => self.join_ask(joiner, at, bytes),
+            Event::JoinAnswer { joiner, answer } => self.join_answer(joiner, answer),
             Event::Start { host } => self.start(host),
             Event::Act { number } => crate::faults::act(self, number),
             Event::Calm { number } => crate::faults::calm(self, number),

@@ -1,9 +1,18 @@
 //! Coming in, going out, coming back.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use althing_node::net::{Net, NetConfig, Speech};
+use althing_protocol::codec;
+use althing_protocol::control::Refusal;
+use althing_protocol::identity::Identity;
+use althing_protocol::invitation::{Answer, Invitation};
+use althing_protocol::record::{Abilities, JoinRequest, Newcomer};
+use althing_protocol::state::PROTOCOL;
+use althing_protocol::statement::{Address, Id16};
+use althing_protocol::time::WallTime;
 use althing_tests::{Cluster, Json, Member, Ran, Site, story, wait_until};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -24,10 +33,19 @@ fn invitations_end_and_say_why() {
         cluster.settled_roster(2)?;
         let twelve = cluster.add()?.join(&used)?.refused(65, "E312")?;
         ensure!(!twelve.list("/error/remedies")?.is_empty(), "{twelve}");
+        ensure!(twelve.text("/error/message")?.contains("the last time by web2 at"), "{twelve}");
+        ensure!(twelve.text("/error/facts/by")? == "web2", "{twelve}");
+        // It knows it from its disk, too.
+        cluster.web(1).kill();
+        cluster.web(1).start()?;
+        cluster.settled_roster_of(&[1, 2])?;
+        let twelve = cluster.web(3).join(&used)?.refused(65, "E312")?;
+        ensure!(twelve.text("/error/facts/by")? == "web2", "{twelve}");
 
         let short = cluster.invite(&["--for", "1s"])?;
         std::thread::sleep(Duration::from_millis(1200));
-        cluster.web(3).join(&short)?.refused(65, "E311")?;
+        let over = cluster.web(3).join(&short)?.refused(65, "E311")?;
+        ensure!(over.text("/error/message")?.contains("by the clock of web1, which says"), "{over}");
 
         let good = cluster.invite(&[])?;
         let other = if good.ends_with('a') { "b" } else { "a" };
@@ -39,7 +57,8 @@ fn invitations_end_and_say_why() {
         let made = cluster.web(2).json(&["invite", "--uses", "5"])?;
         let id = made.text("/id")?.to_owned();
         cluster.web(1).json(&["invite", "revoke", &id])?;
-        cluster.web(3).join(made.text("/invitation")?)?.refused(65, "E312")?;
+        let revoked = cluster.web(3).join(made.text("/invitation")?)?.refused(65, "E313")?;
+        ensure!(revoked.text("/error/facts/by")?.ends_with(" on web1"), "{revoked}");
         cluster.web(1).refused(105, "E404", &["invite", "revoke", &id])?;
 
         // Another member has the name.
@@ -51,6 +70,48 @@ fn invitations_end_and_say_why() {
         let again = cluster.invite(&[])?;
         cluster.web(3).join(&again)?.refused(78, "E102")?;
         Ok(())
+    });
+}
+
+/// A request to join of a machine whose clock says this.
+fn asked_at(invitation: &Invitation, clock: u64) -> Result<Refusal> {
+    let own = Identity::from_seed([77; 32]);
+    let nowhere = Address { control: ([127, 0, 0, 1], 1).into(), bulk: ([127, 0, 0, 1], 2).into() };
+    let (member, store, name) = (own.id(), Id16([77; 16]), "web9".to_owned());
+    let newcomer = Newcomer { member, store, name, address: nowhere };
+    let abilities = Abilities::of(PROTOCOL).at(WallTime(clock));
+    let asks = JoinRequest::sign_as(abilities, invitation.entity, newcomer, &invitation.identity(), &own);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        let any = ([127, 0, 0, 1], 0).into();
+        let config = NetConfig { secret: [77; 32], listen: any, bulk_listen: any, speech: Speech::Lines };
+        let (net, _events) = Net::start(config).await?;
+        let to = *invitation.addresses.first().context("an address")?;
+        let (_, bytes) = net.join(to, codec::encode(&asks), LIMIT).await?;
+        net.shutdown().await;
+        match codec::decode::<Answer>(&bytes, 1 << 20)? {
+            Answer::Refused(refusal) => Ok(refusal),
+            Answer::Welcome(welcome) => anyhow::bail!("let in: {welcome:?}"),
+        }
+    })
+}
+
+/// E319: as a machine would ask whose clock is wrong; the clocks of this one cannot be set.
+#[test]
+fn a_machine_whose_clock_is_wrong_is_told_so() {
+    story(1, |cluster| {
+        let text = cluster.invite(&[])?;
+        let invitation = Invitation::decode(&text)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
+        for (clock, says) in
+            [(now + 440_000, "7 min ahead of that of web1"), (now - 3 * 3_600_000, "h behind")]
+        {
+            let refusal = asked_at(&invitation, clock)?;
+            ensure!(refusal.code.number() == "E319" && refusal.message.contains(says), "{refusal:?}");
+        }
+        // The invitation is as good as before.
+        cluster.add()?.join(&text)?.document()?;
+        cluster.settled_roster(2)
     });
 }
 

@@ -134,6 +134,7 @@ pub(crate) fn status() -> Document<Status> {
         service: ServiceCounts { serving: 8, out: 1, spare: 0 },
         applications: app_views(),
         attention: vec![attention],
+        joining: Vec::new(),
         updates: Updates { open: Vec::new(), last: Some(last) },
         view: Freshness { oldest_report_ms: 1900, majority_reachable: true, confirmed_ms: Some(1200) },
     };

@@ -33,6 +33,13 @@ pub(crate) fn screen(document: &Document<Status>, look: &Look) -> String {
     }
     let _ = writeln!(text, "Serving       {}", serving(&status.service));
     let _ = writeln!(text, "Updates       {}", updates(&status.updates, &document.at, look));
+    for joining in &status.joining {
+        let stage = match joining.stage.as_str() {
+            "asks" => "asks to be let in",
+            _ => "is in the roster, and counts when it has what is settled",
+        };
+        let _ = writeln!(text, "Joining       {} {stage}", joining.name);
+    }
     if !status.attention.is_empty() {
         let _ = write!(text, "\nNeeds attention\n{}", attention(&status.attention, look));
     }
@@ -43,6 +50,7 @@ pub(crate) fn screen(document: &Document<Status>, look: &Look) -> String {
 fn all_is_well(status: &Status) -> bool {
     status.health.state == Health::Ok
         && status.attention.is_empty()
+        && status.joining.is_empty()
         && status.updates.open.is_empty()
         && status.view.majority_reachable
         && status.applications.iter().all(|app| app.state == AppState::Agreed)

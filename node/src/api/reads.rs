@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::daemon::Live;
 
-use super::{Answered, Api, Call, document, no_application, no_member, not_in_entity};
+use super::{Answered, Api, Call, document, no_application, no_member};
 
 impl Api {
     pub(super) async fn read(&self, call: &Call) -> Answered {
@@ -145,11 +145,7 @@ impl Api {
 
     pub(super) async fn why(&self, subject: Option<String>) -> Answered {
         let wanted = subject.clone();
-        let (inside, why) =
-            self.ask(move |member, _| (member.state().is_some(), member.why(wanted.as_deref()))).await?;
-        if !inside {
-            return Err(not_in_entity());
-        }
+        let why = self.view(move |member, _| member.state().map(|_| member.why(wanted.as_deref()))).await?;
         let unknown = || {
             let subject = subject.unwrap_or_default();
             Refusal::new(Code::NoSuchItem, format!("there is no member or application {subject}"))

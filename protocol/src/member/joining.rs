@@ -1,4 +1,8 @@
-//! How a member comes into an entity: founding one, being let in, letting others in, becoming a voter.
+//! How a member comes into an entity: founding one, asking to be let in, becoming a voter. Letting others in is in
+//! `admitting.rs`.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use super::operation::Goal;
 use super::recovering::{INVITED, first_head};
@@ -12,20 +16,32 @@ use crate::event::{Event, Severity};
 use crate::governance::Governance;
 use crate::hash::Hash;
 use crate::identity::Identity;
-use crate::invitation::{Answer, Checkpoint, Invitation, InvitationError, Sponsor, Welcome};
+use crate::invitation::{Answer, Checkpoint, Invitation, InvitationError, Welcome};
 use crate::limits;
 use crate::record::{Abilities, Change, Genesis, JoinRequest, Newcomer};
 use crate::state::Role;
 use crate::statement::{Address, Holds, Id16, Slot, Statement};
+use crate::time::{Instant, WallTime};
 use crate::validity::check_label;
 use crate::wire::Message;
 
-/// A newcomer that has asked to be let in.
+/// A newcomer that asks to be let in: one address of the invitation after the other.
 pub(super) struct Joining {
     request: u64,
     entity: Hash,
     checkpoint: Option<Checkpoint>,
+    expires: WallTime,
     name: String,
+    /// What it asks with.
+    bytes: Vec<u8>,
+    /// Who is asked next.
+    left: VecDeque<Address>,
+    /// The question that is open, to whom, since when.
+    asked: (u64, Address, Instant),
+    /// What came of the ones before.
+    problems: Vec<(SocketAddr, String)>,
+    /// One that answered, and could let nobody in now.
+    unable: Option<Refusal>,
 }
 
 /// What entering an entity is answered with.
@@ -139,11 +155,6 @@ impl Member {
     ) -> Result<(), Refusal> {
         label(member)?;
         let invitation = read(text, self.core.config.speaks)?;
-        if self.core.now.wall >= invitation.expires {
-            let text = "the invitation's time is over, by this machine's clock";
-            return Err(Refusal::new(Code::InvitationExpired, text)
-                .try_("ask any member for another", "althing invite"));
-        }
         let core = &mut self.core;
         let newcomer =
             Newcomer { member: core.me(), store: core.life.store, name: member.to_owned(), address };
@@ -153,53 +164,116 @@ impl Member {
         }
         // What an older program could not read is not said to one.
         let speaks = if invitation.protocol >= 2 { core.config.speaks } else { 1 };
-        let (abilities, entity) = (Abilities::of(speaks), invitation.entity);
+        let (abilities, entity) = (Abilities::of(speaks).at(core.now.wall), invitation.entity);
         let asks = JoinRequest::sign_as(abilities, entity, newcomer, &key, &core.identity);
-        let bytes = codec::encode(&asks);
-        let checkpoint = invitation.checkpoint;
-        self.joining = Some(Joining { request, entity, checkpoint, name: member.to_owned() });
+        // The bulk port of a member is learned from the roster.
+        let left = invitation.addresses.iter().map(|control| Address { control: *control, bulk: *control });
+        let joining = Joining {
+            request,
+            entity,
+            checkpoint: invitation.checkpoint,
+            expires: invitation.expires,
+            name: member.to_owned(),
+            bytes: codec::encode(&asks),
+            left: left.collect(),
+            asked: (0, address, core.now.mono),
+            problems: Vec::new(),
+            unable: None,
+        };
+        if let Some(before) = self.joining.replace(joining) {
+            let text = "another join was begun on this machine meanwhile";
+            let reply = Err(Refusal::new(Code::Failed, text).try_("see how it is", "althing status"));
+            core.out.push(Output::Reply { request: before.request, reply });
+        }
         if let Some(entity) = &mut self.entity {
             entity.following = Some(invitation.entity);
         }
-        // The bulk port of a member is learned from the roster.
-        let addresses =
-            invitation.addresses.iter().map(|control| Address { control: *control, bulk: *control });
-        self.core.out.push(Output::Join { addresses: addresses.collect(), bytes });
+        self.ask_next();
         Ok(())
     }
 
-    pub(super) fn join_answered(&mut self, answer: Result<Vec<u8>, String>) {
+    /// Asks at the next address; if there is none, whoever wants to join is told why it cannot be.
+    fn ask_next(&mut self) {
+        let core = &mut self.core;
+        let Some(joining) = &mut self.joining else { return };
+        if let Some(address) = joining.left.pop_front() {
+            let join = core.id();
+            joining.asked = (join, address, core.now.mono);
+            core.out.push(Output::Join { join, address, bytes: joining.bytes.clone() });
+            return;
+        }
         let Some(joining) = self.joining.take() else { return };
-        let refuse = |core: &mut Core, refusal| {
-            core.out.push(Output::Reply { request: joining.request, reply: Err(refusal) })
+        let refusal = match joining.unable {
+            Some(refusal) => refusal,
+            None if core.now.wall >= joining.expires => {
+                expired(joining.expires, "this machine", core.now.wall)
+            }
+            None => Refusal::new(Code::NoAnswer, "no address of the invitation answers"),
         };
-        let bytes = match answer {
-            Ok(bytes) => bytes,
-            Err(why) => return refuse(&mut self.core, Refusal::new(Code::NoAnswer, why)),
-        };
-        match codec::decode::<Answer>(&bytes, limits::MESSAGE_BYTES) {
-            Ok(Answer::Welcome(welcome)) if u32::from(welcome.genesis.format) > self.core.config.speaks => {
+        let told = joining.problems.iter();
+        let refusal = told.fold(refusal, |refusal, (at, why)| refusal.fact(&at.to_string(), why));
+        core.out.push(Output::Reply { request: joining.request, reply: Err(refusal) });
+    }
+
+    /// What a join waits for that was begun on this machine, as long as nobody has let it in.
+    pub fn joining(&self) -> Option<String> {
+        let (_, address, since) = self.joining.as_ref()?.asked;
+        let seconds = (self.core.now.mono - since).0 / 1000;
+        Some(format!("{} was asked to let this machine in, {seconds} s ago", address.control))
+    }
+
+    pub(super) fn join_answered(&mut self, join: u64, answer: Result<Vec<u8>, String>) {
+        let answer = answer.and_then(|bytes| {
+            codec::decode::<Answer>(&bytes, limits::MESSAGE_BYTES).map_err(|error| {
+                format!("the port is open, and what answers there is not understood: {error}")
+            })
+        });
+        let Some(joining) = self.joining.as_mut().filter(|joining| joining.asked.0 == join) else { return };
+        let at = joining.asked.1.control;
+        match answer {
+            Err(why) => {
+                joining.problems.push((at, why));
+                return self.ask_next();
+            }
+            // Another one that the invitation names may be in the majority.
+            Ok(Answer::Refused(refusal)) if is_of_the_asked(refusal.code) => {
+                joining.problems.push((at, refusal.message.clone()));
+                joining.unable.get_or_insert(refusal);
+                return self.ask_next();
+            }
+            Ok(answer) => {
+                if let Some(joining) = self.joining.take() {
+                    self.join_ends(joining, answer);
+                }
+            }
+        }
+    }
+
+    fn join_ends(&mut self, joining: Joining, answer: Answer) {
+        let refusal = match answer {
+            Answer::Welcome(welcome) if u32::from(welcome.genesis.format) > self.core.config.speaks => {
                 let text = format!(
                     "the entity began with protocol {}, which this machine's program does not speak",
                     welcome.genesis.format
                 );
-                refuse(&mut self.core, Refusal::new(Code::Protocol, text));
+                Refusal::new(Code::Protocol, text)
             }
-            Ok(Answer::Welcome(welcome)) if self.is_welcome(&joining, &welcome) => {
+            Answer::Welcome(welcome) if self.is_welcome(&joining, &welcome) => {
                 let Welcome { genesis, sponsor, succession } = *welcome;
                 let (request, name) = (joining.request, joining.name);
                 let life = self.forgotten(&genesis);
                 let entering = Entering { request, name, founded: false, recovered: None, life };
                 let checkpoint = joining.checkpoint;
                 self.enter(Beginning { genesis, sponsor: Some(sponsor), succession, checkpoint }, entering);
+                return;
             }
-            Ok(Answer::Welcome(_)) => {
+            Answer::Welcome(_) => {
                 let text = "what answers at the invitation's address is another entity";
-                refuse(&mut self.core, Refusal::new(Code::InvitationBad, text));
+                Refusal::new(Code::InvitationBad, text)
             }
-            Ok(Answer::Refused(refusal)) => refuse(&mut self.core, refusal),
-            Err(error) => refuse(&mut self.core, Refusal::new(Code::NoAnswer, error.to_string())),
-        }
+            Answer::Refused(refusal) => refusal,
+        };
+        self.core.out.push(Output::Reply { request: joining.request, reply: Err(refusal) });
     }
 
     /// A new life, if the first roster has the store that is here: it was used there, and its disk has forgotten all of
@@ -215,6 +289,25 @@ impl Member {
         let follows = self.entity.as_ref().is_none_or(|entity| entity.is_succeeded_by(&self.core, welcome));
         welcome.genesis.id() == joining.entity && follows
     }
+}
+
+/// Whether a refusal is about the member that was asked: another one may let the newcomer in.
+fn is_of_the_asked(code: Code) -> bool {
+    matches!(code, Code::NotAdmitted | Code::NoMajority | Code::Mute | Code::NoSpace | Code::Contradiction)
+}
+
+/// The invitation's time is over.
+pub(super) fn expired(expires: WallTime, whose: &str, clock: WallTime) -> Refusal {
+    let text = format!(
+        "the invitation's time was over at {}, by the clock of {whose}, which says {}",
+        expires.rfc3339(),
+        clock.rfc3339()
+    );
+    Refusal::new(Code::InvitationExpired, text)
+        .fact("expired", expires.rfc3339())
+        .fact("clock", format!("{}, of {whose}", clock.rfc3339()))
+        .try_("ask any member for another", "althing invite")
+        .try_("compare the clocks, on a member", "althing doctor")
 }
 
 /// Reads an invitation, as a program that speaks so much.
@@ -247,64 +340,6 @@ fn label(name: &str) -> Result<(), Refusal> {
 }
 
 impl Entity {
-    /// A stranger asks: check what can be checked now, and have it settled.
-    pub(super) fn join_asked(&mut self, core: &mut Core, ticket: u64, bytes: &[u8]) {
-        let request = match codec::decode::<JoinRequest>(bytes, limits::JOIN_BYTES) {
-            Ok(request) => request,
-            Err(fault) => {
-                tracing::debug!(%fault, "a join request was not understood");
-                return;
-            }
-        };
-        if request.abilities != Abilities::default() && core.config.speaks < 2 {
-            tracing::debug!("a join request is of a version that this program does not speak");
-            return;
-        }
-        match self.admit(core, &request) {
-            Ok(id) => {
-                self.waiting.insert(ticket, (id, request.newcomer.member));
-            }
-            Err(refusal) => answer(core, ticket, &Answer::Refused(refusal)),
-        }
-    }
-
-    fn admit(&mut self, core: &mut Core, request: &JoinRequest) -> Result<Id16, Refusal> {
-        let used = || {
-            let text = "this invitation was used as often as it may, was revoked, or is not of this entity";
-            Refusal::new(Code::InvitationUsed, text).try_("ask any member for another", "althing invite")
-        };
-        // Whoever does not have the invitation's secret learns nothing and makes nobody vote (finding 37).
-        if request.entity != self.state.entity || !request.holds(core.scheme()) {
-            return Err(used());
-        }
-        let invitation = self.state.invitations.get(&request.invitation).ok_or_else(used)?;
-        if core.now.wall >= invitation.expires {
-            let text = "the invitation's time is over, by the clock of the member that was asked";
-            return Err(Refusal::new(Code::InvitationExpired, text)
-                .try_("ask any member for another", "althing invite"));
-        }
-        let (uses, speaks) = (self.state.protocol, request.abilities.speaks());
-        if speaks < uses {
-            // An older program reads no code that is newer than it.
-            let code = if speaks < 2 { Code::Failed } else { Code::Protocol };
-            let text = format!(
-                "the entity uses protocol {uses}, and this request is of protocol {speaks}: install the program that the members run, and ask for a new invitation"
-            );
-            return Err(Refusal::new(code, text).try_("on a member", "althing invite"));
-        }
-        if self.state.member(&request.newcomer.member).is_some() {
-            // It asked before and missed the answer.
-            return Ok(Id16::default());
-        }
-        let id = &request.newcomer.member;
-        if self.state.past.iter().any(|past| past.id == *id) && self.state.kept_name(id).is_none() {
-            let text = "this machine was in the roster before; its key is not admitted again";
-            return Err(Refusal::new(Code::NameTaken, text)
-                .try_("forget the key there, then join anew", "althing leave --purge"));
-        }
-        self.originate(core, super::operation::SYSTEM, Change::Admit(request.clone()))
-    }
-
     /// Whoever asked for `init` or `join` has the answer when this member is what it will be: a voter, or a spare.
     fn attend_entering(&mut self, core: &mut Core) {
         if self.is_outcast(core) {
@@ -431,29 +466,10 @@ impl Entity {
         }
     }
 
-    /// Answers strangers whose admission was settled or has failed.
+    /// Whoever enters an entity, and whoever is let into it.
     pub(super) fn attend_joining(&mut self, core: &mut Core) {
         self.attend_entering(core);
-        let waiting: Vec<_> = self.waiting.iter().map(|(ticket, who)| (*ticket, *who)).collect();
-        for (ticket, (intent, newcomer)) in waiting {
-            if self.state.member(&newcomer).is_some() {
-                self.waiting.remove(&ticket);
-                if let Some(welcome) = self.welcome(core) {
-                    answer(core, ticket, &Answer::Welcome(Box::new(welcome)));
-                }
-                continue;
-            }
-            let refusal = match self.fate(core, &intent) {
-                super::voting::Fate::Pending => continue,
-                super::voting::Fate::Dead(invalid) => self.explain(core, &invalid),
-                super::voting::Fate::Settled | super::voting::Fate::Gone => {
-                    Refusal::new(Code::Undecided, "the entity did not settle this join in time")
-                }
-            };
-            self.waiting.remove(&ticket);
-            self.withdraw(core, intent);
-            answer(core, ticket, &Answer::Refused(refusal));
-        }
+        self.attend_strangers(core);
         self.attend_promotion(core);
         self.attend_address(core);
     }
@@ -465,17 +481,6 @@ impl Entity {
         if elsewhere && self.has_majority(core) {
             self.originate_own(core, Change::Move { addresses: vec![here] });
         }
-    }
-
-    fn welcome(&self, core: &Core) -> Option<Welcome> {
-        let address = *self.me(core)?.addresses.first()?;
-        let sponsor = Sponsor { member: core.me(), address };
-        let beginning = self.beginning.as_ref()?;
-        Some(Welcome {
-            genesis: beginning.genesis.clone(),
-            sponsor,
-            succession: beginning.succession.clone(),
-        })
     }
 
     /// A learner that has caught up says so, and asks to become a voter (finding 13).
@@ -498,8 +503,4 @@ impl Entity {
             self.originate_own(core, change);
         }
     }
-}
-
-fn answer(core: &mut Core, ticket: u64, answer: &Answer) {
-    core.out.push(Output::JoinAnswer { ticket, bytes: codec::encode(answer) });
 }

@@ -27,7 +27,7 @@ const VOTE_LIMIT: Millis = Millis(30_000);
 /// Content should be captured, spread and settled within this.
 const CONTENT_LIMIT: Millis = Millis(15 * 60 * 1000);
 /// So long a lost majority is waited for in the middle of an operation.
-const PATIENCE: Millis = Millis(5_000);
+pub(super) const PATIENCE: Millis = Millis(5_000);
 /// How long the window of a deployment stands, unless its author goes on.
 pub(super) const IMPLICIT_WINDOW: Millis = Millis(30 * 60 * 1000);
 /// A window that ends with its author is closed when the author was not heard for so long.

@@ -73,7 +73,7 @@ impl Member {
 impl Entity {
     /// Just started, and without the others that a decision needs: they are given the time to be heard, so that nobody
     /// is told "no majority" for asking a moment too soon.
-    fn is_settling_in(&self, core: &Core) -> bool {
+    pub(super) fn is_settling_in(&self, core: &Core) -> bool {
         let alone = self.able_voters(core) < self.state.quorum();
         core.now.mono <= self.since + SILENCE && (alone || (self.is_silent(core) && !self.is_outcast(core)))
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::ended::Ended;
 use super::orders::Pending;
 use crate::ballot::Promise;
 use crate::codec;
@@ -14,6 +15,7 @@ use crate::evidence::Evidence;
 use crate::handling::Handling;
 use crate::hash::{Hash, hex, unhex};
 use crate::invitation::Checkpoint;
+use crate::limits;
 use crate::manifest::Extent;
 use crate::record::Link;
 use crate::state::State;
@@ -99,6 +101,8 @@ pub struct Saved {
     pub evidence: BTreeMap<u64, Evidence>,
     /// Orders of this member that wait for signatures.
     pub orders: BTreeMap<Id16, Pending>,
+    /// What became of invitations, as the newest links of the chain say ([`Saved::learn_link`]).
+    pub ended: Ended,
 }
 
 /// What is on disk cannot be read. Nothing was changed; the member must not vote with it.
@@ -150,6 +154,19 @@ impl Saved {
             }
         }
         Ok(saved)
+    }
+
+    /// The newest epochs of the chain on this disk, which are shown to [`Saved::learn_link`] in their order.
+    pub fn newest_epochs(&self) -> std::ops::RangeInclusive<u64> {
+        let last = self.head.as_ref().map_or(0, |head| head.state.epoch);
+        (last + 1).saturating_sub(limits::ENDED_EPOCHS).max(1)..=last
+    }
+
+    /// Learns from a link of the chain, as it was written, what became of invitations. One that cannot be read tells
+    /// nothing.
+    pub fn learn_link(&mut self, bytes: &[u8]) {
+        let (Some(head), Ok(link)) = (&self.head, read_link(bytes)) else { return };
+        self.ended.learn_link(&head.state.entity, &link);
     }
 
     fn read_meta(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), SavedError> {

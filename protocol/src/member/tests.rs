@@ -1,6 +1,7 @@
 //! One member by itself: its peers are keys that this test signs with, its disk is a map, and every batch is durable
 //! at once.
 
+mod admitting;
 mod standing;
 mod stopping;
 mod undoing;
@@ -12,6 +13,8 @@ use super::*;
 use crate::codec;
 use crate::control::{Command, Reply};
 use crate::effect::Family;
+use crate::invitation::Answer;
+use crate::limits;
 use crate::record::{Certificate, Change, FORMAT, Genesis, Link, Newcomer, Record};
 use crate::statement::{Holds, Intent, Signed, Step};
 use crate::time::{Millis, WallTime};
@@ -116,6 +119,10 @@ struct Lone {
     replies: Vec<Reply>,
     sent: Vec<(MemberId, Message)>,
     captures: Vec<u64>,
+    /// What strangers were answered.
+    answers: Vec<Answer>,
+    /// Who was asked to let this member in.
+    joins: Vec<(u64, Address)>,
 }
 
 impl Lone {
@@ -124,7 +131,8 @@ impl Lone {
         let head = three();
         let life = Life { store: Id16([1; 16]), incarnation: 0, reserved: 0 };
         let mut disk = BTreeMap::new();
-        for write in [saved::put_life(&life), saved::put_head(&head)] {
+        let beginning = Beginning { genesis: genesis(), sponsor: None, succession: None, checkpoint: None };
+        for write in [saved::put_life(&life), saved::put_head(&head), saved::put_beginning(&beginning)] {
             disk.insert((write.family, write.key), write.value.expect("a value"));
         }
         let mut lone = Self::start(disk);
@@ -138,12 +146,13 @@ impl Lone {
             let entries = disk.iter().filter(move |((family, _), _)| *family == wanted);
             entries.map(|((_, key), value)| (key.clone(), value.clone())).collect::<Vec<_>>()
         };
-        let saved = Saved::read(family(Family::Meta), family(Family::Votes)).expect("readable");
+        let mut saved = Saved::read(family(Family::Meta), family(Family::Votes)).expect("readable");
+        family(Family::Chain).iter().for_each(|(_, link)| saved.learn_link(link));
         let config = Config { address: Some(address(1)), ..Config::default() };
         let now = Now { mono: Instant(1), wall: WallTime(1) };
         let member = Member::restore(key(1), config, [7; 32], saved, now);
-        let (events, replies, sent, captures) = Default::default();
-        let mut lone = Self { member, disk, mono: 1, events, replies, sent, captures };
+        let (events, replies, sent, captures, answers, joins) = Default::default();
+        let mut lone = Self { member, disk, mono: 1, events, replies, sent, captures, answers, joins };
         lone.give(Input::Tick);
         lone
     }
@@ -174,6 +183,10 @@ impl Lone {
                     Output::Clear { clear, .. } => inputs.push_back(Input::Cleared { clear, result: Ok(0) }),
                     Output::Event(event) => self.events.push(event),
                     Output::Reply { reply, .. } => self.replies.push(reply),
+                    Output::Join { join, address, .. } => self.joins.push((join, address)),
+                    Output::JoinAnswer { bytes, .. } => {
+                        self.answers.push(codec::decode(&bytes, limits::MESSAGE_BYTES).expect("ours"));
+                    }
                     Output::Send { to, bytes } => {
                         self.sent.push((to, Message::decode(&bytes).expect("ours")));
                     }

@@ -189,6 +189,7 @@ impl Entity {
             service: self.service_counts(),
             applications,
             attention: self.attention(core),
+            joining: self.joining_views(),
             updates: Updates { open: open.map(|(name, _)| name.clone()).collect(), last },
             view: Freshness {
                 oldest_report_ms: oldest.unwrap_or_default().0,

@@ -461,6 +461,7 @@ impl Entity {
                 continue;
             };
             let Some(intent) = checked.intent() else { continue };
+            self.ended.learn(checked.author(), intent);
             let origin = self.state.name_of(&checked.author());
             if let Some(event) = self.describe(before, &origin, intent) {
                 core.event(event.settled(self.state.epoch));

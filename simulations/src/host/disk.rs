@@ -96,7 +96,12 @@ impl Disk {
             let entries = self.durable.iter().filter(move |((family, _), _)| *family == wanted);
             entries.map(|((_, key), value)| (key.clone(), value.clone()))
         };
-        Saved::read(family(Family::Meta), family(Family::Votes))
+        let mut saved = Saved::read(family(Family::Meta), family(Family::Votes))?;
+        for epoch in saved.newest_epochs() {
+            let link = self.durable.get(&(Family::Chain, epoch.to_be_bytes().to_vec()));
+            link.into_iter().for_each(|link| saved.learn_link(link));
+        }
+        Ok(saved)
     }
 
     /// The record of a value that this host voted for.

@@ -51,7 +51,7 @@ impl World {
             Output::Event(event) => invariants::told(self, at, &event),
             Output::Progress { .. } => {}
             Output::Reply { request, reply } => self.replied(at, request, reply),
-            Output::Join { addresses, bytes } => self.join(at, &addresses, &bytes),
+            Output::Join { join, address, bytes } => self.join(at, join, address, &bytes),
             Output::JoinAnswer { ticket, bytes } => self.answer_stranger(ticket, bytes),
         }
     }

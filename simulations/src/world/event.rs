@@ -5,6 +5,7 @@ use std::rc::Rc;
 use althing_protocol::effect::{Input, Want};
 use althing_protocol::hash::Hash;
 
+use super::requests::Joiner;
 use crate::host::tree::Tree;
 
 /// Something that will happen.
@@ -39,9 +40,9 @@ pub(crate) enum Event {
     /// What no root needs is thrown away.
     Sweep { host: usize, life: u64 },
     /// A stranger's question arrives at a member.
-    JoinAsk { newcomer: usize, life: u64, at: usize, bytes: Vec<u8> },
+    JoinAsk { joiner: Joiner, at: usize, bytes: Vec<u8> },
     /// A stranger's question was answered, or was not.
-    JoinAnswer { newcomer: usize, life: u64, answer: Result<Vec<u8>, String> },
+    JoinAnswer { joiner: Joiner, answer: Result<Vec<u8>, String> },
     /// A crashed host starts again.
     Start { host: usize },
     /// Something that was planned happens.
@@ -94,7 +95,7 @@ impl Event {
             | Self::Scrub { host, .. }
             | Self::Sweep { host, .. } => Some(*host),
             Self::JoinAsk { at, .. } => Some(*at),
-            Self::JoinAnswer { newcomer, .. } => Some(*newcomer),
+            Self::JoinAnswer { joiner, .. } => Some(joiner.newcomer),
             Self::Look { .. }
             | Self::Start { .. }
             | Self::Act { .. }

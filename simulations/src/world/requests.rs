@@ -10,6 +10,14 @@ use crate::mutation::Mutation;
 /// How long a stranger waits for an answer.
 const JOIN_WAIT: u64 = 40 * SECOND;
 
+/// Who asks to be let in, in which life, and its question.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joiner {
+    pub(crate) newcomer: usize,
+    life: u64,
+    join: u64,
+}
+
 /// A request without an answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
@@ -54,45 +62,45 @@ impl World {
         self.replies.insert(request, reply);
     }
 
-    pub(super) fn join(&mut self, newcomer: usize, addresses: &[Address], bytes: &[u8]) {
-        let life = self.hosts[newcomer].life;
-        let at =
-            |address: &Address| self.hosts.iter().position(|host| host.address.control == address.control);
+    pub(super) fn join(&mut self, newcomer: usize, join: u64, address: Address, bytes: &[u8]) {
+        let joiner = Joiner { newcomer, life: self.hosts[newcomer].life, join };
+        let at = self.hosts.iter().position(|host| host.address.control == address.control);
         let reachable = |host: &usize| self.hosts[*host].is_up() && self.network.is_open(newcomer, *host);
-        match addresses.iter().filter_map(at).find(reachable) {
+        match at.filter(reachable) {
             Some(at) => {
                 let after = self.network.delay();
-                self.schedule(after, Event::JoinAsk { newcomer, life, at, bytes: bytes.to_vec() });
+                self.schedule(after, Event::JoinAsk { joiner, at, bytes: bytes.to_vec() });
                 let answer = Err("no answer in time".to_owned());
-                self.schedule(JOIN_WAIT, Event::JoinAnswer { newcomer, life, answer });
+                self.schedule(JOIN_WAIT, Event::JoinAnswer { joiner, answer });
             }
             None => {
-                let answer = Err("none of the addresses answers".to_owned());
-                self.schedule(SECOND, Event::JoinAnswer { newcomer, life, answer });
+                let answer = Err("refused".to_owned());
+                self.schedule(SECOND, Event::JoinAnswer { joiner, answer });
             }
         }
     }
 
-    pub(super) fn join_ask(&mut self, newcomer: usize, life: u64, at: usize, bytes: Vec<u8>) {
+    pub(super) fn join_ask(&mut self, joiner: Joiner, at: usize, bytes: Vec<u8>) {
         if self.hosts[at].is_up() {
             self.requests += 1;
             let ticket = self.requests;
-            self.tickets.insert(ticket, (newcomer, life));
+            self.tickets.insert(ticket, joiner);
             self.give(at, Input::JoinAsked { ticket, bytes });
         }
     }
 
     pub(super) fn answer_stranger(&mut self, ticket: u64, bytes: Vec<u8>) {
-        if let Some((newcomer, life)) = self.tickets.remove(&ticket) {
+        if let Some(joiner) = self.tickets.remove(&ticket) {
             let after = self.network.delay();
-            self.schedule(after, Event::JoinAnswer { newcomer, life, answer: Ok(bytes) });
+            self.schedule(after, Event::JoinAnswer { joiner, answer: Ok(bytes) });
         }
     }
 
-    pub(super) fn join_answer(&mut self, newcomer: usize, life: u64, answer: Result<Vec<u8>, String>) {
+    pub(super) fn join_answer(&mut self, joiner: Joiner, answer: Result<Vec<u8>, String>) {
+        let Joiner { newcomer, life, join } = joiner;
         // A member may be on its way to the entity that succeeds its own.
         if self.is_alive(newcomer, life) {
-            self.give(newcomer, Input::JoinAnswered(answer));
+            self.give(newcomer, Input::JoinAnswered { join, answer });
         }
     }
 }

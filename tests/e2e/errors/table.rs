@@ -132,7 +132,8 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     by("E302", "two_of_five_begin_anew_and_the_old_majority_goes_mute"),
     by("E311", "invitations_end_and_say_why"),
-    here("E312", &[joining("{revoked}", "used")]),
+    by("E312", "invitations_end_and_say_why"),
+    here("E313", &[joining("{revoked}", "was revoked by")]),
     here(
         "E314",
         &[
@@ -141,7 +142,7 @@ pub(crate) const ROWS: &[Row] = &[
             joining("", "invitation"),
         ],
     ),
-    here("E315", &[joining("{nowhere}", "")]),
+    here("E315", &[joining("{nowhere}", "no address of the invitation answers")]),
     here(
         "E316",
         &[
@@ -151,6 +152,17 @@ pub(crate) const ROWS: &[Row] = &[
         ],
     ),
     by("E317", "nine_members_are_upgraded_under_deployments_and_the_older_program_is_refused_afterwards"),
+    here(
+        "E318",
+        &[attempt(
+            When::Alone,
+            On::Outsider,
+            "join - -y --member-name web4 --timeout 50s",
+            "{invitation}",
+            "web1 has no majority to let this machine in",
+        )],
+    ),
+    by("E319", "a_machine_whose_clock_is_wrong_is_told_so"),
     by("E320", "nine_members_are_upgraded_under_deployments_and_the_older_program_is_refused_afterwards"),
     here("E401", &[asked("member show web9", "web9"), asked("member out web9", "web9")]),
     here("E402", &[asked("app show nothing", "nothing"), asked("deploy nothing --from {site}", "nothing")]),

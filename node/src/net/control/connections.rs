@@ -1,5 +1,6 @@
 //! Keeping exactly one good connection to each peer, and getting rid of all others.
 
+use std::io::ErrorKind;
 use std::time::Instant;
 
 use althing_protocol::conduct::Offence;
@@ -53,14 +54,14 @@ impl Control {
             Ok(()) => {
                 self.joining.insert(connection, joining);
             }
-            Err(error) => fail_join(joining, error.to_string()),
+            Err(error) => fail_join(joining, why(&error)),
         }
     }
 
     /// A dial has failed.
     pub(super) fn on_dial_failed(&mut self, connection: ConnectionId, error: &DialError, now: Instant) {
         if let Some(joining) = self.joining.remove(&connection) {
-            fail_join(joining, error.to_string());
+            fail_join(joining, why(error));
             return;
         }
         for (key, link) in &mut self.links {
@@ -178,6 +179,46 @@ impl Control {
             self.backlog.push_connected(key, false);
         }
     }
+}
+
+/// What the transport says when a dial took too long; it has no kind of its own for it.
+const TIMED_OUT: &str = "Timeout has been reached";
+/// What the number of a system's error follows.
+const SYSTEM: &str = "(os error ";
+
+/// What a failed dial says of the port, for people.
+fn why(error: &DialError) -> String {
+    if matches!(error, DialError::LocalPeerId { .. }) {
+        return "this machine itself listens there".to_owned();
+    }
+    let text = error.to_string();
+    match kind(&text) {
+        Some(ErrorKind::ConnectionRefused) => {
+            "refused: the machine is there, and nothing listens on this port".to_owned()
+        }
+        Some(ErrorKind::TimedOut) => {
+            "no answer: the machine is off, a firewall is in between, or what listens there is silent"
+                .to_owned()
+        }
+        Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => {
+            "no way there: the network does not lead to this address".to_owned()
+        }
+        // The port is open, and then it did not go on.
+        None | Some(ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe) => {
+            format!("what listens there does not speak as a member does: {text}")
+        }
+        Some(_) => format!("the connection failed: {text}"),
+    }
+}
+
+/// The system's word in an error. Its layers hide the error itself and show only its text.
+fn kind(text: &str) -> Option<ErrorKind> {
+    if text.contains(TIMED_OUT) {
+        return Some(ErrorKind::TimedOut);
+    }
+    let (_, after) = text.split_once(SYSTEM)?;
+    let number = after.split(')').next()?.parse().ok()?;
+    Some(std::io::Error::from_raw_os_error(number).kind())
 }
 
 fn fail_join(joining: Joining, reason: String) {

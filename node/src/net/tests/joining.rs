@@ -78,7 +78,25 @@ async fn a_join_that_cannot_be_says_why() {
     assert!(matches!(itself, Err(NetError::Unreachable { .. })), "{itself:?}");
     a.net.shutdown().await;
     let nobody = b.net.join(address, vec![], LONG).await;
-    assert!(matches!(nobody, Err(NetError::Unreachable { .. })), "{nobody:?}");
+    assert!(said(&nobody).contains("nothing listens on this port"), "{nobody:?}");
+    // Something else has the port.
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap();
+    let speaks = std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    });
+    let stranger = b.net.join(address, vec![], LONG).await;
+    assert!(said(&stranger).contains("does not speak as a member does"), "{stranger:?}");
+    speaks.join().unwrap();
+}
+
+/// What people are told.
+fn said(answer: &Result<(PeerKey, Vec<u8>), NetError>) -> String {
+    match answer {
+        Err(NetError::Unreachable { reason, .. }) => reason.clone(),
+        _ => String::new(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
