@@ -18,6 +18,8 @@ mod hard_files;
 mod join;
 #[path = "e2e/large_files.rs"]
 mod large_files;
+#[path = "e2e/long_away.rs"]
+mod long_away;
 #[path = "e2e/operators.rs"]
 mod operators;
 #[path = "e2e/owners.rs"]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use althing_protocol::control::Code;
 
@@ -16,6 +17,8 @@ use crate::toml_file::{File, Problem, Value, closest};
 pub(crate) const FILE: &str = "/etc/althing/althing.toml";
 /// What variables begin with; a section and a key follow, with two underscores between them.
 const VARIABLE: &str = "ALTHING_";
+/// When a member was confirmed last is kept every hour: of shorter times that would be too great a part.
+const SHORTEST: Duration = Duration::from_secs(24 * 3600);
 
 /// A key that may be set.
 #[derive(Debug)]
@@ -35,10 +38,12 @@ enum Kind {
     AbsolutePath,
     Text,
     Switch,
+    /// A time of at least [`SHORTEST`].
+    Span,
 }
 
 /// All keys there are.
-pub(crate) const SETTINGS: [Setting; 7] = [
+pub(crate) const SETTINGS: [Setting; 8] = [
     Setting {
         key: "node.listen",
         kind: Kind::Address,
@@ -56,6 +61,12 @@ pub(crate) const SETTINGS: [Setting; 7] = [
         kind: Kind::AbsolutePath,
         default: "none",
         about: "Puts the roots of all applications below this directory.",
+    },
+    Setting {
+        key: "node.trusting_period",
+        kind: Kind::Span,
+        default: "off",
+        about: "Away for longer than this (30d), a member believes nothing newer until somebody vouches for it.",
     },
     Setting {
         key: "log.level",
@@ -213,6 +224,12 @@ impl Config {
         self.text(key)?.parse().ok()
     }
 
+    /// A time; only such were taken.
+    #[cfg_attr(not(feature = "daemon"), expect(dead_code, reason = "only the daemon needs it"))]
+    pub(crate) fn span(&self, key: &str) -> Option<Duration> {
+        crate::span::parse(self.text(key)?).ok()
+    }
+
     /// A path.
     #[cfg_attr(not(feature = "daemon"), expect(dead_code, reason = "only the daemon needs it"))]
     pub(crate) fn path(&self, key: &str) -> Option<PathBuf> {
@@ -231,6 +248,12 @@ impl Setting {
             Kind::Text => Ok(()),
             Kind::Switch if text.parse::<bool>().is_ok() => Ok(()),
             Kind::Switch => Err("is neither true nor false".to_owned()),
+            Kind::Span if text == "off" => Ok(()),
+            Kind::Span => match crate::span::parse(text) {
+                Ok(span) if span >= SHORTEST => Ok(()),
+                Ok(_) => Err("is less than a day".to_owned()),
+                Err(_) => Err("is no time, such as 30d, and not \"off\"".to_owned()),
+            },
             Kind::AbsolutePath if Path::new(text).is_absolute() => Ok(()),
             Kind::AbsolutePath => Err("is not an absolute path".to_owned()),
             Kind::Address => match text.parse::<SocketAddr>() {
@@ -314,7 +337,11 @@ pub(crate) fn default_file() -> String {
             text += &format!("\n[{of}]\n");
             section = of;
         }
-        let value = if setting.kind == Kind::Switch { setting.default } else { "\"\"" };
+        let value = match setting.kind {
+            Kind::Switch => setting.default,
+            Kind::Span => "\"off\"",
+            Kind::Address | Kind::AbsolutePath | Kind::Text => "\"\"",
+        };
         text += &format!("# {} Default: {}.\n#{key} = {value}\n", setting.about, setting.default);
     }
     text

@@ -35,6 +35,7 @@ pub(crate) fn run(context: &Context, args: Run) -> Result<Exit> {
         socket: settings.path("api.socket").unwrap_or_else(|| crate::socket::of(&context.dir)),
         group: settings.text("api.group").map(str::to_owned),
         speaks: args.speaks.unwrap_or(althing_protocol::state::PROTOCOL),
+        trusting_period: settings.span("node.trusting_period"),
         hooks: settings.switch("hooks.allowed").unwrap_or(true),
         faults: args.allow_faults,
     };

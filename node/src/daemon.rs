@@ -18,7 +18,7 @@ use althing_protocol::member::{Config as Facts, Member};
 use althing_protocol::record::Link;
 use althing_protocol::rollout::{Hook, Kind, Ran};
 use althing_protocol::statement::Address;
-use althing_protocol::time::{Now, WallTime};
+use althing_protocol::time::{Millis, Now, WallTime};
 use althing_protocol::wire::Message;
 use althing_store::{Store, Unnamed};
 use anyhow::Context;
@@ -173,7 +173,8 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).context("the system gives no random bytes")?;
     let (version, speaks) = (env!("CARGO_PKG_VERSION").to_owned(), config.speaks);
-    let facts = Facts { version, speaks, address: Some(address), ..Facts::default() };
+    let trusting_period = config.trusting_period.map(|period| Millis(period.as_millis() as u64));
+    let facts = Facts { version, speaks, address: Some(address), trusting_period, ..Facts::default() };
     let began = Instant::now();
     let member = Member::restore(Identity::from_seed(secret), facts, seed, saved, now(began));
     let (to, happenings) = mpsc::channel(QUEUE);

@@ -24,6 +24,7 @@ mod writer;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use backup::restore;
 pub use daemon::{Ended, run};
@@ -64,6 +65,8 @@ pub struct Config {
     pub group: Option<String>,
     /// The newest protocol version that it speaks, of those that this program speaks (tests: as an older program does).
     pub speaks: u32,
+    /// After so long without a quorum that confirms its head, a start believes nothing newer until somebody vouches.
+    pub trusting_period: Option<Duration>,
     /// Whether applications may have programs of their content run here.
     pub hooks: bool,
     /// Whether `/v1/debug` may cut this member off from others (demo and tests).

@@ -189,7 +189,8 @@ impl Code {
             ),
             _ => page(
                 "A voter says nothing for a moment after a start, until enough others have told it what it said before. A \
-                 member whose disk was put back or copied stays mute for good, because it may have forgotten a promise.",
+                 member whose disk was put back or copied stays mute for good, because it may have forgotten a promise. One that \
+                 was away for longer than its trusting period waits for an administrator to vouch for what is settled.",
                 &[("see how it is", "althing status"), ("see why", "althing why MEMBER")],
             ),
         }
@@ -662,6 +663,11 @@ conditions! {
     NotAMember = "A104", "not-a-member", Critical, ByHand, "This machine was removed from the roster.",
         "The others settled that this machine does not count any more. What it has stays as it is and is not repaired.",
         ["leave the entity here, too" => "althing leave", "come back with an invitation from a member" => "althing join"];
+    Unvouched = "A108", "unvouched", Critical, ByHand, "A member was away for longer than its trusting period.",
+        "Keys of a majority that was decommissioned meanwhile could show it another chain than the real one. So it takes nothing \
+         newer for settled and votes for nothing, until an administrator vouches with an invitation that a member made that \
+         was there all the time. It serves and repairs what was settled before.",
+        ["on a member that was there" => "althing invite", "give it to this one" => "althing join -"];
     Unreachable = "A201", "unreachable", Warning, ByItself, "A member is not heard.",
         "The member that answers has had no sign of life of it. It counts in the majority as before; content that it missed \
          is brought to it when it is back.",

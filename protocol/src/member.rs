@@ -35,6 +35,7 @@ mod serving;
 mod spreading;
 mod standing;
 mod troubles;
+mod trusting;
 mod undoing;
 mod versions;
 mod views;
@@ -86,6 +87,8 @@ pub struct Config {
     pub speaks: u32,
     /// Where this member listens now.
     pub address: Option<Address>,
+    /// After so long without a quorum that confirms its head, a start believes nothing newer until somebody vouches.
+    pub trusting_period: Option<Millis>,
     /// For the simulator only.
     #[doc(hidden)]
     pub sabotage: Option<Sabotage>,
@@ -93,7 +96,13 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { version: String::new(), speaks: PROTOCOL, address: None, sabotage: None }
+        Self {
+            version: String::new(),
+            speaks: PROTOCOL,
+            address: None,
+            trusting_period: None,
+            sabotage: None,
+        }
     }
 }
 
@@ -200,6 +209,8 @@ enum Durable {
     Entered(Box<Head>, Box<Beginning>, joining::Entering),
     /// The life of a new store.
     Replaced(Life),
+    /// An administrator vouched for what is settled.
+    Vouched(trusting::Vouched),
     /// What was found is acknowledged: the request is done, and what was promised before may leave again.
     Resolved(u64, Vec<crate::statement::Vote>),
     Nothing,
@@ -262,6 +273,8 @@ struct Entity {
     versions: versions::Versions,
     /// To the checkpoint of the invitation, until it was passed.
     way: Option<checkpoint::Way>,
+    /// When a quorum confirmed the head last.
+    trusting: trusting::Trusting,
     health_since: (crate::view::Health, Instant),
     /// When the health was looked at last.
     health_looked: Instant,
@@ -563,6 +576,7 @@ impl Entity {
         }
         locals.retain(|application, _| head.state.applications.contains_key(application));
         let checkpoint = saved.beginning.as_ref().and_then(|beginning| beginning.checkpoint);
+        let trusting = trusting::Trusting::at_start(core, &head.state, saved.confirmed);
         let way = checkpoint.and_then(|it| checkpoint::Way::new(&head.state, head.record, it));
         let mut entity = Self {
             since: core.now.mono,
@@ -598,6 +612,7 @@ impl Entity {
             records,
             versions: versions::Versions::default(),
             way,
+            trusting,
             health_since: (crate::view::Health::Ok, core.now.mono),
             health_looked: Instant::default(),
             told: BTreeSet::new(),
@@ -695,6 +710,7 @@ impl Entity {
             Durable::Cast(votes) => self.cast(core, votes),
             Durable::Installed(records, life) => self.installed(core, records, life),
             Durable::Replaced(life) => self.replaced(core, life),
+            Durable::Vouched(vouched) => self.vouched(core, vouched),
             Durable::Resolved(request, promised) => self.resolved(core, request, promised),
             Durable::Held { application, root, extent } => self.is_held(core, &application, root, extent),
             Durable::Applied { application, applied, result } => {
@@ -734,7 +750,7 @@ impl Entity {
         let now = core.now.mono;
         // Nothing follows from a ballot that is not looked at: whoever is stopped would be woken for it in vain, again
         // and again.
-        let looks = !self.installing && !self.is_stopped();
+        let looks = !self.installing && !self.is_stopped() && !self.is_lapsed();
         let ballot = self.ballot.deadline(&self.outlook(core)).filter(|_| looks);
         let content = self.next_content(core);
         let operations = self.operations.values().map(|operation| operation.deadline).min();
@@ -755,7 +771,8 @@ impl Entity {
         let own = self.me(core).is_some_and(|me| me.role == Role::Voter && me.store == core.life.store);
         let heard = self.silence.over || core.breaks(Sabotage::NeverMute);
         let stopped = self.is_stopped() && !core.breaks(Sabotage::NeverStopped);
-        own && heard && !core.burnt && !stopped && !self.is_outdated() && !self.is_on_its_way()
+        let follows = self.is_outdated() || self.is_kept_back(core);
+        own && heard && !core.burnt && !stopped && !follows
     }
 
     /// Logs a condition once, until it is over.
@@ -797,6 +814,7 @@ impl Entity {
             self.tell_who_is_away(core);
         }
         self.attend_versions(core);
+        self.attend_trusting(core);
         // All members' lists and reports go into it, and all it tells is since when it is so, in seconds.
         if core.now.mono - self.health_looked < HEALTH_LOOK && self.health_looked != Instant::default() {
             return;

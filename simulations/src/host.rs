@@ -14,7 +14,7 @@ use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::member::Member;
 use althing_protocol::state::PROTOCOL;
 use althing_protocol::statement::Address;
-use althing_protocol::time::{Instant, Now, WallTime};
+use althing_protocol::time::{Instant, Millis, Now, WallTime};
 
 use content::Content;
 use disk::Disk;
@@ -113,6 +113,8 @@ pub(crate) struct Host {
     pub(crate) liar: bool,
     /// Until when every hook fails, in microseconds of the world.
     pub(crate) hooks_fail_until: u64,
+    /// How long it may be away and believe what it is shown.
+    pub(crate) trusting_period: Option<Millis>,
     /// Roots that the protocol wants kept.
     pub(crate) keep: BTreeSet<Hash>,
 }
@@ -159,6 +161,7 @@ impl Host {
             speaks: PROTOCOL,
             liar: false,
             hooks_fail_until: 0,
+            trusting_period: None,
             keep: BTreeSet::new(),
         }
     }

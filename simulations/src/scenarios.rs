@@ -13,6 +13,7 @@ mod full_disks;
 mod kept_by_adopting;
 mod large_files;
 mod liar_among_five;
+mod long_away;
 mod lost_majority;
 mod majority_drift_is_adopted;
 mod member_away_catches_up;

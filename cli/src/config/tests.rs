@@ -55,9 +55,17 @@ fn a_mistyped_key_is_shown_with_what_was_meant() {
 #[test]
 fn values_must_be_what_the_key_is() {
     let dir = tempfile::tempdir().expect("a directory");
-    let text = "[node]\nlisten = \"7800\"\nprefix = \"srv\"\nbulk_listen = 7801\n[api]\ngroup = \"\"\n";
+    let text = "[node]\nlisten = \"7800\"\nprefix = \"srv\"\nbulk_listen = 7801\ntrusting_period = \"2h\"\n[api]\ngroup = \"\"\n";
     let text = message(Config::check(&[write(dir.path(), "a.toml", text)]));
-    for part in ["4 problems", ":2:10", "with a port", "not an absolute path", "is a number", "is empty"] {
+    for part in [
+        "5 problems",
+        ":2:10",
+        "with a port",
+        "not an absolute path",
+        "is a number",
+        "less than a day",
+        "is empty",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let missing = message(Config::load(Some(&dir.path().join("none.toml"))).map(|_| ()));

@@ -35,6 +35,8 @@ impl Entity {
         if let Some(refusal) = self.why_stopped() {
             let command = refusal.remedies.first().map(|(_, words)| words.join(" ")).unwrap_or_default();
             critical(self.stopped_by(), &refusal.message, &command);
+        } else if let Some(refusal) = self.why_kept_back(core) {
+            critical(Condition::Unvouched, &refusal.message, "althing join -");
         } else if let Err(refusal) = self.check_majority(core) {
             critical(Condition::NoMajority, &refusal.message, "althing member list");
         }
@@ -181,8 +183,12 @@ impl Entity {
         let subject = format!("member/{name}");
         let mut causes = Vec::new();
         let (mut because, mut about) = (None, None);
+        if let Some(refusal) = self.why_kept_back(core).filter(|_| *id == core.me()) {
+            because = Some("unvouched");
+            causes.push(cause("unvouched", refusal.message));
+        }
         if let Some(text) = self.why_burnt(core, id) {
-            because = Some("store-burnt");
+            because = because.or(Some("store-burnt"));
             causes.push(cause("store-burnt", format!("{name}: {text}")));
         }
         if let Some(what) = self.conduct.of(id, core.now.mono) {
@@ -391,6 +397,7 @@ fn next(because: Option<&str>) -> &'static str {
         Some("window-open") => "The window is committed, aborted, or expires.",
         Some("load") => "It ends with the load; who is critical takes no traffic while others can.",
         Some("outdated") => "It goes on from where it stopped when a newer program is installed on it.",
+        Some("unvouched") => "It goes on when it is given an invitation that another member made.",
         Some("out-of-service") => "It takes traffic again when it is brought in, or when its time is over.",
         Some(_) => "See the events for what happened.",
     }

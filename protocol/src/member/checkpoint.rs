@@ -98,6 +98,10 @@ impl Entity {
 
     /// Whoever asked for the join is told.
     fn give_up_entering(&mut self, core: &mut Core, epoch: u64) {
+        if self.is_vouched() {
+            // It was vouched for to a member that was away: others may show the chain that leads there.
+            return;
+        }
         let Some(entering) = self.entering.take() else { return };
         let text = format!(
             "what answers at the invitation's addresses is another chain: it has another record in epoch {epoch}, or before"

@@ -53,7 +53,8 @@ impl Entity {
 
     /// Whether enough of those that decide can be reached, and nothing was found that stops it.
     pub(super) fn has_majority(&self, core: &Core) -> bool {
-        !self.is_stopped() && !self.is_outdated() && self.able_voters(core) >= self.state.quorum()
+        let follows = self.is_stopped() || self.is_outdated() || self.is_kept_back(core);
+        !follows && self.able_voters(core) >= self.state.quorum()
     }
 
     /// What a settled change of the roster, or of who decides, is called in the log.

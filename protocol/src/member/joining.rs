@@ -108,6 +108,8 @@ impl Member {
     pub(super) fn enter(&mut self, beginning: Beginning, entering: Entering) {
         let head = first_head(&beginning.genesis);
         let mut writes = vec![saved::put_beginning(&beginning), saved::put_head(&head)];
+        // Of the entity before, if there was one.
+        writes.push(saved::drop_confirmed());
         if let Some(entity) = &mut self.entity {
             writes.push(saved::drop_promise());
             writes.extend(std::mem::take(&mut entity.records).iter().map(saved::drop_record));
@@ -233,13 +235,13 @@ impl Member {
         match answer {
             Err(why) => {
                 joining.problems.push((at, why));
-                return self.ask_next();
+                self.ask_next();
             }
             // Another one that the invitation names may be in the majority.
             Ok(Answer::Refused(refusal)) if is_of_the_asked(refusal.code) => {
                 joining.problems.push((at, refusal.message.clone()));
                 joining.unable.get_or_insert(refusal);
-                return self.ask_next();
+                self.ask_next();
             }
             Ok(answer) => {
                 if let Some(joining) = self.joining.take() {
@@ -311,7 +313,7 @@ pub(super) fn expired(expires: WallTime, whose: &str, clock: WallTime) -> Refusa
 }
 
 /// Reads an invitation, as a program that speaks so much.
-fn read(text: &str, speaks: u32) -> Result<Invitation, Refusal> {
+pub(super) fn read(text: &str, speaks: u32) -> Result<Invitation, Refusal> {
     let newer = |protocol: u32| {
         let text = format!(
             "this invitation is of an entity that uses protocol {protocol}, and this machine's program speaks up to {speaks}: install the program that the members run"
@@ -342,6 +344,9 @@ fn label(name: &str) -> Result<(), Refusal> {
 impl Entity {
     /// Whoever asked for `init` or `join` has the answer when this member is what it will be: a voter, or a spare.
     fn attend_entering(&mut self, core: &mut Core) {
+        if self.is_on_its_way() {
+            return;
+        }
         if self.is_outcast(core) {
             return self.attend_entering_from_another_store(core);
         }

@@ -301,7 +301,9 @@ impl Entity {
         if self.has_majority(core) {
             return Ok(());
         }
-        if let Some(refusal) = self.why_stopped().or_else(|| self.why_outdated()) {
+        if let Some(refusal) =
+            self.why_stopped().or_else(|| self.why_outdated()).or_else(|| self.why_kept_back(core))
+        {
             return Err(refusal);
         }
         let (able, quorum) = (self.able_voters(core), self.state.quorum());

@@ -60,6 +60,12 @@ impl Member {
 impl Member {
     /// Whoever is in an entity comes over to the one that succeeds it, under the name it has, and to no other.
     fn follow(&mut self, request: u64, invitation: &str, address: Address) -> Result<(), Refusal> {
+        if let Some(entity) = self.entity.as_mut().filter(|entity| entity.is_lapsed()) {
+            let invitation = super::joining::read(invitation, self.core.config.speaks)?;
+            if invitation.entity == entity.state.entity {
+                return entity.vouch(&mut self.core, request, &invitation);
+            }
+        }
         if !self.may_follow(invitation)? {
             let text = "this machine is a member of an entity already";
             return Err(Refusal::new(Code::InEntity, text).try_("leave it first", "althing leave"));

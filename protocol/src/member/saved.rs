@@ -21,6 +21,7 @@ use crate::record::Link;
 use crate::state::State;
 use crate::statement::Id16;
 use crate::succession::Succession;
+use crate::time::WallTime;
 use crate::trail::Trail;
 
 /// Format of every value; its first byte.
@@ -101,6 +102,8 @@ pub struct Saved {
     pub evidence: BTreeMap<u64, Evidence>,
     /// Orders of this member that wait for signatures.
     pub orders: BTreeMap<Id16, Pending>,
+    /// When a quorum confirmed the head last; absent in a store of an older program, and while protocol version 1 is used.
+    pub confirmed: Option<WallTime>,
     /// What became of invitations, as the newest links of the chain say ([`Saved::learn_link`]).
     pub ended: Ended,
 }
@@ -176,6 +179,7 @@ impl Saved {
         match (parts.next(), parts.next(), parts.next()) {
             (Some("life"), None, _) => self.life = Some(read(key, bytes)?),
             (Some("head"), None, _) => self.head = Some(read(key, bytes)?),
+            (Some("confirmed"), None, _) => self.confirmed = Some(read(key, bytes)?),
             (Some("beginning"), None, _) => self.beginning = Some(read(key, bytes)?),
             (Some("evidence"), Some(number), None) => {
                 let number = number.parse().map_err(|_| damaged())?;
@@ -227,6 +231,16 @@ pub(super) fn put_link(epoch: u64, link: &Link) -> Write {
 /// How this member came into its entity.
 pub(super) fn put_beginning(beginning: &Beginning) -> Write {
     put(Family::Meta, "beginning", beginning)
+}
+
+/// When a quorum confirmed the head.
+pub fn put_confirmed(at: &WallTime) -> Write {
+    put(Family::Meta, "confirmed", at)
+}
+
+/// No quorum has confirmed this head.
+pub(super) fn drop_confirmed() -> Write {
+    Write { family: Family::Meta, key: b"confirmed".to_vec(), value: None }
 }
 
 /// The promise of an epoch.

@@ -306,7 +306,9 @@ impl Entity {
 
     pub(super) fn ask_chain(&mut self, core: &mut Core, from: MemberId, after: u64) {
         let now = core.now.mono;
-        let due = self.spread.chain_asked.get(&from).is_none_or(|at| now - *at >= ASK_AGAIN);
+        // What it would not believe it does not ask for.
+        let wanted = !self.is_lapsed() || after < self.state.epoch;
+        let due = wanted && self.spread.chain_asked.get(&from).is_none_or(|at| now - *at >= ASK_AGAIN);
         if due && !self.installing {
             self.spread.chain_asked.insert(from, now);
             self.send(core, from, &Message::GetChain(after));

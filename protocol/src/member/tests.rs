@@ -4,6 +4,7 @@
 mod admitting;
 mod standing;
 mod stopping;
+mod trusting;
 mod undoing;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -115,6 +116,8 @@ struct Lone {
     member: Member,
     disk: BTreeMap<(Family, Vec<u8>), Vec<u8>>,
     mono: u64,
+    /// By how much the civil clock is ahead of that.
+    ahead: u64,
     events: Vec<Event>,
     replies: Vec<Reply>,
     sent: Vec<(MemberId, Message)>,
@@ -142,17 +145,25 @@ impl Lone {
     }
 
     fn start(disk: BTreeMap<(Family, Vec<u8>), Vec<u8>>) -> Self {
+        Self::start_at(disk, 0, None)
+    }
+
+    fn start_at(
+        disk: BTreeMap<(Family, Vec<u8>), Vec<u8>>,
+        ahead: u64,
+        trusting_period: Option<Millis>,
+    ) -> Self {
         let family = |wanted: Family| {
             let entries = disk.iter().filter(move |((family, _), _)| *family == wanted);
             entries.map(|((_, key), value)| (key.clone(), value.clone())).collect::<Vec<_>>()
         };
         let mut saved = Saved::read(family(Family::Meta), family(Family::Votes)).expect("readable");
         family(Family::Chain).iter().for_each(|(_, link)| saved.learn_link(link));
-        let config = Config { address: Some(address(1)), ..Config::default() };
-        let now = Now { mono: Instant(1), wall: WallTime(1) };
+        let config = Config { address: Some(address(1)), trusting_period, ..Config::default() };
+        let now = Now { mono: Instant(1), wall: WallTime(1 + ahead) };
         let member = Member::restore(key(1), config, [7; 32], saved, now);
         let (events, replies, sent, captures, answers, joins) = Default::default();
-        let mut lone = Self { member, disk, mono: 1, events, replies, sent, captures, answers, joins };
+        let mut lone = Self { member, disk, mono: 1, ahead, events, replies, sent, captures, answers, joins };
         lone.give(Input::Tick);
         lone
     }
@@ -170,7 +181,7 @@ impl Lone {
     fn give(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let now = Now { mono: Instant(self.mono), wall: WallTime(self.mono) };
+            let now = Now { mono: Instant(self.mono), wall: WallTime(self.mono + self.ahead) };
             let mut out = Vec::new();
             self.member.step(now, input, &mut out);
             for output in out {

@@ -201,7 +201,7 @@ impl Entity {
 
     /// Since when nobody knows whether this epoch still is the newest: how long ago the last of a quorum that holds it
     /// was heard, the quorum being made of those heard most lately.
-    fn confirmed(&self, core: &Core) -> Option<Millis> {
+    pub(super) fn confirmed(&self, core: &Core) -> Option<Millis> {
         let signed = |id: &MemberId| {
             self.certificate.as_ref().is_some_and(|head| head.votes.iter().any(|vote| vote.author == *id))
         };

@@ -54,7 +54,7 @@ impl Entity {
     }
 
     pub(super) fn attend_ballot(&mut self, core: &mut Core) {
-        if self.installing || self.is_stopped() {
+        if self.installing || self.is_stopped() || self.is_lapsed() {
             return;
         }
         self.refresh_candidate(core);
@@ -342,6 +342,10 @@ impl Entity {
             return;
         };
         let link = Link { record: ByteBuf::from(bytes), certificate };
+        // Votes prove no more than a chain does: whoever lacks the checkpoint, or was away for too long, believes neither.
+        if self.is_lapsed() || !self.is_on_the_way(&link) {
+            return;
+        }
         self.install(core, vec![(link, next)]);
     }
 
@@ -363,6 +367,7 @@ impl Entity {
         }
         let Some(last) = records.last() else { return };
         writes.push(saved::put_head(&last.head));
+        writes.extend(self.confirmation(core));
         writes.extend(std::mem::take(&mut self.records).iter().map(saved::drop_record));
         core.mark(last.head.state.protocol);
         self.installing = true;
@@ -426,7 +431,7 @@ impl Entity {
                 self.compare_link(core, from, link);
                 continue;
             }
-            if self.installing || self.is_stopped() {
+            if self.installing || self.is_stopped() || self.is_lapsed() {
                 return;
             }
             let checked = core.breaks(Sabotage::AnyChain)

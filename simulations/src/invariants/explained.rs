@@ -93,6 +93,7 @@ fn is_explained(world: &World, at: usize, event: &Event) -> bool {
         }
         "content.beyond" => host.live.values().any(|live| !live.unknown_users.is_empty()),
         "application.not-cleared" => true,
+        "trust.lapsed" => host.trusting_period.is_some(),
         "entity.superseded" => {
             world.sometimes.contains_key("the majority was lost for long") || world.by_hand
         }

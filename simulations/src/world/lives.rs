@@ -49,7 +49,8 @@ impl World {
         let now = host.now(self.now);
         let sabotage = self.options.mutation.and_then(Mutation::sabotage);
         let (version, speaks) = (format!("0.{}.0", host.speaks), host.speaks);
-        let config = Config { version, speaks, address: Some(host.address), sabotage };
+        let trusting_period = host.trusting_period;
+        let config = Config { version, speaks, address: Some(host.address), trusting_period, sabotage };
         host.member = Some(Member::restore(host.identity.clone(), config, seed, saved, now));
         self.resume_applies(at);
         self.give(at, Input::Tick);
