@@ -30,6 +30,9 @@ const PARTS_ARE_LIGHTER: u64 = limits::PART_BYTES_PER_FETCH / limits::BYTES_PER_
 /// And so much less where it is looked for here: it may have to be read, and is not copied.
 const LOOKING_IS_LIGHTER: u64 = 16;
 
+/// How often each holder is asked in vain before something else may come first.
+const FRUITLESS: usize = 3;
+
 /// One root on its way into the store.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -52,6 +55,8 @@ pub struct Plan {
     waiting: VecDeque<(Hash, u64)>,
     holders: BTreeSet<MemberId>,
     failures: BTreeMap<MemberId, (u32, Instant)>,
+    /// How many requests in a row brought nothing.
+    fruitless: usize,
     /// Bytes that came from peers.
     pub bytes: u64,
     /// Files and directories that are in the store now.
@@ -96,6 +101,7 @@ impl Plan {
             waiting: VecDeque::new(),
             holders: BTreeSet::new(),
             failures: BTreeMap::new(),
+            fruitless: 0,
             bytes: 0,
             done: 0,
             error: None,
@@ -116,6 +122,13 @@ impl Plan {
     pub fn is_complete(&self) -> bool {
         let queued = self.local.is_empty() && self.remote.is_empty() && self.waiting.is_empty();
         queued && self.asked.is_empty()
+    }
+
+    /// Nobody gives what is lacking: each holder was asked in vain several times since something came.
+    pub fn is_barren(&self) -> bool {
+        self.local.is_empty()
+            && self.asked.is_empty()
+            && self.fruitless >= FRUITLESS * self.holders.len().max(1)
     }
 
     /// How many things are known to be still lacking.
@@ -177,6 +190,11 @@ impl Plan {
             }
         }
         let (came, missing): (Vec<Want>, Vec<Want>) = wants.into_iter().partition(|want| done.contains(want));
+        match from {
+            Some(_) if came.is_empty() => self.fruitless += 1,
+            Some(_) => self.fruitless = 0,
+            None => {}
+        }
         came.into_iter().for_each(|want| self.came(want));
         if let Some(holder) = from.filter(|_| !missing.is_empty()) {
             let (count, until) = self.failures.entry(holder).or_default();
@@ -448,6 +466,31 @@ mod tests {
         let asked = get(&mut plan, &directory, |from, _, _| from.is_some());
         let parts = asked.iter().any(|(_, want)| matches!(want, Want::Outline(..) | Want::Part(..)));
         assert!(!parts && asked.iter().any(|it| it.0.is_some() && it.1 == Want::File(content, size)));
+    }
+
+    #[test]
+    fn what_every_holder_was_asked_for_in_vain_is_barren_until_somebody_gives_something() {
+        let directory = files(&[(10, Hash::of(b"small"))]);
+        let mut plan = plan_for(&directory, true);
+        let mut now = Instant(0);
+        let mut ask = |plan: &mut Plan, gives: bool| {
+            now = now + BACK_OFF_MAX;
+            let ask = plan.next(now).expect("there is more to ask for");
+            plan.asked(now.0, &ask);
+            let directories = vec![(plan.root, directory.clone())];
+            let done = ask.wants.clone();
+            let all = Fetched { done, directories, ..Fetched::default() };
+            plan.fetched(now.0, &if gives { all } else { Fetched::default() }, now);
+            ask.from
+        };
+        assert_eq!(ask(&mut plan, false), None, "it is looked for here first");
+        for _ in 0..FRUITLESS {
+            assert!(!plan.is_barren());
+            assert!(ask(&mut plan, false).is_some());
+        }
+        assert!(plan.is_barren());
+        ask(&mut plan, true);
+        assert!(!plan.is_barren(), "the directory came, and there is a file in it");
     }
 
     /// A thousand files of which each has a thousand parts: what is known of them at once is bounded.

@@ -12,6 +12,7 @@ mod content;
 mod contested;
 mod contradiction;
 pub mod ended;
+mod fetching;
 mod governing;
 mod health;
 mod hearing;

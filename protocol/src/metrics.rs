@@ -84,6 +84,8 @@ pub struct Report {
 impl Report {
     /// A report of a small entity is said again after this, although nothing moved.
     const AGE: Millis = Millis::seconds(600);
+    /// How long a reading that moved by one step may be told as it was; by two steps half of it.
+    const STEP: Millis = Millis::seconds(60);
     /// Members of an entity that is small.
     const SMALL: u64 = 16;
 
@@ -97,20 +99,23 @@ impl Report {
         Millis(5_000 + 30 * members as u64)
     }
 
-    /// Whether a reading moved so far that others should know: the share of memory or disk by two parts in a hundred,
-    /// that of the processors, as nine in ten of the last minute's readings saw it, by five.
-    pub fn moved(&self, newer: &Self) -> bool {
-        let far = |before: u64, after: u64, by: u64| before.abs_diff(after) >= by;
+    /// How far a reading moved, in steps that others should know of: of memory or disk two parts in a hundred, of the
+    /// processors, as nine in ten of the last minute's readings saw them, five.
+    fn steps(&self, newer: &Self) -> u64 {
         let share = |used: u64, total: u64| u64::from(Ratio::of(used, total).0);
         let memory = |report: &Self| share(report.memory_used, report.memory_total);
         let disk = |report: &Self| share(report.disk_used, report.disk_total);
         let cpu = |report: &Self| report.cpu.quantile(900).unwrap_or_default();
-        far(memory(self), memory(newer), 200)
-            || far(disk(self), disk(newer), 200)
-            || far(cpu(self), cpu(newer), 500)
-            || self.capacity != newer.capacity
+        let shares = memory(self).abs_diff(memory(newer)).max(disk(self).abs_diff(disk(newer)));
+        (shares / 200).max(cpu(self).abs_diff(cpu(newer)) / 500)
+    }
+
+    /// Whether a newer report is worth saying, so long after this one: the further a reading moved, the sooner.
+    pub fn is_outdated(&self, newer: &Self, after: Millis) -> bool {
+        let is_other = self.capacity != newer.capacity
             || self.version != newer.version
-            || self.protocol != newer.protocol
+            || self.protocol != newer.protocol;
+        is_other || self.steps(newer).saturating_mul(after.0) >= Self::STEP.0
     }
 }
 
@@ -198,16 +203,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_is_worth_saying_when_a_reading_moved_and_not_before() {
+    fn the_further_a_reading_moved_the_sooner_it_is_said() {
         let mut report = Report { memory_used: 5_000, memory_total: 10_000, ..Report::default() };
         (0..30).for_each(|_| report.cpu.add(300));
         let with = |memory_used: u64| Report { memory_used, ..report.clone() };
-        assert!(!report.moved(&with(5_199)) && report.moved(&with(5_200)) && report.moved(&with(4_800)));
+        let after = |seconds: u64, newer: &Report| report.is_outdated(newer, Millis::seconds(seconds));
+        assert!(!after(3600, &with(5_199)), "not a step");
+        assert!(!after(59, &with(5_200)) && after(60, &with(5_200)) && after(60, &with(4_800)));
+        assert!(!after(29, &with(5_400)) && after(30, &with(5_400)));
+        assert!(after(6, &with(7_000)), "ten steps are said at once");
         let mut peak = report.clone();
         peak.cpu.add(9_000);
-        assert!(!report.moved(&peak), "one reading of thirty");
+        assert!(!after(3600, &peak), "one reading of thirty");
         (0..4).for_each(|_| peak.cpu.add(9_000));
-        assert!(report.moved(&peak));
+        assert!(after(5, &peak));
+        assert!(after(0, &Report { capacity: 4_000, ..report.clone() }));
         assert!(Report::age(9) < Report::age(1000) && Report::pause(9) < Report::pause(1000));
     }
 

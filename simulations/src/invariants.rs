@@ -108,6 +108,13 @@ pub(crate) fn starts(world: &mut World, at: usize) {
     }
 }
 
+/// A process has started: what it finds on its disk may have become durable in the crash, without anybody being told.
+pub(crate) fn started(world: &mut World, at: usize) {
+    if !world.forked {
+        rules::synced(world, at);
+    }
+}
+
 /// A process is about to hear this; whether it shows it two votes of one liar in one place, and on which head.
 pub(crate) fn hears(world: &mut World, at: usize, bytes: &[u8]) -> Option<Hash> {
     remember_own(world, at, bytes);

@@ -66,12 +66,26 @@ impl Reference {
         if !is_next || self.former.contains_key(&first.state.entity) {
             return;
         }
+        self.take_over(&first.state);
         let entity = std::mem::replace(&mut self.entity, first.state.entity);
         let chain = BTreeMap::from([(first.state.epoch, first)]);
         let before = std::mem::replace(&mut self.chain, chain);
         if !before.is_empty() {
             self.former.insert(entity, before);
         }
+    }
+
+    /// The applications of an entity that was begun anew are as its founder knew them, and the promises made in the one
+    /// before bind nobody (PROTOCOL J8, J10).
+    fn take_over(&mut self, state: &State) {
+        let roots = |name: &String| state.applications.get(name).and_then(|known| known.root_hash());
+        self.content.retain(|name, content| {
+            let Some(root) = roots(name) else { return false };
+            if root != content.root {
+                *content = Content { root, holders: BTreeSet::new() };
+            }
+            true
+        });
     }
 
     /// The newest settled record.

@@ -1,14 +1,11 @@
 //! Content: what is settled, what is here, and what follows from the difference (design §5.3).
 
-use std::collections::BTreeSet;
-
 use super::adopting::SETTLE_DELAY;
 use super::contested::TIMES;
 use super::local::{Applying, Local, Observed};
 use super::{Core, Durable, Entity, Sabotage, saved};
 use crate::effect::{Applied, Captured, Depth, Fetched, NotApplied, NotCaptured, Order, Output, Scan};
 use crate::event::{Event, Severity};
-use crate::fetch::Plan;
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::manifest::Extent;
@@ -56,34 +53,6 @@ impl Entity {
             about.then(|| self.board.get(id, &slot).map(|checked| checked.signed().clone())).flatten()
         };
         self.holders_of(application).iter().filter_map(good).collect()
-    }
-
-    /// Who can be asked for a root: whoever is reachable and says to hold, show or have applied it.
-    fn holders(&self, core: &Core, name: &str, root: &Hash) -> BTreeSet<MemberId> {
-        let settled = self.state.applications.get(name).and_then(Application::root_hash) == Some(*root);
-        let basis = self.state.applications.get(name).map(|application| application.basis);
-        // Nobody says that it keeps an earlier revision, and everybody that had it does.
-        let kept = !settled && self.state.applications.get(name).is_some_and(|known| known.knows(root));
-        let has = |id: &MemberId| {
-            let held = self.holding_of(id, name).is_some_and(|holding| holding.root == *root);
-            let listed = self.list_of(id, name).is_some_and(|list| {
-                list.observed == Some(*root) || (settled && list.applied.is_some() && list.applied == basis)
-            });
-            // Keepers show nothing; what is in force is all that they are for.
-            let keeps = settled && self.is_keeper(id, name);
-            held || listed || keeps || (kept && self.is_holder(id, name))
-        };
-        let reachable = |id: &MemberId| *id != core.me() && self.overlay.peers().contains(id);
-        let mut holders: BTreeSet<MemberId> =
-            self.state.members.iter().map(|member| member.id).filter(|id| reachable(id) && has(id)).collect();
-        if let Some(revision) = self.state.applications.get(name).and_then(Application::settled) {
-            // Its author had it, whatever its list says by now.
-            let has_part = self.is_placed(&revision.from, name) || self.is_keeper(&revision.from, name);
-            if settled && reachable(&revision.from) && has_part {
-                holders.insert(revision.from);
-            }
-        }
-        holders
     }
 
     // --- what the host reports ---------------------------------------------------------------------------------
@@ -468,73 +437,6 @@ impl Entity {
         }
     }
 
-    /// Roots that must be in this member's store, most urgent first.
-    fn wanted_roots(&self, core: &Core, name: &str) -> Vec<Hash> {
-        let known = self.state.applications.get(name).filter(|_| self.has_part(core, name));
-        // Whoever has no part in it gets what it is asked here to go back to.
-        let Some(application) = known else { return self.asked_to_go_back(name).into_iter().collect() };
-        let mut roots: Vec<Hash> = application.root_hash().into_iter().collect();
-        if let Some(window) = application.window.as_ref().filter(|window| window.author != core.me())
-            && let Some(staged) = self.holding_of(&window.author, name)
-            && staged.basis == application.basis
-        {
-            roots.push(staged.root);
-        }
-        // What more than half show may need holders that do not show it themselves: of three members, all.
-        let adopting = self.locals.get(name).and_then(|local| local.adopting).map(|(root, _)| root);
-        let promised = |root: &Hash| {
-            let mut voters = self.state.placed_voters(application);
-            voters.any(|voter| self.holding_of(&voter.id, name).is_some_and(|holding| holding.root == *root))
-        };
-        roots.extend(adopting.filter(promised));
-        // Kept for rollback: the newest first.
-        roots.extend(application.revisions.iter().rev().map(|revision| revision.root));
-        let mut seen = BTreeSet::new();
-        roots.retain(|root| seen.insert(*root));
-        roots
-    }
-
-    /// Begins, goes on with, or gives up getting a root.
-    fn choose_fetch(&mut self, core: &Core, name: &str) {
-        let wanted = self.wanted_roots(core, name);
-        let Some(local) = self.locals.get(name) else { return };
-        if local.writing {
-            return;
-        }
-        let lacking: Vec<Hash> = wanted
-            .iter()
-            .filter(|root| !local.held.contains_key(root) && !local.refused.contains(root))
-            .copied()
-            .collect();
-        // A revision that is only kept for rollback waits until somebody can give it.
-        let urgent = wanted.len().min(2);
-        let possible =
-            |root: &Hash| wanted[..urgent].contains(root) || !self.holders(core, name, root).is_empty();
-        let next = lacking.into_iter().find(possible);
-        // What is held as far as anybody knows is looked through again when nothing else is to be done.
-        let next = next.or_else(|| local.next_suspect());
-        let Some(local) = self.locals.get_mut(name) else { return };
-        if local.plan.as_ref().map(|plan| plan.root) != next {
-            local.plan = next.map(Plan::new);
-        }
-    }
-
-    fn attend_fetch(&mut self, core: &mut Core, name: &str) {
-        let Some(local) = self.locals.get(name) else { return };
-        let Some(root) = local.plan.as_ref().map(|plan| plan.root).filter(|_| !local.writing) else { return };
-        let holders = self.holders(core, name, &root);
-        let in_parts = self.state.protocol >= 2;
-        let Some(plan) = self.locals.get_mut(name).and_then(|local| local.plan.as_mut()) else { return };
-        plan.set_holders(holders);
-        plan.set_in_parts(in_parts);
-        while let Some(ask) = plan.next(core.now.mono) {
-            let fetch = core.id();
-            plan.asked(fetch, &ask);
-            let (from, wants) = (ask.from, ask.wants);
-            core.out.push(Output::Fetch { fetch, application: name.to_owned(), from, wants });
-        }
-    }
-
     fn attend_apply(&mut self, core: &mut Core, name: &str) {
         let now = core.now.mono;
         let Some(application) = self.state.applications.get(name) else { return };
@@ -695,7 +597,7 @@ impl Entity {
         let local = self.locals.get(name)?;
         let repair = local.drifting.map(|(_, since)| since + self.repair_delay(name));
         let adopt = local.adopting.map(|(_, since)| since + SETTLE_DELAY);
-        let fetch = local.plan.as_ref().and_then(|plan| plan.deadline(now));
+        let fetch = local.fetch_deadline(now);
         let (hooks, turns) = (local.hooks.deadline(now), self.turns_deadline(core, name));
         let (quiet, parting) = (self.quiet_deadline(core, name), self.parting_deadline(name));
         [repair, adopt, local.retry, fetch, local.contested.deadline(now), hooks, turns, quiet, parting]

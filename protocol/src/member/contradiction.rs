@@ -191,13 +191,18 @@ impl Entity {
         }
     }
 
+    /// By which statement this entity was begun anew, if that is known.
+    pub(super) fn succession(&self) -> Option<&Succession> {
+        self.unresolved().find_map(|evidence| match &evidence.what {
+            Contradiction::Succession(succession) => Some(&**succession),
+            _ => None,
+        })
+    }
+
     /// What a peer of another entity should know: that this one succeeds its own, or was succeeded itself. Whoever is in
     /// the roster may be back in the entity before, with an older state of its disk.
     pub(super) fn tell_succession(&self, core: &mut Core, peer: MemberId) {
-        let learned = self.unresolved().find_map(|evidence| match &evidence.what {
-            Contradiction::Succession(succession) => Some((**succession).clone()),
-            _ => None,
-        });
+        let learned = self.succession().cloned();
         let own = self.beginning.as_ref().and_then(|beginning| beginning.succession.clone());
         if let Some(succession) = learned.or(own) {
             self.send(core, peer, &Message::Succession(succession));

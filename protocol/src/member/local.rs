@@ -31,6 +31,8 @@ pub(super) struct Local {
     pub(super) saving: BTreeSet<Hash>,
     /// A root that is being fetched.
     pub(super) plan: Option<Plan>,
+    /// What nobody gave, and until when something else comes first.
+    pub(super) barren: Option<(Hash, Instant)>,
     /// A root that was completed or applied and is on its way to the disk.
     pub(super) writing: bool,
     /// Apply under way.

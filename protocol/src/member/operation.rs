@@ -28,6 +28,8 @@ const VOTE_LIMIT: Millis = Millis(30_000);
 const CONTENT_LIMIT: Millis = Millis(15 * 60 * 1000);
 /// So long a lost majority is waited for in the middle of an operation.
 pub(super) const PATIENCE: Millis = Millis(5_000);
+/// How long a repair is tried in an entity that was begun anew elsewhere.
+const LEFT_PATIENCE: Millis = Millis::seconds(60);
 /// How long the window of a deployment stands, unless its author goes on.
 pub(super) const IMPLICIT_WINDOW: Millis = Millis(30 * 60 * 1000);
 /// A window that ends with its author is closed when the author was not heard for so long.
@@ -524,7 +526,10 @@ impl Entity {
         let agrees = settled.is_some() && observed.root == settled;
         let own_window = self.own_window(core, application).is_some();
         if *repair && !agrees && !observed.ends && settled.is_some() && local.error.is_none() && !own_window {
-            return Next::Wait;
+            // In an entity that was begun anew elsewhere, what is lacking may never come.
+            let waited = core.now.mono + CONTENT_LIMIT >= operation.deadline + LEFT_PATIENCE;
+            let left = self.succession().is_some() && waited;
+            return self.why_stopped().filter(|_| left).map_or(Next::Wait, Next::from);
         }
         let (application, observed) = (application.clone(), observed.root);
         Next::Done(Ok(Outcome::Looked { application, observed, agrees }))

@@ -584,8 +584,9 @@ impl Entity {
             Some((last, _)) if !is_alike(last, &report) => true,
             Some(_) if !self.is_sparse() => now >= self.spread.next_report,
             Some((last, at)) => {
-                let moved = now >= self.spread.next_report && last.moved(&report);
-                moved || now - *at >= Report::age(self.state.members.len())
+                let moved = || last.is_outdated(&report, now - *at);
+                (now >= self.spread.next_report && moved())
+                    || now - *at >= Report::age(self.state.members.len())
             }
         };
         if wanted {

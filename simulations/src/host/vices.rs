@@ -126,7 +126,7 @@ pub(crate) fn hear(world: &mut World, at: usize, from: usize, bytes: &[u8]) {
     }
 }
 
-/// Both votes for what a peer voted for, to that peer only.
+/// Both votes for what a peer voted for, to that peer only; and to another one that it voted for nothing.
 fn agree(world: &mut World, at: usize, to: usize, vote: &Vote) {
     let Some(agent) = world.hosts[at].vices.agent.as_mut() else { return };
     let place = Hash::of(&codec::encode(&(vote.epoch, vote.round, &vote.value)));
@@ -134,12 +134,15 @@ fn agree(world: &mut World, at: usize, to: usize, vote: &Vote) {
         return;
     }
     agent.lies += 1;
-    let votes = [Step::Prevote, Step::Precommit].map(|step| {
-        let relied = if step == Step::Prevote { vote.relied } else { None };
-        sign(world, at, Statement::Vote(Vote { step, relied, ..vote.clone() }))
-    });
-    let votes: Vec<Signed> = votes.into_iter().flatten().collect();
-    world.utter(at, to, &Message::Push(votes).encode());
+    let relied = |step| if step == Step::Prevote { vote.relied } else { None };
+    let both =
+        [Step::Prevote, Step::Precommit].map(|step| Vote { step, relied: relied(step), ..vote.clone() });
+    let nothing = both.clone().map(|vote| Vote { value: None, relied: None, ..vote });
+    let other = (to + 1..).map(|next| next % world.hosts.len()).find(|next| *next != at).unwrap_or(to);
+    for (to, votes) in [(to, both), (other, nothing)] {
+        let signed = votes.map(|vote| sign(world, at, Statement::Vote(vote)));
+        world.utter(at, to, &Message::Push(signed.into_iter().flatten().collect()).encode());
+    }
 }
 
 /// The agent of a host makes something up, for everybody.

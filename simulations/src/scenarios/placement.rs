@@ -235,3 +235,26 @@ fn an_empty_group_keeps_its_content() {
     assert_rest(&mut world, 60);
     assert_eq!(world.hosts[2].live(WEB).root(), Some(settled(&world)));
 }
+
+/// What nobody can give is asked for in vain, and keeps nothing waiting that somebody can.
+#[test]
+fn a_revision_that_went_with_its_machines_is_followed_by_another() {
+    let mut world = grouped(6, &[2, 3, 4, 5]);
+    world.run(180 * SECOND);
+    let lost = settled(&world);
+    assert!(!holds(&world, 0, lost) && !holds(&world, 1, lost), "only those of the group have it");
+    [2, 3, 4, 5].into_iter().for_each(|at| world.crash(at, "as its site burns down"));
+    world.run(10 * SECOND);
+    let recover = Command::Recover { keep: vec!["m2".to_owned()], approvals: String::new() };
+    let Ok(Outcome::Recovered { invitation: Some(invitation), .. }) = answer(&mut world, 0, recover) else {
+        panic!("there is no majority")
+    };
+    let address = world.hosts[1].address;
+    answer(&mut world, 1, Command::Join { invitation, member: "any".into(), address }).expect("m2 was kept");
+    [0, 1].into_iter().for_each(|at| label(&mut world, at, "web", false));
+    world.run(5 * SECOND);
+    let command = deploy(&mut world, 0);
+    answer(&mut world, 0, command).expect("m2 gets what m1 has");
+    assert_ne!(settled(&world), lost);
+    assert_rest(&mut world, 60);
+}

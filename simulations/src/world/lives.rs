@@ -52,6 +52,7 @@ impl World {
         let trusting_period = host.trusting_period;
         let config = Config { version, speaks, address: Some(host.address), trusting_period, sabotage };
         host.member = Some(Member::restore(host.identity.clone(), config, seed, saved, now));
+        crate::invariants::started(self, at);
         self.resume_applies(at);
         self.give(at, Input::Tick);
         if self.hosts[at].full {

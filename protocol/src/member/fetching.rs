@@ -1,0 +1,123 @@
+//! Which content is had from others, in which order, and from whom (design §5.3).
+
+use std::collections::BTreeSet;
+
+use super::local::Local;
+use super::{Core, Entity};
+use crate::effect::Output;
+use crate::fetch::Plan;
+use crate::hash::Hash;
+use crate::identity::MemberId;
+use crate::state::Application;
+use crate::time::{Instant, Millis};
+
+/// What nobody gives makes room for so long, if there is something else to get.
+const BARREN: Millis = Millis::seconds(30);
+
+impl Entity {
+    /// Roots that must be in this member's store, most urgent first.
+    fn wanted_roots(&self, core: &Core, name: &str) -> Vec<Hash> {
+        let known = self.state.applications.get(name).filter(|_| self.has_part(core, name));
+        // Whoever has no part in it gets what it is asked here to go back to.
+        let Some(application) = known else { return self.asked_to_go_back(name).into_iter().collect() };
+        let mut roots: Vec<Hash> = application.root_hash().into_iter().collect();
+        if let Some(window) = application.window.as_ref().filter(|window| window.author != core.me())
+            && let Some(staged) = self.holding_of(&window.author, name)
+            && staged.basis == application.basis
+        {
+            roots.push(staged.root);
+        }
+        // What more than half show may need holders that do not show it themselves: of three members, all.
+        let adopting = self.locals.get(name).and_then(|local| local.adopting).map(|(root, _)| root);
+        let promised = |root: &Hash| {
+            let mut voters = self.state.placed_voters(application);
+            voters.any(|voter| self.holding_of(&voter.id, name).is_some_and(|holding| holding.root == *root))
+        };
+        roots.extend(adopting.filter(promised));
+        // Kept for rollback: the newest first.
+        roots.extend(application.revisions.iter().rev().map(|revision| revision.root));
+        let mut seen = BTreeSet::new();
+        roots.retain(|root| seen.insert(*root));
+        roots
+    }
+
+    /// Begins, goes on with, or gives up getting a root. What nobody can give keeps nothing else waiting: a revision that
+    /// is lost is followed by one that is not.
+    pub(super) fn choose_fetch(&mut self, core: &Core, name: &str) {
+        let (wanted, now) = (self.wanted_roots(core, name), core.now.mono);
+        let Some(local) = self.locals.get(name).filter(|local| !local.writing) else { return };
+        let lacks = |root: &&Hash| !local.held.contains_key(root) && !local.refused.contains(root);
+        let possible =
+            |root: &&Hash| !local.is_barren(root, now) && !self.holders(core, name, root).is_empty();
+        // A revision that is only kept for rollback waits until somebody can give it.
+        let urgent = || wanted.iter().take(2).find(lacks);
+        let next = wanted.iter().filter(lacks).find(possible).or_else(urgent).copied();
+        // What is held as far as anybody knows is looked through again when nothing else is to be done.
+        let next = next.or_else(|| local.next_suspect());
+        let Some(local) = self.locals.get_mut(name) else { return };
+        if local.plan.as_ref().map(|plan| plan.root) != next {
+            let before = std::mem::replace(&mut local.plan, next.map(Plan::new));
+            let barren = before.filter(Plan::is_barren).map(|plan| (plan.root, now + BARREN));
+            local.barren = barren.or(local.barren);
+        }
+    }
+
+    pub(super) fn attend_fetch(&mut self, core: &mut Core, name: &str) {
+        let Some(local) = self.locals.get(name) else { return };
+        let Some(root) = local.plan.as_ref().map(|plan| plan.root).filter(|_| !local.writing) else { return };
+        let holders = self.holders(core, name, &root);
+        let in_parts = self.state.protocol >= 2;
+        let Some(plan) = self.locals.get_mut(name).and_then(|local| local.plan.as_mut()) else { return };
+        plan.set_holders(holders);
+        plan.set_in_parts(in_parts);
+        while let Some(ask) = plan.next(core.now.mono) {
+            let fetch = core.id();
+            plan.asked(fetch, &ask);
+            let (from, wants) = (ask.from, ask.wants);
+            core.out.push(Output::Fetch { fetch, application: name.to_owned(), from, wants });
+        }
+    }
+
+    /// Who can be asked for a root: whoever is reachable and says to hold, show or have applied it.
+    fn holders(&self, core: &Core, name: &str, root: &Hash) -> BTreeSet<MemberId> {
+        let settled = self.state.applications.get(name).and_then(Application::root_hash) == Some(*root);
+        let basis = self.state.applications.get(name).map(|application| application.basis);
+        // Nobody says that it keeps an earlier revision, and everybody that had it does.
+        let kept = !settled && self.state.applications.get(name).is_some_and(|known| known.knows(root));
+        let has = |id: &MemberId| {
+            let held = self.holding_of(id, name).is_some_and(|holding| holding.root == *root);
+            let listed = self.list_of(id, name).is_some_and(|list| {
+                list.observed == Some(*root) || (settled && list.applied.is_some() && list.applied == basis)
+            });
+            // Keepers show nothing; what is in force is all that they are for.
+            let keeps = settled && self.is_keeper(id, name);
+            held || listed || keeps || (kept && self.is_holder(id, name))
+        };
+        let reachable = |id: &MemberId| *id != core.me() && self.overlay.peers().contains(id);
+        let mut holders: BTreeSet<MemberId> =
+            self.state.members.iter().map(|member| member.id).filter(|id| reachable(id) && has(id)).collect();
+        if let Some(revision) = self.state.applications.get(name).and_then(Application::settled) {
+            // Its author had it, whatever its list says by now.
+            let has_part = self.is_placed(&revision.from, name) || self.is_keeper(&revision.from, name);
+            if settled && reachable(&revision.from) && has_part {
+                holders.insert(revision.from);
+            }
+        }
+        holders
+    }
+}
+
+impl Local {
+    /// Whether nobody gives this root, as far as was tried lately.
+    fn is_barren(&self, root: &Hash, now: Instant) -> bool {
+        let plan = self.plan.as_ref().is_some_and(|plan| plan.root == *root && plan.is_barren());
+        plan || self.barren.is_some_and(|(barren, until)| barren == *root && now < until)
+    }
+
+    /// When somebody may be asked again, or for something else.
+    pub(super) fn fetch_deadline(&self, now: Instant) -> Option<Instant> {
+        let plan = self.plan.as_ref()?;
+        let barren = self.barren.map(|(_, until)| until).filter(|until| *until > now);
+        plan.deadline(now).into_iter().chain(barren).min()
+    }
+}
