@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use althing_protocol::codec;
-use althing_protocol::governance::Governance;
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::{Identity, Scheme};
 use althing_protocol::order::Mandate;
@@ -77,7 +76,7 @@ impl Chain {
             at: WallTime(0),
             nonce: Id16::default(),
             inherited: None,
-            governance: Governance::default(),
+            governance: Default::default(),
         };
         let mut state = State::genesis(&genesis);
         for (number, (key, store)) in keys.iter().enumerate().skip(1) {
