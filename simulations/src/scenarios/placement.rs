@@ -256,5 +256,9 @@ fn a_revision_that_went_with_its_machines_is_followed_by_another() {
     let command = deploy(&mut world, 0);
     answer(&mut world, 0, command).expect("m2 gets what m1 has");
     assert_ne!(settled(&world), lost);
-    assert_rest(&mut world, 60);
+    world.run(30 * SECOND);
+    assert_holds(&world);
+    for at in [0, 1] {
+        assert_eq!(world.hosts[at].live(WEB).root(), Some(settled(&world)), "m{}", at + 1);
+    }
 }
