@@ -133,6 +133,7 @@ pub fn run(config: Config) -> anyhow::Result<Ended> {
 /// What the protocol starts from.
 fn saved(store: &Store) -> anyhow::Result<Saved> {
     let mut saved = Saved::read(store.read_all(Family::Meta)?, store.read_all(Family::Votes)?)?;
+    saved.is_suspect = store.content().lacks_damaged()?;
     let (mut next, last) = saved.newest_epochs().into_inner();
     while next <= last {
         let links = store.read_from(Family::Chain, &next.to_be_bytes(), limits::CHAIN_RECORDS)?;

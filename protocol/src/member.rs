@@ -573,7 +573,9 @@ impl Entity {
             (hooks.owed, hooks.noted) = (true, true);
         }
         for (application, held) in saved.held {
-            locals.entry(application).or_default().held = held;
+            let local = locals.entry(application).or_default();
+            local.suspect = held.keys().filter(|_| saved.is_suspect).copied().collect();
+            local.held = held;
         }
         locals.retain(|application, _| head.state.applications.contains_key(application));
         let checkpoint = saved.beginning.as_ref().and_then(|beginning| beginning.checkpoint);

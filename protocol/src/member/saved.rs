@@ -96,6 +96,8 @@ pub struct Saved {
     pub owed: BTreeSet<String>,
     /// By application: roots that are complete in the store.
     pub held: BTreeMap<String, BTreeMap<Hash, Extent>>,
+    /// Content was put aside as damaged and is not here again, as the host found: what is held is looked through.
+    pub is_suspect: bool,
     /// By application: removed, and not cleared away yet.
     pub leaving: BTreeMap<String, Leaving>,
     /// Contradictions that were found, by number: settling stops until an administrator has acknowledged each.

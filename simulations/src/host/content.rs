@@ -101,6 +101,11 @@ impl Content {
         self.rotten.contains(piece) || self.damaged.contains(piece)
     }
 
+    /// Whether something that was put aside has not been had again.
+    pub(crate) fn lacks_damaged(&self) -> bool {
+        !self.damaged.is_empty()
+    }
+
     /// The files among what is here.
     pub(crate) fn files(&self, library: &Library) -> Vec<Hash> {
         self.pieces.iter().filter(|piece| library.directory(piece).is_none()).copied().collect()

@@ -78,8 +78,13 @@ pub(super) fn left(world: &mut World, before: &State, record: &Record) {
 /// A host threw content away, or a root came into force.
 pub(super) fn swept(world: &mut World, at: usize) {
     let host = &world.hosts[at];
+    // A copy of a machine is not bound by what the machine with the store of the roster promises.
+    let state = world.reference.state();
+    let in_roster = state.and_then(|state| state.member(&host.id)).map(|member| member.store);
+    let counts = host.disk.stored().map(|life| life.store) == in_roster;
     let lost = world.reference.content.iter().find(|(_, content)| {
-        content.holders.contains(&host.id)
+        counts
+            && content.holders.contains(&host.id)
             && host.standing == Standing::Sound
             && !host.content.forgotten(&world.library, &content.root).is_empty()
     });

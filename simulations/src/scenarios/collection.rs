@@ -8,7 +8,7 @@ use althing_protocol::limits::REVISIONS_KEPT;
 use althing_protocol::rollout::Wish;
 
 use super::{WEB, answer, assert_holds, assert_rest, at_rest, deploy, revision, settled};
-use crate::world::{SECOND, World};
+use crate::world::{Event, SECOND, World};
 
 /// Longer than any collection takes to begin and end.
 const COLLECTED: u64 = 60 * SECOND;
@@ -73,4 +73,31 @@ fn what_an_aborted_window_staged_goes_and_what_is_staged_stays() {
     world.run(COLLECTED);
     assert_holds(&world);
     assert_exactly(&world, &kept(&world));
+}
+
+/// Nobody can give it at once, and the process that found it is not there any more when somebody can.
+#[test]
+fn what_rotted_is_had_again_also_by_the_next_process() {
+    let mut world = at_rest(3);
+    let first = settled(&world);
+    let command = deploy(&mut world, 1);
+    answer(&mut world, 1, command).expect("deployed");
+    assert_rest(&mut world, 30);
+    world.cut(&[0], &[1, 2], false);
+    let trees: BTreeSet<Hash> = world.library.pieces(&settled(&world)).into_iter().collect();
+    let files = world.hosts[0].content.files(&world.library);
+    let of_first: BTreeSet<Hash> = world.library.pieces(&first).into_iter().collect();
+    let only = files.into_iter().find(|piece| of_first.contains(piece) && !trees.contains(piece));
+    let piece = only.expect("the first revision has a file that the second has not");
+    world.hosts[0].content.rot(piece);
+    let life = world.hosts[0].life;
+    world.schedule(SECOND, Event::Scrub { host: 0, life, piece });
+    world.run(5 * SECOND);
+    assert!(world.hosts[0].content.is_damaged(&piece) && !world.hosts[0].content.has(&piece));
+    world.crash(0, "and starts again");
+    world.start(0);
+    world.mend();
+    world.run(30 * SECOND);
+    assert_holds(&world);
+    assert!(world.hosts[0].content.has(&piece), "others keep the first revision too");
 }

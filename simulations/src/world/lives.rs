@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use althing_protocol::effect::Family;
 use althing_protocol::effect::Input;
+use althing_protocol::member::saved::Saved;
 use althing_protocol::member::{Config, Member};
 
 use super::{Event, MS, SECOND, World};
@@ -37,7 +38,7 @@ impl World {
         }
         crate::invariants::starts(self, at);
         let saved = match self.hosts[at].disk.saved() {
-            Ok(saved) => saved,
+            Ok(saved) => Saved { is_suspect: self.hosts[at].content.lacks_damaged(), ..saved },
             Err(error) => return self.violate("saved", format!("a start cannot read its disk: {error}")),
         };
         let seed: [u8; 32] = self.rng.bytes();

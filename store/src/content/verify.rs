@@ -58,6 +58,13 @@ impl Content {
         }
     }
 
+    /// Whether something that was put aside as damaged has not been had again since.
+    pub fn lacks_damaged(&self) -> Result<bool, ContentError> {
+        let path = &self.inner.damaged;
+        let io = |source| ContentError::Io { doing: "list", path: path.clone(), source };
+        Ok(names_in(path).map_err(io)?.iter().any(|name| !self.has(name)))
+    }
+
     /// Names of content in the directory `index` of 256, in order.
     pub fn names_in(&self, index: u8) -> Result<Vec<Hash>, ContentError> {
         let path = self.inner.content.join(format!("{index:02x}"));
@@ -92,6 +99,7 @@ impl Inner {
         make_room(&self.damaged).map_err(io)?;
         let aside = self.damaged.join(hash.hex());
         fs::rename(&from, &aside).map_err(io)?;
+        sync_directory(&self.damaged).map_err(io)?;
         sync_directory(&self.directory(hash)).map_err(io)?;
         tracing::warn!(content = %hash, aside = %aside.display(), "content was damaged on disk and put aside");
         Ok(Some(aside))

@@ -131,12 +131,15 @@ fn a_damaged_file_is_put_aside_and_can_come_back() {
     let hash = add(content, b"what it should be");
     let file = OpenOptions::new().write(true).open(place(dir.path(), &hash)).unwrap();
     file.write_all_at(b"W", 0).unwrap();
+    assert!(!content.lacks_damaged().unwrap());
     let Verdict::Damaged { aside } = content.verify(&hash).unwrap() else { panic!("not noticed") };
     assert_eq!(fs::read(aside).unwrap(), b"What it should be");
     assert!(!content.has(&hash));
     assert!(content.open(&hash).unwrap().is_none());
     assert_eq!(content.verify(&hash).unwrap(), Verdict::Missing);
+    assert!(content.lacks_damaged().unwrap(), "also for the process that is started next");
     add(content, b"what it should be");
+    assert!(!content.lacks_damaged().unwrap());
     assert_eq!(content.verify(&hash).unwrap(), Verdict::Sound);
 
     // One of another length is noticed without reading it.
