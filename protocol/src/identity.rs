@@ -97,13 +97,19 @@ impl<'de> Deserialize<'de> for SignatureBytes {
 
 /// What signing and verifying costs. The simulator may ask for a keyed hash instead of Ed25519: 50 times faster,
 /// and as good among simulated members that do not attack the signature itself (gossip-and-simulation.md §4.3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Scheme {
     /// Real signatures.
     Ed25519,
+    /// Real signatures, looked at by the host in its own way, with the answers of [`is_signed`]: in the simulator all
+    /// members are one process, and it need not look at a signature once for each.
+    Ed25519By(Look),
     /// A keyed BLAKE3 of the public key: for simulations only.
     SimulatedHash,
 }
+
+/// Whether a key signed this message, in its domain, with this signature.
+pub type Look = fn(MemberId, &[u8], &SignatureBytes) -> bool;
 
 /// A member's (or an invitation's) secret key.
 #[derive(Clone)]
@@ -128,6 +134,13 @@ impl Identity {
         self
     }
 
+    /// The same key, with the host's own way to look at the signatures of others.
+    #[must_use]
+    pub fn looking(mut self, look: Look) -> Self {
+        self.scheme = Scheme::Ed25519By(look);
+        self
+    }
+
     /// The public half.
     pub fn id(&self) -> MemberId {
         self.id
@@ -141,7 +154,9 @@ impl Identity {
     /// Signs `bytes` for one purpose; a signature for one `domain` is worthless in every other.
     pub fn sign(&self, domain: &str, bytes: &[u8]) -> SignatureBytes {
         match self.scheme {
-            Scheme::Ed25519 => SignatureBytes(self.key.sign(&in_domain(domain, bytes)).to_bytes()),
+            Scheme::Ed25519 | Scheme::Ed25519By(_) => {
+                SignatureBytes(self.key.sign(&in_domain(domain, bytes)).to_bytes())
+            }
             Scheme::SimulatedHash => stand_in(self.id, domain, bytes),
         }
     }
@@ -170,15 +185,20 @@ fn stand_in(id: MemberId, domain: &str, bytes: &[u8]) -> SignatureBytes {
     SignatureBytes(out)
 }
 
-/// Strict single verification: every member must agree on what is valid, so no batch and no cofactor
-/// (dependencies.md §5).
+/// Whether a signature of a scheme holds for one purpose.
 pub fn verify(scheme: Scheme, id: MemberId, domain: &str, bytes: &[u8], signature: &SignatureBytes) -> bool {
     match scheme {
         Scheme::SimulatedHash => stand_in(id, domain, bytes) == *signature,
-        Scheme::Ed25519 => VerifyingKey::from_bytes(&id.0).is_ok_and(|key| {
-            key.verify_strict(&in_domain(domain, bytes), &Signature::from_bytes(&signature.0)).is_ok()
-        }),
+        Scheme::Ed25519 => is_signed(id, &in_domain(domain, bytes), signature),
+        Scheme::Ed25519By(look) => look(id, &in_domain(domain, bytes), signature),
     }
+}
+
+/// Strict single verification: every member must agree on what is valid, so no batch and no cofactor
+/// (dependencies.md §5).
+pub fn is_signed(id: MemberId, message: &[u8], signature: &SignatureBytes) -> bool {
+    let signature = Signature::from_bytes(&signature.0);
+    VerifyingKey::from_bytes(&id.0).is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
 }
 
 #[cfg(test)]
@@ -196,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_signature_holds_for_its_domain_bytes_and_key_only() {
-        for identity in [Identity::from_seed([1; 32]), Identity::from_seed([1; 32]).simulated()] {
+        let plain = || Identity::from_seed([1; 32]);
+        for identity in [plain(), plain().simulated(), plain().looking(is_signed)] {
             let other = Identity::from_seed([2; 32]).id();
             let signature = identity.sign("a", b"x");
             assert!(verify(identity.scheme(), identity.id(), "a", b"x", &signature));

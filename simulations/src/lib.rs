@@ -18,6 +18,7 @@ mod run;
 pub mod scale;
 pub mod seeds;
 mod shrink;
+mod signatures;
 mod timeline;
 mod workload;
 mod world;

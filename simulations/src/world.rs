@@ -27,6 +27,7 @@ use crate::network::Network;
 use crate::options::Options;
 use crate::plan::MIXED;
 use crate::reference::Reference;
+use crate::signatures;
 use crate::timeline::{Entry, STRUCK, Violation};
 use crate::workload::Workload;
 
@@ -93,12 +94,13 @@ pub(crate) fn stream(seed: u64, part: &str) -> Rng {
 impl World {
     /// Servers that run and are in no entity yet.
     pub(crate) fn new(options: Options) -> Self {
+        signatures::forget();
         let seed = options.seed;
         let real = seed % 50 == 49;
         let host = |index: usize| {
             let key: [u8; 32] = stream(seed, &format!("key {index}")).bytes();
             let identity = Identity::from_seed(key);
-            Host::new(index, if real { identity } else { identity.simulated() })
+            Host::new(index, if real { identity.looking(signatures::look) } else { identity.simulated() })
         };
         let later = if options.faults { stream(seed, "later").below(3) as usize } else { 0 };
         let faults = Faults::new(&options);

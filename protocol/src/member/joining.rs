@@ -15,7 +15,7 @@ use crate::effect::Output;
 use crate::event::{Event, Severity};
 use crate::governance::Governance;
 use crate::hash::Hash;
-use crate::identity::Identity;
+use crate::identity::{Identity, Scheme};
 use crate::invitation::{Answer, Checkpoint, Invitation, InvitationError, Welcome};
 use crate::limits;
 use crate::record::{Abilities, Change, Genesis, JoinRequest, Newcomer};
@@ -161,7 +161,7 @@ impl Member {
         let newcomer =
             Newcomer { member: core.me(), store: core.life.store, name: member.to_owned(), address };
         let mut key: Identity = invitation.identity();
-        if core.scheme() == crate::identity::Scheme::SimulatedHash {
+        if matches!(core.scheme(), Scheme::SimulatedHash) {
             key = key.simulated();
         }
         // What an older program could not read is not said to one.
