@@ -258,7 +258,7 @@ struct Entity {
     /// Something that this member wanted to say was not said: it tries again.
     unsaid: bool,
     /// The roots that the host was told to keep.
-    kept: Option<BTreeSet<Hash>>,
+    kept: Option<Vec<Hash>>,
     departures: leaving::Departures,
     /// By application that goes to few: who else keeps its content. What the state says, computed once for it.
     keepers: BTreeMap<String, Vec<MemberId>>,

@@ -8,15 +8,19 @@ use crate::hash::Hash;
 use crate::state::State;
 
 impl Entity {
-    /// Every root whose content must stay: in force, kept for rollback, promised, captured or being fetched.
-    fn kept_roots(&self, core: &Core) -> BTreeSet<Hash> {
+    /// Every root whose content must stay, in order: in force, kept for rollback, promised, captured or being fetched.
+    fn kept_roots(&self, core: &Core) -> Vec<Hash> {
         let mine = self.state.applications.iter().filter(|(name, _)| self.has_part(core, name));
         let revisions = mine.flat_map(|(_, application)| &application.revisions);
         let locals = self.locals.values().flat_map(|local| {
             let fetching = local.plan.as_ref().map(|plan| plan.root);
             local.held.keys().chain(&local.saving).copied().chain(fetching)
         });
-        revisions.map(|revision| revision.root).chain(locals).chain(self.orders.roots()).collect()
+        let all = revisions.map(|revision| revision.root).chain(locals).chain(self.orders.roots());
+        let mut roots: Vec<Hash> = all.collect();
+        roots.sort_unstable();
+        roots.dedup();
+        roots
     }
 
     /// Tells the host when that has changed. Runs when it is known what will be fetched and before it is asked for,
@@ -24,7 +28,7 @@ impl Entity {
     pub(super) fn attend_keeping(&mut self, core: &mut Core) {
         let roots = self.kept_roots(core);
         if self.kept.as_ref() != Some(&roots) {
-            core.out.push(Output::Keep(roots.iter().copied().collect()));
+            core.out.push(Output::Keep(roots.clone()));
             self.kept = Some(roots);
         }
     }

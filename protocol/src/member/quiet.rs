@@ -39,7 +39,10 @@ impl Entity {
 
     /// Begins a commit when the edits have rested.
     pub(super) fn attend_quiet(&mut self, core: &mut Core) {
-        let names: Vec<String> = self.state.applications.keys().cloned().collect();
+        let matters = |name: &&String| {
+            self.own_window(core, name).is_some() || self.local(name).is_some_and(|it| it.quiet.is_some())
+        };
+        let names: Vec<String> = self.state.applications.keys().filter(matters).cloned().collect();
         for name in names {
             let unsettled = self.unsettled(core, &name);
             let Some(local) = self.locals.get_mut(&name) else { continue };
