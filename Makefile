@@ -14,12 +14,12 @@ test: setup
 	.ci/test
 
 simulate: setup
-	cargo run --locked --release -q -p althing-simulations --bin swarm -- --seeds 1..301 --members 9 --minutes 10
+	cargo run --locked --profile swarm -q -p althing-simulations --bin swarm -- --seeds 1..301 --members 9 --minutes 10
 
 # Worlds of three to nine members with all faults; fails if an interesting state was never reached.
 SEEDS ?= 1..2001
 swarm: setup
-	cargo run --locked --release -q -p althing-simulations --bin swarm -- --seeds $(SEEDS) --members 3-9 --minutes 10 --all-reached
+	cargo run --locked --profile swarm -q -p althing-simulations --bin swarm -- --seeds $(SEEDS) --members 3-9 --minutes 10 --all-reached
 
 prove: setup
 	cargo run --locked --release -q -p althing-simulations --bin prove

@@ -14,6 +14,10 @@ use std::time::Instant;
 
 use althing_simulations::{Options, Outcome, SOMETIMES, plan_of, shrink, simulate};
 
+/// Much of a world's time goes into many small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What the command line asks for.
 struct Arguments {
     from: u64,
@@ -184,7 +188,7 @@ fn show(arguments: &Arguments, outcome: &Outcome, small: bool) {
 }
 
 /// What comes before the options of a case.
-const COMMAND: &str = "cargo run --release -p althing-simulations --bin swarm -- ";
+const COMMAND: &str = "cargo run --profile swarm -p althing-simulations --bin swarm -- ";
 
 fn timeline(outcome: &Outcome) {
     for entry in &outcome.timeline {
