@@ -54,7 +54,7 @@ pub(super) fn lost(world: &mut World) {
     world.count("a disk was lost");
     world.crash(at, "and its disk is new");
     world.put_back(at, Default::default());
-    world.hosts[at].content.put_back(BTreeSet::new());
+    world.hosts[at].content.lose();
     start_later(world, at);
 }
 

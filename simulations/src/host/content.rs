@@ -127,7 +127,17 @@ impl Content {
     pub(crate) fn put_back(&mut self, pieces: BTreeSet<Hash>) {
         let had = self.pieces.iter().chain(&self.lost);
         let lost = had.filter(|piece| !pieces.contains(piece)).copied().collect();
-        *self = Self { pieces, lost, ..Self::default() };
+        let (mut rotten, mut damaged) = (std::mem::take(&mut self.rotten), std::mem::take(&mut self.damaged));
+        rotten.retain(|piece| !pieces.contains(piece));
+        damaged.retain(|piece| !pieces.contains(piece));
+        *self = Self { pieces, lost, rotten, damaged, ..Self::default() };
+    }
+
+    /// The disk is a new one.
+    pub(crate) fn lose(&mut self) {
+        self.put_back(BTreeSet::new());
+        self.rotten.clear();
+        self.damaged.clear();
     }
 
     /// Whether a piece went with the disk that had it. Trees, and the applies under way there, are on disks of their own.

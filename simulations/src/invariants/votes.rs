@@ -33,6 +33,11 @@ pub(super) fn sent(world: &mut World, at: usize, entity: Hash, vote: &Vote) {
     let name = host.name.clone();
     let earlier = world.invariants.sent.entry(at).or_default().votes.insert(place, vote.value);
     if let Some(earlier) = earlier {
+        if earlier != vote.value && world.hosts[at].standing == Standing::PutBack && !must_know(world, at) {
+            // Whoever could tell is away (PROTOCOL M3): from now on it is as a member that signs anything.
+            world.count("a disk that was put back voted where nobody remembered");
+            world.hosts[at].spoil(Standing::Forgetful);
+        }
         if earlier != vote.value && world.hosts[at].standing != Standing::Forgetful {
             world.violate(
                 "§5.5.3",

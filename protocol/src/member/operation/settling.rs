@@ -31,6 +31,12 @@ impl Entity {
         if let Some(next) = self.settled_by_now(core, operation, &state, &name) {
             return next;
         }
+        // The application may have been removed, and created anew, since this was asked.
+        if let Content::Earlier(root, _) = &content
+            && !state.knows(root)
+        {
+            return not_kept(&name, &state).into();
+        }
         if operation.drafting {
             return self.advance_draft(core, operation, &state);
         }
@@ -252,4 +258,13 @@ impl Entity {
             of,
         })))
     }
+}
+
+fn not_kept(name: &str, application: &Application) -> Refusal {
+    let kept: Vec<String> =
+        application.revisions.iter().map(|revision| revision.number.to_string()).collect();
+    let text = format!("the revision of {name} that was to be gone back to is not kept any more");
+    Refusal::new(Code::NoSuchRevision, text)
+        .fact("kept", kept.join(" "))
+        .try_("see the revisions", &format!("althing app history {name}"))
 }
