@@ -10,6 +10,10 @@ use std::sync::{Mutex, PoisonError};
 
 use althing_simulations::{Mutation, Options, Outcome, STRUCK, simulate};
 
+/// Much of a world's time goes into many small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What became of one bug.
 struct Hunt {
     /// Seeds that were run.

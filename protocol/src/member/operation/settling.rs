@@ -28,14 +28,9 @@ impl Entity {
             operation.created = operation.intent.is_some();
             return next;
         };
-        if let Some(next) = self.settled_by_now(core, operation, &state, &name) {
+        let next = self.settled_by_now(core, operation, &state, &name);
+        if let Some(next) = next.or_else(|| not_kept(&name, &state, &content).map(Next::from)) {
             return next;
-        }
-        // The application may have been removed, and created anew, since this was asked.
-        if let Content::Earlier(root, _) = &content
-            && !state.knows(root)
-        {
-            return not_kept(&name, &state).into();
         }
         if operation.drafting {
             return self.advance_draft(core, operation, &state);
@@ -260,11 +255,17 @@ impl Entity {
     }
 }
 
-fn not_kept(name: &str, application: &Application) -> Refusal {
-    let kept: Vec<String> =
-        application.revisions.iter().map(|revision| revision.number.to_string()).collect();
-    let text = format!("the revision of {name} that was to be gone back to is not kept any more");
-    Refusal::new(Code::NoSuchRevision, text)
-        .fact("kept", kept.join(" "))
-        .try_("see the revisions", &format!("althing app history {name}"))
+/// The application may have been removed, and created anew, since a rollback was asked for.
+fn not_kept(name: &str, application: &Application, content: &Content) -> Option<Refusal> {
+    let gone = matches!(content, Content::Earlier(root, _) if !application.knows(root));
+    let kept = || {
+        let numbers = application.revisions.iter().map(|revision| revision.number.to_string());
+        numbers.collect::<Vec<String>>().join(" ")
+    };
+    gone.then(|| {
+        let text = format!("the revision of {name} that was to be gone back to is not kept any more");
+        Refusal::new(Code::NoSuchRevision, text)
+            .fact("kept", kept())
+            .try_("see the revisions", &format!("althing app history {name}"))
+    })
 }
