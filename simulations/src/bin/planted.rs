@@ -1,4 +1,5 @@
-//! Plants each bug in turn and looks for it: `planted [--seeds A..B] [--minutes M] [NAME…]`.
+//! Plants each bug in turn and looks for it: `planted [--seeds A..B] [--minutes M] [--shrink] [NAME…]`. With `--shrink`
+//! the seed that found it is made smaller, and what is left is said too.
 //!
 //! One line a bug: how many seeds had to be run, in how many of them it struck, and which rule noticed it in which seed.
 //! That it can strike is shown, not assumed: a bug of a host counts what it did, and a bug of a member makes a seed take
@@ -8,7 +9,12 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use althing_simulations::{Mutation, Options, Outcome, STRUCK, simulate};
+use std::time::Instant;
+
+use althing_simulations::{Mutation, Options, Outcome, STRUCK, shrink, simulate};
+
+/// Simulations that making one smaller takes at most.
+const SHRINKING: usize = 600;
 
 /// Much of a world's time goes into many small allocations.
 #[global_allocator]
@@ -25,7 +31,7 @@ struct Hunt {
 }
 
 fn main() -> ExitCode {
-    let (mut names, mut range, mut minutes) = (Vec::new(), (1, 2001), 4.0);
+    let (mut names, mut range, mut minutes, mut smaller) = (Vec::new(), (1, 2001), 4.0, false);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let read = match word.as_str() {
@@ -37,10 +43,16 @@ fn main() -> ExitCode {
                 })
                 .map(|given| range = given),
             "--minutes" => words.next().and_then(|minutes| minutes.parse().ok()).map(|given| minutes = given),
+            "--shrink" => {
+                smaller = true;
+                Some(())
+            }
             name => name.parse::<Mutation>().ok().map(|mutation| names.push(mutation)),
         };
         if read.is_none() {
-            eprintln!("{word}: planted [--seeds A..B] [--minutes M] [NAME…], with names of planted bugs");
+            eprintln!(
+                "{word}: planted [--seeds A..B] [--minutes M] [--shrink] [NAME…], with names of planted bugs"
+            );
             return ExitCode::from(64);
         }
     }
@@ -53,15 +65,40 @@ fn main() -> ExitCode {
         let (seed, rule) =
             hunt.found.map_or(("-".to_owned(), "NOT FOUND"), |(seed, rule)| (seed.to_string(), rule));
         println!("{name:<22} {:>7} {:>7} {seed:>6}  {rule}", hunt.tried, hunt.struck);
+        if let Some((seed, _)) = hunt.found.filter(|_| smaller) {
+            show_smaller(&options(seed, minutes / 60.0, Some(mutation)));
+        }
         missed += usize::from(hunt.found.is_none() || hunt.struck == 0);
     }
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Every second seed has three members, the others three to five.
-fn run(seed: u64, hours: f64, mutation: Option<Mutation>) -> Outcome {
+fn options(seed: u64, hours: f64, mutation: Option<Mutation>) -> Options {
     let members = if seed.is_multiple_of(2) { 3 } else { 3 + (seed / 2) as usize % 3 };
-    simulate(&Options { seed, members, hours, mutation, ..Options::default() })
+    Options { seed, members, hours, mutation, ..Options::default() }
+}
+
+fn run(seed: u64, hours: f64, mutation: Option<Mutation>) -> Outcome {
+    simulate(&options(seed, hours, mutation))
+}
+
+/// What is left of a failing case, and how much it was.
+fn show_smaller(options: &Options) {
+    let (begin, outcome) = (Instant::now(), simulate(options));
+    let shrunk = shrink(options, &outcome, SHRINKING);
+    println!(
+        "    {} of {} acts, {} of {} members, {} of {} events, {} simulations in {:.0} s: {}",
+        shrunk.acts,
+        shrunk.acts_before,
+        shrunk.options.members,
+        options.members,
+        shrunk.outcome.events,
+        outcome.events,
+        shrunk.runs,
+        begin.elapsed().as_secs_f64(),
+        shrunk.options
+    );
 }
 
 /// Runs seeds on all processors until one notices the bug and would not have failed without it.
