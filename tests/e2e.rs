@@ -38,6 +38,8 @@ mod rolling;
 mod serving;
 #[path = "e2e/shell.rs"]
 mod shell;
+#[path = "e2e/simulate.rs"]
+mod simulate;
 #[path = "e2e/standing.rs"]
 mod standing;
 #[path = "e2e/ugly.rs"]

@@ -9,6 +9,7 @@ mod backup;
 mod collect;
 mod daemon;
 pub mod files;
+mod glimpse;
 mod hooks;
 mod identity;
 mod interruption;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 pub use backup::restore;
 pub use daemon::{Ended, run};
+pub use glimpse::{Glimpsed, glimpse};
 
 /// Another daemon that runs with the same directory.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -27,47 +27,61 @@ pub(crate) struct Class {
     /// How often in one world at most.
     pub(crate) most: usize,
     pub(crate) strike: fn(&mut World),
+    /// It happens between hosts: who names several means one such event, and not one on each.
+    pub(crate) between: bool,
+    /// It goes on for a time.
+    pub(crate) lasts: bool,
 }
 
 const fn class(name: &'static str, per_mille: u64, every: u64, most: usize, strike: fn(&mut World)) -> Class {
-    Class { name, per_mille, every, most, strike }
+    Class { name, per_mille, every, most, strike, between: false, lasts: false }
+}
+
+impl Class {
+    const fn between(self) -> Self {
+        Self { between: true, ..self }
+    }
+
+    const fn lasts(self) -> Self {
+        Self { lasts: true, ..self }
+    }
 }
 
 /// Every class. What takes a vote away for good is rare, and never takes a majority (`stores::may_spoil`).
 pub(crate) const CLASSES: &[Class] = &[
-    class("partition", 500, 120, 500, links::partition),
-    class("one-sided", 250, 150, 500, links::one_sided),
-    class("alone", 250, 150, 500, links::isolate),
-    class("bridge", 200, 180, 500, links::bridge),
-    class("flap", 200, 150, 500, links::flap),
-    class("reset", 250, 60, 500, links::reset),
-    class("half-open", 200, 120, 500, links::half_open),
-    class("corruption", 200, 90, 500, links::corrupt),
-    class("truncation", 200, 90, 500, links::truncate),
-    class("delay-spike", 250, 150, 500, links::delay_spike),
-    class("narrow", 150, 200, 500, links::narrow),
-    class("swizzle", 150, 200, 500, links::swizzle),
+    class("partition", 500, 120, 500, links::partition).between().lasts(),
+    class("one-sided", 250, 150, 500, links::one_sided).between().lasts(),
+    class("alone", 250, 150, 500, links::isolate).lasts(),
+    class("bridge", 200, 180, 500, links::bridge).between().lasts(),
+    class("flap", 200, 150, 500, links::flap).between(),
+    class("reset", 250, 60, 500, links::reset).between(),
+    class("half-open", 200, 120, 500, links::half_open).between().lasts(),
+    class("corruption", 200, 90, 500, links::corrupt).between(),
+    class("truncation", 200, 90, 500, links::truncate).between(),
+    class("delay-spike", 250, 150, 500, links::delay_spike).lasts(),
+    class("narrow", 150, 200, 500, links::narrow).lasts(),
+    class("swizzle", 150, 200, 500, links::swizzle).between(),
     class("replay", 250, 90, 500, links::replay),
     class("old-chain", 200, 120, 500, links::old_chain),
-    class("move", 150, 250, 6, processes::relocate),
-    class("crash", 500, 100, 500, processes::crash),
-    class("die-in-step", 400, 120, 500, processes::die_between_outputs),
+    class("move", 150, 250, 6, processes::relocate).lasts(),
+    class("crash", 500, 100, 500, processes::crash).lasts(),
+    class("die-in-step", 400, 120, 500, processes::die_between_outputs).lasts(),
     class("blackout", 150, 250, 20, processes::blackout),
-    class("long-outage", 150, 250, 20, processes::long_outage),
-    class("pause", 300, 120, 500, processes::pause),
-    class("upgrade", 1000, 40, 500, processes::upgrade),
-    class("hang", 200, 150, 500, processes::hang),
-    class("throttle", 200, 150, 500, processes::throttle),
+    class("long-outage", 150, 250, 20, processes::long_outage).lasts(),
+    class("pause", 300, 120, 500, processes::pause).lasts(),
+    class("upgrade", 1000, 40, 500, processes::upgrade).lasts(),
+    class("hang", 200, 150, 500, processes::hang).lasts(),
+    class("throttle", 200, 150, 500, processes::throttle).lasts(),
     class("clock-jump", 300, 90, 500, processes::jump),
-    class("no-room", 200, 150, 500, disks::no_room),
-    class("full-disk", 150, 200, 500, disks::full),
-    class("write-error", 200, 200, 500, disks::write_error),
-    class("sync-error", 200, 200, 500, disks::sync_error),
-    class("read-error", 200, 200, 500, disks::read_error),
-    class("torn-write", 200, 150, 500, disks::torn_write),
+    class("no-room", 200, 150, 500, disks::no_room).lasts(),
+    class("full-disk", 150, 200, 500, disks::full).lasts(),
+    class("write-error", 200, 200, 500, disks::write_error).lasts(),
+    class("sync-error", 200, 200, 500, disks::sync_error).lasts(),
+    class("read-error", 200, 200, 500, disks::read_error).lasts(),
+    class("torn-write", 200, 150, 500, disks::torn_write).lasts(),
     class("bit-rot", 250, 100, 500, disks::bit_rot),
     class("misdirected", 150, 150, 500, disks::misdirected),
-    class("lost-disk", 80, 300, 2, stores::lost),
+    class("lost-disk", 80, 300, 2, stores::lost).lasts(),
     class("old-disk", 120, 100, 8, stores::old),
     class("lying-disk", 80, 300, 2, stores::lying),
     class("twin", 60, 300, 1, stores::twin),
@@ -78,7 +92,7 @@ pub(crate) const CLASSES: &[Class] = &[
     class("bad-content", 80, 300, 1, liars::bad_content),
     class("equivocation", 60, 300, 1, liars::equivocator),
     class("forgery", 80, 300, 1, liars::forger),
-    class("hooks-fail", 300, 100, 500, hooks::fail),
+    class("hooks-fail", 300, 100, 500, hooks::fail).lasts(),
     class("race", 400, 90, 500, admins::race),
     class("stale-invitation", 150, 250, 10, admins::stale_invitation),
     class("readmission", 300, 80, 500, admins::readmit),
@@ -99,8 +113,10 @@ pub(crate) struct Faults {
     pub(crate) deaf: bool,
     /// Changes are noticed at once, on all members at the same time.
     pub(crate) prompt: bool,
-    /// The host that somebody named for the act under way.
-    named: Option<usize>,
+    /// The hosts that somebody named for the act under way.
+    named: Vec<usize>,
+    /// How many microseconds it goes on, if somebody said so.
+    lasts: Option<u64>,
     /// When the last fault was put right.
     pub(crate) ended: Option<u64>,
     cuts: u64,
@@ -132,7 +148,8 @@ impl Faults {
             lossy_fetches: plan.has("lossy-fetches"),
             deaf: plan.has("lost-notices"),
             prompt: plan.has("prompt-notices"),
-            named: None,
+            named: Vec::new(),
+            lasts: None,
             ended: None,
             cuts: 0,
             storms: 0,
@@ -210,12 +227,22 @@ pub(crate) fn act(world: &mut World, number: usize) {
         }
         Does::Fault(strike) if world.faults.on => {
             world.faults.rng = rng;
-            world.faults.named =
-                act.host.and_then(|name| world.hosts.iter().position(|host| host.name == name));
+            let at = |name: &String| world.hosts.iter().position(|host| host.name == *name);
+            world.faults.named = act.hosts.iter().filter_map(at).collect();
+            world.faults.lasts = act.lasts;
             strike(world);
-            world.faults.named = None;
+            world.faults.named.clear();
+            world.faults.lasts = None;
         }
-        Does::Work | Does::Fault(_) => {}
+        Does::Deploy { application } if world.workload.on => {
+            world.workload.rng = rng;
+            let at =
+                act.hosts.first().and_then(|name| world.hosts.iter().position(|host| host.name == *name));
+            if let Some(at) = at {
+                crate::workload::deploy(world, at, application);
+            }
+        }
+        Does::Work | Does::Fault(_) | Does::Deploy { .. } => {}
     }
 }
 
@@ -224,6 +251,7 @@ pub(crate) use admins::{come_over, give_up, late_join, put_right};
 /// A cut ends.
 pub(crate) fn heal(world: &mut World, number: u64) {
     if number == world.faults.cuts && world.network.is_partitioned() {
+        world.survey("before the network is whole again");
         world.note(None, "the network is whole again");
         world.mend();
     }
@@ -247,15 +275,18 @@ pub(crate) fn flap(world: &mut World, a: usize, b: usize) {
 /// One host: the one that was named, or any; one that runs, if `up`.
 fn any(world: &mut World, up: bool) -> Option<usize> {
     let fits = |at: &usize| !world.hosts[*at].absent && (!up || world.hosts[*at].is_up());
-    if let Some(named) = world.faults.named {
+    if let Some(named) = world.faults.named.first().copied() {
         return fits(&named).then_some(named);
     }
     let hosts: Vec<usize> = (0..world.hosts.len()).filter(fits).collect();
     world.faults.rng.pick(&hosts).copied()
 }
 
-/// Short times and long ones, in microseconds.
+/// What somebody said; else short times and long ones, in microseconds.
 fn span(world: &mut World, short: u64, long: u64) -> u64 {
+    if let Some(lasts) = world.faults.lasts {
+        return lasts;
+    }
     let most = if world.faults.rng.chance(400) { short } else { long };
     50 * MS + world.faults.rng.below(most)
 }

@@ -17,7 +17,6 @@ mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_protocol::control::Command;
 use althing_protocol::effect::{Family, Write};
 use althing_protocol::event::Event;
 use althing_protocol::hash::Hash;
@@ -251,12 +250,6 @@ pub(crate) fn hook_fails(world: &mut World, application: &str, kind: Kind, root:
     if kind == Kind::After {
         world.invariants.failed.insert((application.to_owned(), root));
     }
-}
-
-/// An administrator asks; one line for the timeline.
-pub(crate) fn admin_asks(_world: &mut World, _at: usize, command: &Command) -> String {
-    let text = format!("{command:?}");
-    text.chars().take(200).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod faults;
 mod host;
 mod invariants;
+mod likeness;
 mod liveness;
 pub mod model;
 mod mutation;
@@ -19,15 +20,20 @@ pub mod scale;
 pub mod seeds;
 mod shrink;
 mod signatures;
+mod story;
+mod survey;
 mod timeline;
+mod words;
 mod workload;
 mod world;
 
 #[cfg(test)]
 mod scenarios;
 
+pub use likeness::{Like, LikeApplication, Likeness};
 pub use mutation::Mutation;
-pub use options::{Options, Strike};
+pub use options::{Deploy, Options, Strike};
 pub use run::{plan_of, simulate};
 pub use shrink::{Shrunk, shrink};
-pub use timeline::{Entry, Outcome, SOMETIMES, STRUCK, Violation};
+pub use story::story;
+pub use timeline::{Entry, Outcome, Placed, SOMETIMES, STRUCK, Seen, Survey, Violation};

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use althing_protocol::governance::QuorumRule;
 
 use crate::faults::CLASSES;
+use crate::likeness::Likeness;
 use crate::mutation::Mutation;
 use crate::plan::CONDITIONS;
 
@@ -33,8 +35,14 @@ pub struct Options {
     pub variant: u64,
     /// Nothing goes wrong but these.
     pub strikes: Vec<Strike>,
+    /// Administrators do nothing but these, if there are any.
+    pub deploys: Vec<Deploy>,
+    /// The real entity that this one is like; no words name it. Who sets it sets [`Options::members`] and the quorum rule.
+    pub likeness: Option<Arc<Likeness>>,
     /// Proposals and votes are told too.
     pub votes: bool,
+    /// How all members are is looked at now and then ([`crate::Survey`]).
+    pub surveys: bool,
 }
 
 impl Default for Options {
@@ -50,7 +58,10 @@ impl Default for Options {
             without: BTreeSet::new(),
             variant: 0,
             strikes: Vec::new(),
+            deploys: Vec::new(),
+            likeness: None,
             votes: false,
+            surveys: false,
         }
     }
 }
@@ -67,9 +78,57 @@ impl Options {
         self.seed % 16 == 5
     }
 
+    /// The same with an entity that is like a real one.
+    #[must_use]
+    pub fn like(self, likeness: Likeness) -> Self {
+        let (members, quorum) = (likeness.members.len(), Some(likeness.quorum));
+        Self { members, quorum, likeness: Some(Arc::new(likeness)), ..self }
+    }
+
     /// Simulated minutes.
     pub fn minutes(&self) -> f64 {
         self.hours * 60.0
+    }
+
+    /// Whether everything that is asked for by name and time can be: there are such members, and the time comes.
+    pub fn check(&self) -> Result<(), String> {
+        let struck = self
+            .strikes
+            .iter()
+            .flat_map(|strike| strike.hosts.iter().map(move |host| (strike.to_string(), host)));
+        let asked = self.deploys.iter().map(|deploy| (deploy.to_string(), &deploy.host));
+        for (what, host) in struck.chain(asked) {
+            if !self.names().contains(host) {
+                return Err(format!("{what}: no member {host:?}; there are {}", self.names().join(", ")));
+            }
+        }
+        if let (Some(likeness), Some(deploy)) =
+            (&self.likeness, self.deploys.iter().find(|it| it.application.is_some()))
+        {
+            let names: Vec<&str> =
+                likeness.applications.iter().map(|application| application.name.as_str()).collect();
+            if deploy.application.as_deref().is_some_and(|name| !names.contains(&name)) {
+                return Err(format!("{deploy}: no such application; there are {}", names.join(", ")));
+            }
+        }
+        let length = (self.hours * 3_600_000.0) as u64;
+        let struck = self.strikes.iter().filter_map(|strike| Some((strike.to_string(), strike.at?)));
+        let asked = self.deploys.iter().map(|deploy| (deploy.to_string(), deploy.at));
+        for (what, at) in struck.chain(asked) {
+            if at >= length {
+                return Err(format!("{what}: that is after the end, which is at {} s", seconds(length)));
+            }
+        }
+        let whole = self.strikes.iter().find(|strike| strike.is_all_of(self.names().len()));
+        whole.map_or(Ok(()), |strike| Err(format!("{strike}: there is nobody else to be cut off from")))
+    }
+
+    /// The names of the members that there are at the beginning.
+    pub fn names(&self) -> Vec<String> {
+        if let Some(likeness) = &self.likeness {
+            return likeness.members.iter().map(|member| member.name.clone()).collect();
+        }
+        (1..=self.members).map(|number| format!("m{number}")).collect()
     }
 }
 
@@ -95,6 +154,9 @@ impl fmt::Display for Options {
         }
         for strike in &self.strikes {
             write!(out, " --fault {strike}")?;
+        }
+        for deploy in &self.deploys {
+            write!(out, " --deploy {deploy}")?;
         }
         if let Some(only) = &self.only {
             write!(out, " --acts {}", if only.is_empty() { "none".to_owned() } else { list(only) })?;
@@ -134,6 +196,7 @@ impl Options {
             "--quiet" => self.faults = false,
             "--without" => self.without = names(&value()?, &condition_names())?,
             "--fault" => self.strikes.push(value()?.parse()?),
+            "--deploy" => self.deploys.push(value()?.parse()?),
             "--acts" => {
                 let list = value()?;
                 let some = list.split(',').filter(|name| *name != "none" && !name.is_empty());
@@ -170,15 +233,18 @@ fn names(list: &str, known: &[&str]) -> Result<BTreeSet<String>, String> {
     list.split(',').map(one).collect()
 }
 
-/// A fault that somebody asks for: `CLASS`, whenever the seed has it; `CLASS@SECONDS` once; `CLASS@SECONDS:HOST` there.
+/// A fault that somebody asks for: `CLASS`, whenever the seed has it; `CLASS@SECONDS` once; `CLASS@SECONDS+SECONDS` once
+/// and for so long; with `:HOST,HOST` there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Strike {
     /// Which class of faults, or what is wrong all the time.
     pub class: String,
-    /// When, in seconds after the beginning of the faults.
+    /// When, in milliseconds after the beginning of the faults.
     pub at: Option<u64>,
-    /// On which host.
-    pub host: Option<String>,
+    /// For how many milliseconds; as chance has it if absent.
+    pub lasts: Option<u64>,
+    /// On which hosts, or between them and all others; as chance has it if there are none.
+    pub hosts: Vec<String>,
 }
 
 impl Strike {
@@ -186,13 +252,19 @@ impl Strike {
     pub(crate) fn takes(&self, act: &str) -> bool {
         self.at.is_none() && act.split_once('.').is_some_and(|(class, _)| class == self.class)
     }
+
+    /// Whether it cuts so many members off from nobody.
+    fn is_all_of(&self, members: usize) -> bool {
+        matches!(self.class.as_str(), "partition" | "one-sided" | "bridge") && self.hosts.len() >= members
+    }
 }
 
 impl fmt::Display for Strike {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.class)?;
-        self.at.map_or(Ok(()), |at| write!(out, "@{at}"))?;
-        self.host.as_ref().map_or(Ok(()), |host| write!(out, ":{host}"))
+        self.at.map_or(Ok(()), |at| write!(out, "@{}", seconds(at)))?;
+        self.lasts.map_or(Ok(()), |lasts| write!(out, "+{}", seconds(lasts)))?;
+        if self.hosts.is_empty() { Ok(()) } else { write!(out, ":{}", self.hosts.join(",")) }
     }
 }
 
@@ -201,23 +273,78 @@ impl FromStr for Strike {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (class, rest) = text.split_once('@').map_or((text, None), |(class, rest)| (class, Some(rest)));
-        let mut known: Vec<&str> = CLASSES.iter().map(|class| class.name).collect();
-        if rest.is_none() {
-            known.extend(condition_names());
+        let known = CLASSES.iter().find(|known| known.name == class);
+        let Some(rest) = rest else {
+            let mut all: Vec<&str> = CLASSES.iter().map(|class| class.name).collect();
+            all.extend(condition_names());
+            if !all.contains(&class) {
+                return Err(format!("no fault {class:?}; there are {}", all.join(", ")));
+            }
+            return Ok(Self { class: class.to_owned(), at: None, lasts: None, hosts: Vec::new() });
+        };
+        let Some(known) = known else {
+            let all: Vec<&str> = CLASSES.iter().map(|class| class.name).collect();
+            return Err(format!("no fault {class:?} that strikes at a time; there are {}", all.join(", ")));
+        };
+        let (times, hosts) = rest.split_once(':').map_or((rest, None), |(times, hosts)| (times, Some(hosts)));
+        let (at, lasts) = times.split_once('+').map_or((times, None), |(at, lasts)| (at, Some(lasts)));
+        let lasts = lasts.map(milliseconds).transpose()?;
+        if lasts.is_some() && !known.lasts {
+            return Err(format!("{class} is over at once: it takes no +SECONDS"));
         }
-        if !known.contains(&class) {
-            return Err(format!("no fault {class:?}; there are {}", known.join(", ")));
-        }
-        let (at, host) =
-            match rest.map(|rest| rest.split_once(':').map_or((rest, None), |(at, host)| (at, Some(host)))) {
-                None => (None, None),
-                Some((at, host)) => {
-                    (Some(number("a fault's seconds:", at.trim_end_matches('s'))?), host.map(str::to_owned))
-                }
-            };
-        Ok(Self { class: class.to_owned(), at, host })
+        let hosts = hosts.map_or_else(Vec::new, |hosts| hosts.split(',').map(str::to_owned).collect());
+        Ok(Self { class: class.to_owned(), at: Some(milliseconds(at)?), lasts, hosts })
     }
 }
+
+/// Something new that an administrator deploys: `SECONDS:HOST`, or `SECONDS:HOST:APPLICATION`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Deploy {
+    /// When, in milliseconds after the beginning of the faults.
+    pub at: u64,
+    /// Whom they ask.
+    pub host: String,
+    /// What of; the first application if absent.
+    pub application: Option<String>,
+}
+
+impl fmt::Display for Deploy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", seconds(self.at), self.host)?;
+        self.application.as_ref().map_or(Ok(()), |name| write!(out, ":{name}"))
+    }
+}
+
+impl FromStr for Deploy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.splitn(3, ':');
+        let (Some(at), Some(host)) = (parts.next(), parts.next().filter(|host| !host.is_empty())) else {
+            return Err(format!("{text:?} is not SECONDS:MEMBER"));
+        };
+        Ok(Self {
+            at: milliseconds(at)?,
+            host: host.to_owned(),
+            application: parts.next().map(str::to_owned),
+        })
+    }
+}
+
+/// Milliseconds as seconds, in as few digits as say it.
+fn seconds(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1000.0
+}
+
+/// `30`, `30s` or `30.25`.
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let found: Option<f64> = text.strip_suffix('s').unwrap_or(text).parse().ok();
+    let fits = found.filter(|seconds| (0.0..=LONGEST).contains(seconds));
+    fits.map(|seconds| (seconds * 1000.0).round() as u64).ok_or_else(|| format!("{text:?} are no seconds"))
+}
+
+/// A year, in seconds: more than anybody simulates.
+const LONGEST: f64 = 366.0 * 86_400.0;
 
 #[cfg(test)]
 mod tests {
@@ -226,7 +353,8 @@ mod tests {
     #[test]
     fn words_and_options_say_the_same() {
         let text = "--seed 7 --members 3 --minutes 4 --variant 2 --mutation half-quorum --without jitter,loss \
-                    --fault crash@30:m2 --fault partition --acts crash.1,work.4";
+                    --fault crash@30:m2 --fault partition@30.25+120:m2,m3 --fault partition --deploy 30:m1 \
+                    --deploy 61.5:m2:web --acts crash.1,work.4";
         let options: Options = text.parse().expect("these are options");
         assert_eq!(options.to_string(), text.split_whitespace().collect::<Vec<_>>().join(" "));
         assert_eq!(options.to_string().parse(), Ok(options));
@@ -244,8 +372,32 @@ mod tests {
             "--seed",
             "--loud",
             "--fault crash@soon",
+            "--fault crash@-1",
+            "--fault loss@30",
+            "--fault reset@30+5",
+            "--deploy 30",
+            "--deploy 30:",
+            "--deploy soon:m1",
         ] {
             assert!(text.parse::<Options>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_nobody_and_no_time_is_named_by_is_refused() {
+        for (text, why) in [
+            ("--members 3 --fault crash@30:m4", "no member \"m4\"; there are m1, m2, m3"),
+            ("--members 3 --deploy 30:web1", "no member \"web1\""),
+            ("--minutes 1 --fault crash@60:m1", "after the end, which is at 60 s"),
+            ("--minutes 1 --deploy 61:m1", "after the end"),
+            ("--members 2 --fault partition@30:m1,m2", "nobody else"),
+        ] {
+            let options: Options = text.parse().expect("these are options");
+            let refused = options.check().expect_err(text);
+            assert!(refused.contains(why), "{text}: {refused}");
+        }
+        let fine: Options =
+            "--members 3 --minutes 1 --fault crash@59:m3 --deploy 1:m1".parse().expect("options");
+        assert_eq!(fine.check(), Ok(()));
     }
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use althing_protocol::rng::Rng;
 
 use crate::faults::{CLASSES, Class};
-use crate::options::{Options, Strike};
-use crate::world::{SECOND, World, stream};
+use crate::options::{Deploy, Options, Strike};
+use crate::world::{MS, SECOND, World, stream};
 
 /// How many acts one class has in one world, at most.
 const MOST: usize = 2_000;
@@ -24,15 +24,22 @@ pub(crate) struct Act {
     pub(crate) at: u64,
     /// What it does.
     pub(crate) does: Does,
-    /// The host that an administrator of the simulation named for it.
-    pub(crate) host: Option<String>,
+    /// The hosts that somebody named for it.
+    pub(crate) hosts: Vec<String>,
+    /// For how many microseconds, if somebody said so.
+    pub(crate) lasts: Option<u64>,
 }
 
 /// What an act does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Does {
     Fault(fn(&mut World)),
     Work,
+    /// Administrators were asked for this.
+    Deploy {
+        /// The first application if absent.
+        application: Option<String>,
+    },
 }
 
 /// Everything planned.
@@ -54,13 +61,20 @@ impl Plan {
                 acts.extend(times(options.seed, class, length));
             }
         }
-        acts.extend(work(options.seed, length));
+        if options.deploys.is_empty() {
+            acts.extend(work(options.seed, length));
+        }
+        acts.extend(options.deploys.iter().enumerate().map(deploys));
         if !options.strikes.is_empty() {
             let struck = |act: &Act| {
-                matches!(act.does, Does::Work) || options.strikes.iter().any(|strike| strike.takes(&act.name))
+                !matches!(act.does, Does::Fault(_))
+                    || options.strikes.iter().any(|strike| strike.takes(&act.name))
             };
             acts.retain(struck);
-            acts.extend(options.strikes.iter().enumerate().filter_map(|(number, strike)| at(strike, number)));
+            let asked = options.strikes.iter().flat_map(at).enumerate();
+            acts.extend(
+                asked.map(|(number, act)| Act { name: format!("{}.at{}", act.name, number + 1), ..act }),
+            );
         }
         if let Some(only) = &options.only {
             acts.retain(|act| only.contains(&act.name));
@@ -129,7 +143,8 @@ fn times(seed: u64, class: &Class, length: u64) -> Vec<Act> {
         name: format!("{}.{}", class.name, number + 1),
         at,
         does: Does::Fault(class.strike),
-        host: None,
+        hosts: Vec::new(),
+        lasts: None,
     };
     acts.map(act).collect()
 }
@@ -139,8 +154,14 @@ fn work(seed: u64, length: u64) -> Vec<Act> {
     let mut rng = stream(seed, "class work");
     let pace = SECOND + rng.below(15 * SECOND);
     let acts = spread(&mut rng, pace, length).take(MOST).enumerate();
-    acts.map(|(number, at)| Act { name: format!("work.{}", number + 1), at, does: Does::Work, host: None })
-        .collect()
+    let act = |(number, at)| Act {
+        name: format!("work.{}", number + 1),
+        at,
+        does: Does::Work,
+        hosts: Vec::new(),
+        lasts: None,
+    };
+    acts.map(act).collect()
 }
 
 /// Times at random, so far from each other on average.
@@ -152,9 +173,32 @@ fn spread(rng: &mut Rng, mean: u64, length: u64) -> impl Iterator<Item = u64> {
     })
 }
 
-/// The act of a fault that somebody asked for, if a time was said.
-fn at(strike: &Strike, number: usize) -> Option<Act> {
-    let class = CLASSES.iter().find(|class| class.name == strike.class)?;
-    let (name, does) = (format!("{}.at{}", class.name, number + 1), Does::Fault(class.strike));
-    Some(Act { name, at: strike.at?.checked_mul(SECOND)?, does, host: strike.host.clone() })
+/// What of a fault that somebody asked for happens, if a time was said: once, or once on each host. Their names lack a
+/// number.
+fn at(strike: &Strike) -> Vec<Act> {
+    let class = CLASSES.iter().find(|class| class.name == strike.class);
+    let time = |milliseconds: u64| milliseconds.saturating_mul(MS);
+    let (Some(class), Some(at)) = (class, strike.at.map(time)) else { return Vec::new() };
+    let act = |hosts: &[String]| Act {
+        name: class.name.to_owned(),
+        at,
+        does: Does::Fault(class.strike),
+        hosts: hosts.to_vec(),
+        lasts: strike.lasts.map(time),
+    };
+    if class.between || strike.hosts.len() < 2 {
+        return vec![act(&strike.hosts)];
+    }
+    strike.hosts.iter().map(|host| act(std::slice::from_ref(host))).collect()
+}
+
+/// A deployment that somebody asked for.
+fn deploys((number, deploy): (usize, &Deploy)) -> Act {
+    Act {
+        name: format!("deploy.{}", number + 1),
+        at: deploy.at.saturating_mul(MS),
+        does: Does::Deploy { application: deploy.application.clone() },
+        hosts: vec![deploy.host.clone()],
+        lasts: None,
+    }
 }

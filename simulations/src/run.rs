@@ -35,20 +35,30 @@ pub fn plan_of(options: &Options) -> Vec<(f64, String)> {
     Plan::new(options).acts.into_iter().map(|act| (act.at as f64 / SECOND as f64, act.name)).collect()
 }
 
-fn live(world: &mut World) {
+/// An entity comes together, and has something.
+fn begin(world: &mut World) {
+    if let Some(likeness) = world.options.likeness.clone() {
+        return crate::likeness::found(world, &likeness);
+    }
     found(world);
     create(world, "web", Policy::Majority);
-    if world.workload.rng.chance(300) {
+    if world.workload.rng.chance(300) && world.options.deploys.is_empty() {
         create(world, "api", Policy::Certified);
     }
+}
+
+fn live(world: &mut World) {
+    begin(world);
     if !world.violations.is_empty() {
         return;
     }
     world.begun = world.seconds();
+    world.survey("at the beginning");
     faults::begin(world);
     world.run((world.options.hours * 3600.0) as u64 * SECOND);
     let forked = world.forked;
     world.go_on();
+    world.survey("before everything is healed");
     faults::end(world);
     if world.violations.is_empty() && !forked {
         faults::put_right(world);
@@ -59,6 +69,7 @@ fn live(world: &mut World) {
         calm(world);
         liveness::demand(world);
     }
+    world.survey("at the end");
 }
 
 /// What was changed so often that members leave it alone is put right when an administrator says so.
@@ -179,6 +190,8 @@ fn outcome(mut world: World) -> Outcome {
         partitions: world.faults.partitioned,
         trace: world.trace(),
         violations,
+        likeness: world.options.likeness.as_deref().cloned(),
+        surveys: world.surveys,
         timeline: world.timeline,
         sometimes: world.sometimes,
     }

@@ -1,5 +1,6 @@
 //! Hand-written stories with readable assertions: each begins with nine members that run one application.
 
+mod asked_for;
 mod author_dies;
 mod collection;
 mod contested;
@@ -13,6 +14,7 @@ mod full_disks;
 mod kept_by_adopting;
 mod large_files;
 mod liar_among_five;
+mod likeness;
 mod long_away;
 mod lost_majority;
 mod majority_drift_is_adopted;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::likeness::Likeness;
+
 /// The mark of a planted bug that did what a sound host does not do.
 pub const STRUCK: &str = "a planted bug struck";
 
@@ -123,6 +125,47 @@ pub struct Entry {
     pub text: String,
 }
 
+/// How all members were at some moment.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Survey {
+    /// After how many seconds of the world.
+    pub seconds: f64,
+    /// Which moment.
+    pub when: &'static str,
+    /// In the order of the hosts.
+    pub members: Vec<Seen>,
+}
+
+/// How a member was.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Seen {
+    /// Its name.
+    pub name: String,
+    /// Its process runs.
+    pub runs: bool,
+    /// How many settled records it knows.
+    pub epoch: u64,
+    /// It may vote.
+    pub votes: bool,
+    /// It says that enough voters can be reached to settle anything.
+    pub majority: bool,
+    /// The applications that go to it.
+    pub applications: Vec<Placed>,
+    /// What it says that is critical, a line each.
+    pub says: Vec<String>,
+}
+
+/// An application on a member.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Placed {
+    /// Its name.
+    pub name: String,
+    /// The revision in force, as far as this member knows.
+    pub known: u64,
+    /// The revision whose content is there now; none if it is no settled content.
+    pub there: Option<u64>,
+}
+
 /// What became of one seed.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Outcome {
@@ -156,6 +199,12 @@ pub struct Outcome {
     pub trace: String,
     /// What must never happen and did; the simulation ends with the first.
     pub violations: Vec<Violation>,
+    /// The real entity that this one was like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub likeness: Option<Likeness>,
+    /// How all members were, if that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub surveys: Vec<Survey>,
     /// Notable events.
     pub timeline: Vec<Entry>,
 }

@@ -190,6 +190,35 @@ fn choose(world: &mut World, at: usize) -> Option<Command> {
     })
 }
 
+/// Somebody deploys something new at a host, as was asked for: of an application that goes there, if none was named.
+pub(crate) fn deploy(world: &mut World, at: usize, application: Option<String>) {
+    let id = world.hosts[at].id;
+    let placed = world.reference.state().and_then(|state| {
+        let mut all = state.applications.iter();
+        all.find(|(_, application)| state.is_placed(application, &id)).map(|(name, _)| name.clone())
+    });
+    let Some(application) = application.or(placed) else {
+        return world.note(Some(at), "something was to be deployed here, and no application goes here");
+    };
+    if !world.hosts[at].is_up() || world.hosts[at].frozen > world.now {
+        return world.note(Some(at), format!("{application} was to be deployed here, and nobody answers"));
+    }
+    let source = revised(world, at, &application).unwrap_or_else(|| source(world, at));
+    let (reason, wish) = ("asked for".to_owned(), Wish::default());
+    world.request(at, Command::Deploy { application, source, reason, replace: false, wish });
+}
+
+/// Where an entity is like a real one: what is there, and some of it new.
+fn revised(world: &mut World, at: usize, application: &str) -> Option<Source> {
+    world.options.likeness.as_ref()?;
+    let tree = world.hosts[at].live(application).tree.clone()?;
+    world.workload.deployed += 1;
+    let path = format!("/home/admin/{}", world.workload.deployed);
+    let revised = tree::revised(&tree, &mut world.workload.rng);
+    world.hosts[at].directories.insert(path.clone(), revised);
+    Some(Source::Directory(path))
+}
+
 /// The application that everybody works on, again.
 fn create(world: &mut World, at: usize) -> Command {
     let (application, root, unmanaged) = ("web".to_owned(), "/srv/web".to_owned(), Vec::new());

@@ -28,7 +28,7 @@ use crate::options::Options;
 use crate::plan::MIXED;
 use crate::reference::Reference;
 use crate::signatures;
-use crate::timeline::{Entry, STRUCK, Violation};
+use crate::timeline::{Entry, STRUCK, Survey, Violation};
 use crate::workload::Workload;
 
 use event::Due;
@@ -47,6 +47,8 @@ const CALM: u64 = 100_000;
 const STORM: u64 = 150;
 /// Notable events that are kept.
 const TIMELINE: usize = 20_000;
+/// Surveys that are kept.
+const SURVEYS: usize = 200;
 
 /// Everything there is.
 pub(crate) struct World {
@@ -72,6 +74,7 @@ pub(crate) struct World {
     tickets: BTreeMap<u64, Joiner>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) timeline: Vec<Entry>,
+    pub(crate) surveys: Vec<Survey>,
     pub(crate) sometimes: BTreeMap<&'static str, u64>,
     out: Vec<Output>,
     /// A host and its copy.
@@ -106,6 +109,9 @@ impl World {
         let faults = Faults::new(&options);
         let copies = usize::from(faults.plan.has_class("twin"));
         let mut hosts: Vec<Host> = (0..options.members + later + copies).map(host).collect();
+        for (host, name) in hosts.iter_mut().zip(options.likeness.iter().flat_map(|_| options.names())) {
+            host.name = name;
+        }
         hosts.iter_mut().skip(options.members + later).for_each(|host| host.absent = true);
         // The older version knows no other quorum.
         if faults.plan.has(MIXED) && options.rule() == QuorumRule::Majority {
@@ -144,6 +150,7 @@ impl World {
             tickets: BTreeMap::new(),
             violations: Vec::new(),
             timeline: Vec::new(),
+            surveys: Vec::new(),
             sometimes: BTreeMap::new(),
             out: Vec::new(),
             twin: None,
@@ -426,6 +433,14 @@ impl World {
         if self.timeline.len() < TIMELINE {
             let host = host.map(|host| self.hosts[host].name.clone()).unwrap_or_default();
             self.timeline.push(Entry { seconds: self.seconds(), host, text: text.into() });
+        }
+    }
+
+    /// Looks at how all members are, if that was asked for.
+    pub(crate) fn survey(&mut self, when: &'static str) {
+        if self.options.surveys && self.surveys.len() < SURVEYS {
+            let survey = crate::survey::survey(self, when);
+            self.surveys.push(survey);
         }
     }
 

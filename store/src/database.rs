@@ -71,24 +71,26 @@ impl Database {
         cache: &Cache,
         creation: Creation,
     ) -> Result<Self, Failure> {
-        let mut options = Options::default();
+        let mut options = options();
         options.create_if_missing(creation == Creation::IfMissing);
         options.create_missing_column_families(true);
-        options.set_paranoid_checks(true);
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         options.set_track_and_verify_wals_in_manifest(true);
         options.set_max_total_wal_size(LOG_BYTES);
-        options.set_max_open_files(OPEN_FILES);
-        options.set_max_file_opening_threads(1);
-        options.set_max_background_jobs(2);
-        options.set_max_manifest_file_size(FILE_LIST_BYTES);
-        options.set_stats_dump_period_sec(0);
-        options.set_stats_persist_period_sec(0);
-        options.set_log_level(LogLevel::Warn);
-        options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, report));
         let descriptors =
             families.iter().map(|name| ColumnFamilyDescriptor::new(*name, family_options(cache)));
-        match DB::open_cf_descriptors(&options, path, descriptors) {
+        Self::opened(path, DB::open_cf_descriptors(&options, path, descriptors))
+    }
+
+    /// Opens without locking or writing anything, also while another process has it open: what is there now.
+    pub(crate) fn look(path: &Path, families: &[&str], cache: &Cache) -> Result<Self, Failure> {
+        let descriptors =
+            families.iter().map(|name| ColumnFamilyDescriptor::new(*name, family_options(cache)));
+        Self::opened(path, DB::open_cf_descriptors_read_only(&options(), path, descriptors, false))
+    }
+
+    fn opened(path: &Path, db: Result<DB, rocksdb::Error>) -> Result<Self, Failure> {
+        match db {
             Ok(db) => Ok(Self { db, path: path.to_owned(), failed: AtomicBool::new(false) }),
             Err(error) if matches!(error.kind(), ErrorKind::IOError | ErrorKind::Busy) => {
                 Err(Failure::System(std::io::Error::other(error.into_string())))
@@ -176,6 +178,21 @@ pub(crate) fn check_bounds(key: &[u8], value: Option<&[u8]>, key_limit: usize) -
         )));
     }
     Ok(())
+}
+
+/// What every opening has.
+fn options() -> Options {
+    let mut options = Options::default();
+    options.set_paranoid_checks(true);
+    options.set_max_open_files(OPEN_FILES);
+    options.set_max_file_opening_threads(1);
+    options.set_max_background_jobs(2);
+    options.set_max_manifest_file_size(FILE_LIST_BYTES);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options.set_log_level(LogLevel::Warn);
+    options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, report));
+    options
 }
 
 fn family_options(cache: &Cache) -> Options {

@@ -16,6 +16,12 @@ pub enum OpenError {
         /// Who, if the lock file tells.
         pid: Option<u32>,
     },
+    /// There is none, and none was to be made.
+    #[error("there is no store in {}", path.display())]
+    Absent {
+        /// Where.
+        path: PathBuf,
+    },
     /// Written by a newer program; this one would not understand everything in it.
     #[error("{} has store format {found}, and this program reads up to {supported}: install a newer althing", path.display())]
     Newer {

@@ -47,6 +47,11 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), OpenError> {
     })
 }
 
+/// Whether a store was made here, and completed.
+pub(crate) fn is_complete(dir: &Path) -> bool {
+    dir.join(NAME).exists()
+}
+
 /// Reads the format, and refuses one that is newer than what the program reads.
 pub(crate) fn origin(dir: &Path, supported: u32) -> Result<Origin, OpenError> {
     let path = dir.join(NAME);

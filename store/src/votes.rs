@@ -21,7 +21,7 @@ use crate::room::{Purpose, Room};
 /// Where the number of commits is, with nothing else in its family.
 const COUNT_FAMILY: &str = "count";
 const COUNT_KEY: &[u8] = b"commits";
-const FAMILIES: [&str; 4] = [COUNT_FAMILY, "meta", "votes", "chain"];
+pub(crate) const FAMILIES: [&str; 4] = [COUNT_FAMILY, "meta", "votes", "chain"];
 /// As [`Write::key`] promises.
 const KEY_BYTES: usize = 255;
 
@@ -114,16 +114,26 @@ impl Votes {
         from: &[u8],
         limit: usize,
     ) -> Result<Vec<Pair>, ReadError> {
-        let mut pairs = Vec::new();
-        if limit == 0 {
-            return Ok(pairs);
-        }
-        self.database.visit(name(family), from, |key, value| {
-            pairs.push((key.into_vec(), value.into_vec()));
-            pairs.len() < limit
-        })?;
-        Ok(pairs)
+        read_from(&self.database, family, from, limit)
     }
+}
+
+/// At most `limit` pairs from a key on.
+pub(crate) fn read_from(
+    database: &Database,
+    family: Family,
+    from: &[u8],
+    limit: usize,
+) -> Result<Vec<Pair>, ReadError> {
+    let mut pairs = Vec::new();
+    if limit == 0 {
+        return Ok(pairs);
+    }
+    database.visit(name(family), from, |key, value| {
+        pairs.push((key.into_vec(), value.into_vec()));
+        pairs.len() < limit
+    })?;
+    Ok(pairs)
 }
 
 impl Drop for Votes {

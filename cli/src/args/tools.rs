@@ -30,21 +30,36 @@ pub(crate) struct Demo {
 /// Simulate an entity through disasters, by the same rules and in no time
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  althing simulate --seed 7\n  althing simulate --seed 7 --members 9 --hours 24 --json\n  althing simulate --members 5 --fault crash@60:m2 --fault partition@90"
+    after_help = "Examples:\n  althing simulate --seed 7\n  althing simulate --seed 7 --members 9 --hours 24 --json\n  althing simulate --members 5 --fault crash@60+30:m2 --fault partition@120\n  althing simulate --hours 0.1 --deploy 30:m2 --fault partition@30.3+120:m6,m7,m8,m9\n  althing simulate --from-dir /var/lib/althing --deploy 30:web1 --fault crash@30.2+60:web2"
 )]
 pub(crate) struct Simulate {
     /// The same seed gives the same run
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// How many members
+    /// How many members: m1, m2, …
     #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) members: u16,
     /// How many simulated hours
     #[arg(long, value_name = "H", default_value_t = 1.0)]
     pub(crate) hours: f64,
-    /// Nothing goes wrong but this: CLASS in the seeds that have it, or CLASS@SECONDS or CLASS@SECONDS:HOST once; may be repeated
+    /// Nothing goes wrong but this: CLASS in the seeds that have it, or CLASS@SECONDS[+SECONDS][:MEMBER,…] once, for so long, there; may be repeated
     #[arg(long = "fault", value_name = "SPEC")]
     pub(crate) faults: Vec<String>,
+    /// Administrators do nothing but this: deploy something new at a member, SECONDS:MEMBER[:APP]; may be repeated
+    #[arg(long = "deploy", value_name = "SPEC")]
+    pub(crate) deploys: Vec<String>,
+    /// Simulate an entity like that of the member in this directory: its members, quorum rule and applications
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["members", "quorum"])]
+    pub(crate) from_dir: Option<PathBuf>,
+    /// By which rule they settle: majority or supermajority; else the seed says
+    #[arg(long, value_name = "RULE")]
+    pub(crate) quorum: Option<super::entity::Quorum>,
+    /// Tell proposals and votes too
+    #[arg(long)]
+    pub(crate) votes: bool,
+    /// Tell also how the entity came to be
+    #[arg(long)]
+    pub(crate) whole: bool,
 }
 
 /// Wait until something is so; exit with 124 if it is not in time

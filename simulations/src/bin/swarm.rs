@@ -1,6 +1,6 @@
 //! Runs many seeds: `swarm --seeds A..B [--members N|N-M] [--minutes M] [--threads N] [--all-reached] [--no-shrink]`,
 //! or one case: `swarm --seed S --members N --minutes M [--variant V] [--without CONDITION,…] [--acts NAME.N,…]`; both
-//! with `[--fault CLASS[@SECONDS[:HOST]]]… [--mutation NAME] [--quiet] [--plan] [--timeline] [--votes] [--json]`.
+//! with `[--fault CLASS[@SECONDS[+SECONDS][:HOST,…]]]… [--deploy SECONDS:HOST]… [--mutation NAME] [--quiet] [--plan] [--timeline] [--votes] [--json]`.
 //!
 //! Prints each failing seed with the command that replays it, and of the first ones that of the smallest case that
 //! fails in the same way; then how often each interesting thing happened. Exit code 1 if anything was violated, or
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(why) => {
             eprintln!(
-                "{why}\nusage: swarm --seeds A..B | --seed S [--members N|N-M] [--minutes M] [--threads N] [--variant V] [--without CONDITION,…] [--acts NAME.N,…] [--fault CLASS[@SECONDS[:HOST]]]… [--mutation NAME] [--quiet] [--plan] [--timeline] [--votes] [--json] [--all-reached] [--no-shrink]"
+                "{why}\nusage: swarm --seeds A..B | --seed S [--members N|N-M] [--minutes M] [--threads N] [--variant V] [--without CONDITION,…] [--acts NAME.N,…] [--fault CLASS[@SECONDS[+SECONDS][:HOST,…]]]… [--deploy SECONDS:HOST]… [--mutation NAME] [--quiet] [--plan] [--timeline] [--votes] [--json] [--all-reached] [--no-shrink]"
             );
             return ExitCode::from(64);
         }
@@ -136,6 +136,9 @@ fn parse(words: Vec<String>) -> Result<Arguments, String> {
                 }
             }
         }
+    }
+    if arguments.to - arguments.from == 1 {
+        arguments.options.check()?;
     }
     Ok(arguments)
 }

@@ -4,23 +4,37 @@ use super::{any, span};
 use crate::network::Damage;
 use crate::world::{Event, MS, SECOND, World};
 
-/// All hosts in a random order.
+/// All hosts: those that somebody named, and the others in a random order.
 fn shuffled(world: &mut World) -> Vec<usize> {
     let mut all: Vec<usize> = (0..world.hosts.len()).filter(|at| !world.hosts[*at].absent).collect();
     world.faults.rng.shuffle(&mut all);
-    if let Some(at) = world.faults.named.and_then(|named| all.iter().position(|host| *host == named)) {
-        all.swap(0, at);
+    for (at, named) in world.faults.named.iter().enumerate() {
+        if let Some(found) = all.iter().position(|host| host == named) {
+            all.swap(at, found);
+        }
     }
     all
 }
 
-/// Two random parts, neither of them empty; none if there is a cut already, or one host.
+/// Whether the network can be cut now: not if it is, or if there is one host.
+fn is_whole(world: &mut World) -> bool {
+    let whole = !world.network.is_partitioned();
+    if !whole && !world.faults.named.is_empty() {
+        world.note(None, "nothing more is cut off: something is");
+    }
+    whole && world.hosts.len() > 1
+}
+
+/// Those that somebody named and the others, or two random parts, neither of them empty; none if there is a cut already.
 fn parts(world: &mut World) -> Option<(Vec<usize>, Vec<usize>)> {
-    if world.network.is_partitioned() || world.hosts.len() < 2 {
+    if !is_whole(world) {
         return None;
     }
     let mut one = shuffled(world);
-    let at = 1 + world.faults.rng.below(one.len() as u64 - 1) as usize;
+    let at = match world.faults.named.len() {
+        0 => 1 + world.faults.rng.below(one.len() as u64 - 1) as usize,
+        named => named,
+    };
     let other = one.split_off(at);
     Some((one, other))
 }
@@ -36,7 +50,7 @@ fn heal_later(world: &mut World, what: &'static str, text: String) {
     world.faults.partitioned += 1;
     world.faults.cuts += 1;
     let number = world.faults.cuts;
-    let after = 200 * MS + span(world, 2 * SECOND, 45 * SECOND);
+    let after = world.faults.lasts.unwrap_or_else(|| 200 * MS + span(world, 2 * SECOND, 45 * SECOND));
     world.schedule(after, Event::Heal { number });
 }
 
@@ -58,7 +72,7 @@ pub(super) fn one_sided(world: &mut World) {
 
 /// One host alone.
 pub(super) fn isolate(world: &mut World) {
-    if world.network.is_partitioned() || world.hosts.len() < 2 {
+    if !is_whole(world) {
         return;
     }
     let all = shuffled(world);

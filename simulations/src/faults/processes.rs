@@ -106,7 +106,7 @@ pub(super) fn long_outage(world: &mut World) {
     let Some(at) = any(world, true) else { return };
     world.count("a long outage");
     world.crash(at, "and is away for long");
-    let after = 60 * SECOND + world.faults.rng.below(180 * SECOND);
+    let after = world.faults.lasts.unwrap_or_else(|| 60 * SECOND + world.faults.rng.below(180 * SECOND));
     world.schedule(after, Event::Start { host: at });
 }
 

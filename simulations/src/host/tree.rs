@@ -6,10 +6,13 @@ use althing_protocol::attributes::Attributes;
 use althing_protocol::effect::Applied;
 use althing_protocol::hash::Hash;
 use althing_protocol::limits::LARGE_FILE;
-use althing_protocol::manifest::{Item, Manifest};
+use althing_protocol::manifest::{Extent, Item, Manifest};
 use althing_protocol::path::ItemPath;
 use althing_protocol::repair::Action;
 use althing_protocol::rng::Rng;
+
+/// Items of a directory, where a tree is made of a size.
+const TOGETHER: u64 = 20;
 
 /// Items by path.
 pub(crate) type Tree = BTreeMap<ItemPath, Item>;
@@ -198,6 +201,37 @@ pub(crate) fn random(rng: &mut Rng) -> Tree {
         tree.insert(path("current"), Item::symlink(b"page0.html"));
     }
     tree
+}
+
+/// A tree of so many items and bytes: files in directories of some twenty, all about as large.
+pub(crate) fn of(extent: Extent, rng: &mut Rng) -> Tree {
+    let mut tree = Tree::new();
+    let directories = extent.items / TOGETHER;
+    let files = extent.items - directories;
+    for number in 0..directories {
+        tree.insert(path(&format!("d{number}")), Item::directory(0o755));
+    }
+    for number in 0..files {
+        let size = extent.bytes / files + if number == 0 { extent.bytes % files } else { 0 };
+        let name = match number.checked_rem(directories) {
+            Some(directory) => path(&format!("d{directory}/f{number}")),
+            None => path(&format!("f{number}")),
+        };
+        tree.insert(name, Item::file(0o644, size, Hash::of(&rng.bytes::<16>())));
+    }
+    tree
+}
+
+/// One file of ten is another one, and at least one is.
+pub(crate) fn revised(tree: &Tree, rng: &mut Rng) -> Tree {
+    let mut revised = tree.clone();
+    let files = revised.values_mut().filter(|item| matches!(item, Item::File { .. }));
+    for item in files.step_by(10) {
+        if let Item::File { content, .. } = item {
+            *content = Hash::of(&rng.bytes::<16>());
+        }
+    }
+    revised
 }
 
 /// What an administrator or a disk does to a tree behind everybody's back; `None` removes all of it.

@@ -32,7 +32,7 @@ impl World {
     pub(crate) fn request(&mut self, at: usize, command: Command) -> u64 {
         self.requests += 1;
         let request = self.requests;
-        let what = crate::invariants::admin_asks(self, at, &command);
+        let what = crate::words::asked(&command);
         self.note(Some(at), format!("is asked ({request}): {what}"));
         let life = self.hosts[at].life;
         self.asked.insert(request, Asked { host: at, life, at: self.now, what });
@@ -46,12 +46,7 @@ impl World {
     }
 
     pub(super) fn replied(&mut self, at: usize, request: u64, reply: Reply) {
-        let text = match &reply {
-            Ok(outcome) => format!("{outcome:?}"),
-            Err(refusal) => format!("refused, {}: {}", refusal.code.name(), refusal.message),
-        };
-        let short: String = text.chars().take(220).collect();
-        self.note(Some(at), format!("answers ({request}): {short}"));
+        self.note(Some(at), format!("answers ({request}): {}", crate::words::answered(&reply)));
         match &reply {
             Ok(_) => self.count("a request was done"),
             Err(refusal) => self.count(refusal.code.name()),

@@ -8,6 +8,7 @@ mod damage;
 mod families;
 mod full;
 mod gathering;
+mod glimpse;
 mod kill;
 mod limits;
 mod opening;

@@ -1,0 +1,56 @@
+//! Faults and deployments that somebody asks for by time and name happen then and there, for so long, and nothing else does.
+
+use crate::timeline::{Entry, Outcome};
+use crate::{Options, simulate};
+
+fn run(words: &str) -> Outcome {
+    let options: Options = words.parse().expect("these are options");
+    let outcome = simulate(&Options { surveys: true, ..options });
+    assert_eq!(outcome.violations, [], "{words}");
+    outcome
+}
+
+/// Seconds since the beginning at which something was told, by whom.
+fn told<'a>(outcome: &'a Outcome, text: &str) -> Vec<(f64, &'a str)> {
+    let such = |entry: &&Entry| entry.seconds >= outcome.begun && entry.text.contains(text);
+    let at = |entry: &'a Entry| ((entry.seconds - outcome.begun).round(), entry.host.as_str());
+    outcome.timeline.iter().filter(such).map(at).collect()
+}
+
+#[test]
+fn a_partition_parts_those_that_are_named_and_is_healed_when_it_was_said() {
+    let outcome = run("--seed 2 --members 5 --minutes 3 --fault partition@20.5+60:m5,m4 --deploy 40:m2");
+    assert_eq!(told(&outcome, "are cut off"), [(21.0, "")]);
+    assert!(told(&outcome, "m5 m4 are cut off").len() == 1, "exactly these");
+    assert_eq!(told(&outcome, "the network is whole again"), [(81.0, "")]);
+    let apart = outcome.surveys.iter().find(|survey| survey.when.contains("network")).expect("it was healed");
+    let majority: Vec<bool> = apart.members.iter().map(|seen| seen.majority).collect();
+    assert_eq!(majority, [true, true, true, false, false]);
+    assert_eq!(told(&outcome, "is asked"), [(40.0, "m2")], "administrators do nothing else");
+}
+
+#[test]
+fn a_crash_strikes_each_host_that_is_named_and_it_starts_when_it_was_said() {
+    let outcome =
+        run("--seed 3 --members 5 --minutes 2 --fault crash@30+45:m2,m3 --deploy 60:m2 --deploy 100:m2");
+    assert_eq!(told(&outcome, "crashes"), [(30.0, "m2"), (30.0, "m3")]);
+    assert_eq!(outcome.crashes, 2);
+    assert_eq!(told(&outcome, "nobody answers"), [(60.0, "m2")], "it is down then");
+    assert_eq!(told(&outcome, "is asked"), [(100.0, "m2")], "and up again then");
+    let end = outcome.surveys.last().expect("the end");
+    assert!(end.members.iter().all(|seen| seen.runs && seen.applications[0].there == Some(2)), "{end:?}");
+}
+
+#[test]
+fn a_link_is_that_of_the_two_that_are_named() {
+    let outcome = run("--seed 4 --members 4 --minutes 2 --fault flap@30:m3,m1");
+    assert!(told(&outcome, "the link of m3 and m1 flaps").len() == 1);
+}
+
+#[test]
+fn a_second_cut_is_told_to_be_none() {
+    let outcome =
+        run("--seed 4 --members 4 --minutes 2 --fault partition@30+60:m3 --fault partition@40+5:m2");
+    assert_eq!(told(&outcome, "something is").len(), 1);
+    assert_eq!(told(&outcome, "the network is whole again"), [(90.0, "")]);
+}
