@@ -42,10 +42,10 @@ pub(crate) struct Simulate {
     /// How many simulated hours
     #[arg(long, value_name = "H", default_value_t = 1.0)]
     pub(crate) hours: f64,
-    /// Nothing goes wrong but this: CLASS in the seeds that have it, or CLASS@SECONDS[+SECONDS][:MEMBER,…] once, for so long, there; may be repeated
+    /// Nothing goes wrong but this: CLASS in the seeds that have it, or CLASS@SECONDS once, CLASS@SECONDS+SECONDS:MEMBER,… once, for so long, there; may be repeated
     #[arg(long = "fault", value_name = "SPEC")]
     pub(crate) faults: Vec<String>,
-    /// Administrators do nothing but this: deploy something new at a member, SECONDS:MEMBER[:APP]; may be repeated
+    /// Administrators do nothing but this: deploy something new at a member, SECONDS:MEMBER or SECONDS:MEMBER:APP; may be repeated
     #[arg(long = "deploy", value_name = "SPEC")]
     pub(crate) deploys: Vec<String>,
     /// Simulate an entity like that of the member in this directory: its members, quorum rule and applications
