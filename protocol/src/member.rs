@@ -58,6 +58,7 @@ use crate::metrics::{Ratio, Readings, Sketch};
 use crate::rng::Rng;
 use crate::state::{PROTOCOL, Role, State};
 use crate::statement::{Address, Checked, Envelope, Id16, Position, Statement, Vote};
+use crate::succession::Succession;
 use crate::time::{Instant, Millis, Now};
 use crate::trail::Trail;
 use crate::wire::Message;
@@ -268,6 +269,8 @@ struct Entity {
     /// Places of own intents that are valid after the head.
     valid: BTreeSet<Position>,
     evidence: BTreeMap<u64, Evidence>,
+    /// Who showed that this entity was begun anew, after an epoch that is not settled here.
+    unjudged: Option<(MemberId, Succession)>,
     standing: standing::Standing,
     spread: spreading::Spread,
     records: BTreeSet<Hash>,
@@ -610,6 +613,7 @@ impl Entity {
             candidate: voting::Candidate::default(),
             valid: BTreeSet::new(),
             evidence: saved.evidence,
+            unjudged: None,
             standing: standing::Standing::default(),
             spread: spreading::Spread::default(),
             records,

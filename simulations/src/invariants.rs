@@ -17,7 +17,7 @@ mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use althing_protocol::effect::{Family, Write};
+use althing_protocol::effect::{Family, Input, Write};
 use althing_protocol::event::Event;
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
@@ -55,12 +55,23 @@ pub(crate) struct Invariants {
     failed: BTreeSet<(String, Hash)>,
     /// The test signs with members' keys: they may be accused.
     pub(crate) keys_stolen: bool,
+    /// The epoch that the member whose step is carried out was deciding before it, if it might vote; until it tells why
+    /// it may not any more.
+    deciding: Option<u64>,
     /// What was told of votes last: it leaves to each peer.
     told_last: Option<(usize, String)>,
     /// Settled links that were looked at, by their bytes.
     links: BTreeSet<Hash>,
     /// The last pushed bytes that were looked at.
     last_push: Vec<u8>,
+}
+
+/// A member is about to take a step. Its own vote may be the one that settles a record, or that shows that another machine
+/// has its key: it might vote when that one left.
+pub(crate) fn before_step(world: &mut World, at: usize, input: &Input) {
+    let casts = matches!(input, Input::Persisted(_));
+    let member = world.hosts[at].member.as_ref().filter(|member| casts && member.may_vote());
+    world.invariants.deciding = member.and_then(|member| member.state()).map(|state| state.epoch + 1);
 }
 
 /// Everything that can be asked after any step of a member.
@@ -278,6 +289,10 @@ pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
     let about = event.application.as_ref().map(|name| format!(" {name}:")).unwrap_or_default();
     if event.kind != "member.unreachable" {
         world.note(Some(at), format!("{}:{about} {}", event.kind, event.text));
+    }
+    if matches!(event.kind.as_str(), "store.burnt" | "vote.equivocation" | "chain.fork" | "entity.superseded")
+    {
+        world.invariants.deciding = None;
     }
     match event.kind.as_str() {
         "repair.done" => world.count("drift was repaired"),

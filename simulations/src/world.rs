@@ -336,6 +336,7 @@ impl World {
     /// Steps a member and does what comes out.
     pub(crate) fn give(&mut self, at: usize, input: Input) {
         self.note_input(at, &input);
+        crate::invariants::before_step(self, at, &input);
         let mut out = std::mem::take(&mut self.out);
         let host = &mut self.hosts[at];
         let now = host.now(self.now);

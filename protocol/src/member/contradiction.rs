@@ -16,6 +16,8 @@ use crate::succession::Succession;
 use crate::validity::check_certificate;
 use crate::wire::Message;
 
+const NO_MEMBER_SIGNED: &str = "that the entity was begun anew, and no member signed that";
+
 impl Entity {
     /// Whether something was found that nobody has acknowledged.
     pub(super) fn is_stopped(&self) -> bool {
@@ -164,8 +166,19 @@ impl Entity {
         if succession.entity != self.state.entity {
             return;
         }
-        if self.state.member(&succession.by).is_none() || !succession.holds(core.scheme()) {
-            self.tell_forged(core, from, "that the entity was begun anew, and no member signed that");
+        if !succession.holds(core.scheme()) {
+            return self.tell_forged(core, from, NO_MEMBER_SIGNED);
+        }
+        if !self.is_of_a_member(core, &succession) && succession.epoch > self.state.epoch {
+            return self.judge_later(core, from, succession);
+        }
+        if self.state.member(&succession.by).is_none() {
+            // A founder that was removed since, by a majority that went on: its word counts no more, and was good when
+            // others heard it.
+            let was_member = self.state.past.iter().any(|past| past.id == succession.by);
+            if !was_member {
+                self.tell_forged(core, from, NO_MEMBER_SIGNED);
+            }
             return;
         }
         if !succession.is_warranted(&self.state.governance.authority, core.scheme()) {
@@ -188,6 +201,33 @@ impl Entity {
         core.event(Event::new(Severity::Critical, "entity.superseded", text).of(succession.by));
         for peer in self.overlay.peers().clone() {
             self.send(core, peer, &Message::Succession(succession.clone()));
+        }
+    }
+
+    /// Whether a member of the roster signed it, and who governs the entity.
+    fn is_of_a_member(&self, core: &Core, succession: &Succession) -> bool {
+        self.state.member(&succession.by).is_some()
+            && succession.is_warranted(&self.state.governance.authority, core.scheme())
+    }
+
+    /// Whoever was let in, and whoever governs, in epochs that are not known here yet may well have signed it.
+    fn judge_later(&mut self, core: &mut Core, from: MemberId, succession: Succession) {
+        let (name, here) = (self.state.name_of(&from), self.state.epoch);
+        self.tell(core, &format!("succession/{}", succession.successor), true, || {
+            let text = format!(
+                "{name} shows that the entity was begun anew after epoch {}, which cannot be judged at epoch {here}: what was settled between is asked for",
+                succession.epoch
+            );
+            Event::new(Severity::Warning, "succession.unjudged", text).of(from)
+        });
+        self.unjudged = Some((from, succession));
+        self.ask_chain(core, from, self.chain_until());
+    }
+
+    /// More is settled here: enough perhaps to judge what was said about this entity's end.
+    pub(super) fn judge_succession(&mut self, core: &mut Core) {
+        if let Some((from, succession)) = self.unjudged.take() {
+            self.on_succession(core, from, succession);
         }
     }
 

@@ -693,16 +693,19 @@ impl Entity {
 
     /// Whether this store said something that it does not know of.
     fn is_unknown_to_me(&self, core: &Core, said: &Checked) -> bool {
+        super::standing::is_beyond(core, said.position()) || self.is_vote_unknown_to_me(said)
+    }
+
+    /// Whether this store cast a vote that its promise does not have.
+    pub(super) fn is_vote_unknown_to_me(&self, said: &Checked) -> bool {
         let promise = self.ballot.promise();
-        let unknown_vote = said.vote().is_some_and(|vote| {
-            let mine = if vote.step == Step::Prevote {
-                promise.prevotes.contains_key(&vote.round)
-            } else {
-                promise.precommits.contains_key(&vote.round)
+        said.vote().is_some_and(|vote| {
+            let mine = match vote.step {
+                Step::Prevote => promise.prevotes.contains_key(&vote.round),
+                Step::Precommit => promise.precommits.contains_key(&vote.round),
             };
             vote.epoch > promise.epoch || (vote.epoch == promise.epoch && !mine)
-        });
-        super::standing::is_beyond(core, said.position()) || unknown_vote
+        })
     }
 }
 

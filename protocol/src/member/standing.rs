@@ -146,7 +146,7 @@ impl Entity {
     pub(super) fn find_twin(&mut self, core: &mut Core, checked: &Checked) {
         let said = Position { incarnation: core.life.incarnation, sequence: core.sequence };
         let mine = checked.author() == core.me() && checked.store() == core.life.store;
-        if mine && checked.position() > said {
+        if mine && (checked.position() > said || self.is_vote_unknown_to_me(checked)) {
             self.burn(
                 core,
                 "others hold what this member never said: another machine has its key and its store",

@@ -412,6 +412,7 @@ impl Entity {
         self.announce(core);
         self.greet_connected(core);
         self.beat_now(core);
+        self.judge_succession(core);
         // Whoever showed these records has what follows them, if anything does.
         if let Some(from) = self.spread.chain_from.take() {
             self.ask_chain(core, from, self.state.epoch);

@@ -1,6 +1,7 @@
 //! §5.5.10: a settled root is undone only by an administrator's record, or by real edits on more than half of the
 //! placed voters, or by members within the probation that its commit allowed.
 
+use althing_protocol::identity::MemberId;
 use althing_protocol::record::{Change, Record};
 use althing_protocol::state::State;
 use althing_protocol::statement::Checked;
@@ -38,8 +39,9 @@ pub(super) fn settled(world: &mut World, before: &State, record: &Record) {
             }
             Change::Adopt { application, root, .. } => {
                 let edited = world.invariants.edited.get(&(application.clone(), *root));
-                let on = |id| {
-                    edited.is_some_and(|edited| world.by_id.get(id).is_some_and(|at| edited.contains(at)))
+                // A machine that was copied has what its copy has, as far as anybody knows who has not found that out.
+                let on = |id: &MemberId| {
+                    edited.is_some_and(|edited| edited.iter().any(|at| world.hosts[*at].id == *id))
                 };
                 let Some(known) = before.applications.get(application) else { continue };
                 let count = before.placed_voters(known).filter(|voter| on(&voter.id)).count();

@@ -57,7 +57,8 @@ pub(super) fn sent(world: &mut World, at: usize, entity: Hash, vote: &Vote) {
             format!("{name} sends a vote that is not on its disk: {vote:?}, there is {durable:?}"),
         );
     }
-    if !world.hosts[at].member.as_ref().is_some_and(|member| member.may_vote()) {
+    let may = world.hosts[at].member.as_ref().is_some_and(|member| member.may_vote());
+    if !may && world.invariants.deciding != Some(vote.epoch) {
         world.violate("§5.5.11", format!("{name} votes and may not: {vote:?}"));
     }
     super::found::voted(world, at, &entity);

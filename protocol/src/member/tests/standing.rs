@@ -53,6 +53,20 @@ fn a_twin_is_found_out_by_what_it_says() {
 }
 
 #[test]
+fn a_twin_is_found_out_by_a_vote_of_an_earlier_life_that_is_not_promised() {
+    let mut lone = Lone::voting();
+    let vote = |lone: &Lone, value: &[u8]| {
+        let (parent, value) = (lone.head(), Some(Hash::of(value)));
+        let vote = Vote { epoch: 1, round: 0, parent, step: Step::Prevote, value, relied: None };
+        said(lone.state().entity, 1, (0, 5), Statement::Vote(vote))
+    };
+    let twin = vote(&lone, b"x");
+    lone.hear(2, Message::Push(vec![twin]));
+    assert_eq!(lone.told("store.burnt"), 1);
+    assert!(!lone.member.may_vote());
+}
+
+#[test]
 fn what_it_said_itself_is_no_twin() {
     let mut lone = Lone::voting();
     let holds = Statement::Holds(Holds { epoch: 0, head: lone.head() });

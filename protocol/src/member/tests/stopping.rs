@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::control::{Code, Outcome};
+use crate::record::JoinRequest;
 use crate::succession::{Origin, Succession};
 
 fn resolve(keep: Option<&Hash>) -> Command {
@@ -214,6 +215,63 @@ fn whoever_is_stopped_is_not_woken_for_a_round_that_it_does_not_end() {
     lone.pass(5_000);
     let due = lone.member.deadline().expect("heartbeats go on");
     assert!(due.0 > lone.mono + 100, "woken again after {} ms", due.0 - lone.mono);
+}
+
+#[test]
+fn whoever_lags_behind_a_succession_accuses_nobody_and_judges_it_when_it_has_caught_up() {
+    // In the third epoch member 7 is let in, whose word is then a member's.
+    let chain = |lone: &Lone, admits: bool| {
+        let invitation = key(6);
+        let newcomer =
+            Newcomer { member: id(7), store: Id16([7; 16]), name: "m7".into(), address: address(7) };
+        let invite = Change::Invite {
+            key: invitation.id(),
+            uses: 1,
+            expires: WallTime(1000),
+            note: String::new(),
+            spare: false,
+        };
+        let admit = Change::Admit(JoinRequest::sign(lone.state().entity, newcomer, &invitation, &key(7)));
+        let other = Change::Revoke { key: invitation.id() };
+        let (first, state) = settle(lone.state(), lone.head(), invite, &[2, 3]);
+        let (second, state) =
+            settle(&state, first.certificate.value, if admits { admit } else { other }, &[2, 3]);
+        (vec![first, second], state)
+    };
+    for (admits, by_member, superseded, forged) in
+        [(true, true, 1, 0), (false, true, 0, 1), (true, false, 0, 1)]
+    {
+        let mut lone = Lone::voting();
+        let (links, state) = chain(&lone, admits);
+        let head = links[1].certificate.value;
+        let origin = Origin { entity: state.entity, epoch: 2, head, state: state.hash(), kept: Vec::new() };
+        let signer = key(if by_member { 7 } else { 8 });
+        let succession = Succession::sign(&origin, Hash::of(b"new"), Vec::new(), &signer);
+        for _ in 0..2 {
+            lone.hear(3, Message::Succession(succession.clone()));
+        }
+        assert_eq!((lone.told("succession.unjudged"), lone.told("evidence.forged")), (1, 0));
+        assert!(lone.member.may_vote());
+        assert!(lone.sent.contains(&(id(3), Message::GetChain(0))), "{:?}", lone.sent);
+        lone.hear(3, Message::Chain(links[..1].to_vec()));
+        assert_eq!((lone.told("entity.superseded"), lone.told("evidence.forged")), (0, 0));
+        lone.hear(3, Message::Chain(links[1..].to_vec()));
+        assert_eq!((lone.told("entity.superseded"), lone.told("evidence.forged")), (superseded, forged));
+        assert_eq!(lone.member.may_vote(), superseded == 0);
+    }
+}
+
+#[test]
+fn the_word_of_a_founder_that_was_removed_since_counts_for_nothing_and_names_nobody() {
+    let mut lone = Lone::voting();
+    let (entity, head, state) = (lone.state().entity, lone.head(), lone.state().hash());
+    let origin = Origin { entity, epoch: 0, head, state, kept: Vec::new() };
+    let (link, _) = settle(lone.state(), lone.head(), Change::Remove { member: id(3) }, &[2, 3]);
+    lone.hear(2, Message::Chain(vec![link]));
+    assert!(lone.state().member(&id(3)).is_none());
+    lone.hear(2, Message::Succession(Succession::sign(&origin, Hash::of(b"new"), Vec::new(), &key(3))));
+    assert_eq!((lone.told("evidence.forged"), lone.told("entity.superseded")), (0, 0));
+    assert!(lone.member.may_vote());
 }
 
 #[test]
