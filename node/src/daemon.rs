@@ -597,7 +597,9 @@ impl Daemon {
 
     fn set_peers(&mut self, peers: Vec<althing_protocol::effect::Peer>) {
         let of = |peer: althing_protocol::effect::Peer| {
-            let control = peer.addresses.iter().map(|address| address.control).collect();
+            // Whoever is in the roster no more is awaited, and asked for content only.
+            let dialed = peer.addresses.iter().filter(|_| !peer.past);
+            let control = dialed.map(|address| address.control).collect();
             let bulk = peer.addresses.iter().map(|address| address.bulk).collect();
             (peer.id, Peer { control, bulk })
         };

@@ -227,10 +227,12 @@ pub struct Applied {
 pub struct Peer {
     /// Its key.
     pub id: MemberId,
-    /// Where to dial it, best first; nowhere for a past member, which may only dial us.
+    /// Where to dial it, best first.
     pub addresses: Vec<Address>,
     /// Whether a connection is to be kept. To others there is one while something is sent.
     pub linked: bool,
+    /// It is in the roster no more: it may dial us, and is dialed for content only, if it is known where.
+    pub past: bool,
 }
 
 /// An application on this member.

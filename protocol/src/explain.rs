@@ -713,6 +713,12 @@ conditions! {
          number, and it is put right by itself within a minute; or run its daemon as root.",
         ["see which files and why" => "althing why MEMBER --on MEMBER", "see what differs" => "althing app diff APP --member MEMBER",
          "try again at once" => "althing app repair APP --on MEMBER"];
+    ContentMissing = "A215", "content-missing", Critical, ByItself, "Nobody that is heard has what is settled.",
+        "The member that answers lacks the revision in force of an application, and no member that it hears gives it. Those \
+         that hold it are away; where an entity was begun anew, they may be members of the one before, which are asked as well \
+         as soon as they are connected. If none of them comes back, settle another revision: an earlier one, or new content.",
+        ["see who is heard" => "althing member list", "see the revisions there are" => "althing app history APP",
+         "go back to one that is here" => "althing app rollback --help"];
     Load = "A204", "load", Critical, ByItself, "A member is short of processor, memory or disk.",
         "The processor's 95th percentile of the last minute is above 80 %, or memory or the fullest file system above 85 %: a \
          warning; above 90 % and 95 %: critical. A critical member takes no share of the traffic while others can.",

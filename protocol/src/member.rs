@@ -646,26 +646,49 @@ impl Entity {
         let sponsor = self.beginning.as_ref().and_then(|beginning| beginning.sponsor);
         let newer = sponsor.filter(|_| is_new);
         let addresses = |member: &crate::state::Member| {
-            let mut addresses = member.addresses.clone();
+            let mut addresses = self.addresses_of(member);
             let newer = newer.filter(|sponsor| sponsor.member == member.id).map(|sponsor| sponsor.address);
-            addresses.extend(newer.filter(|address| !member.addresses.contains(address)));
+            addresses.extend(newer.filter(|address| !addresses.contains(address)));
             addresses
         };
         let present = members.map(|member| Peer {
             id: member.id,
             addresses: addresses(member),
             linked: links.as_ref().is_none_or(|links| links.contains(&member.id)),
+            past: false,
         });
-        let past = self.state.past.iter();
-        let past = past.map(|past| Peer { id: past.id, addresses: Vec::new(), linked: true });
+        let before = self.beginning.as_ref().map(|beginning| &beginning.before);
+        let past = self.state.past.iter().map(|past| Peer {
+            id: past.id,
+            addresses: before.and_then(|before| before.get(&past.id)).cloned().unwrap_or_default(),
+            linked: true,
+            past: true,
+        });
         // Until the chain names it, a newcomer knows nobody but who let it in.
         let sponsor = sponsor.filter(|sponsor| self.state.member(&sponsor.member).is_none());
         let sponsor = sponsor.map(|sponsor| Peer {
             id: sponsor.member,
             addresses: vec![sponsor.address],
             linked: true,
+            past: false,
         });
         core.out.push(Output::Peers(present.chain(past).chain(sponsor).collect()));
+    }
+
+    /// Where a member is found: where the roster says, and where it says itself that it listens now. Nobody who moves when
+    /// that cannot be settled is lost to those who moved before (PROTOCOL.md J6).
+    fn addresses_of(&self, member: &crate::state::Member) -> Vec<Address> {
+        let mut addresses = member.addresses.clone();
+        let said = self.report_of(&member.id).into_iter().flat_map(|report| &report.addresses);
+        addresses.extend(said.filter(|address| !member.addresses.contains(address)));
+        addresses
+    }
+
+    /// Where the other members are, for whoever goes on without them (PROTOCOL.md J8).
+    fn whereabouts(&self, core: &Core) -> BTreeMap<MemberId, Vec<Address>> {
+        let others = self.state.members.iter().filter(|member| member.id != core.me());
+        let others = others.filter(|_| self.state.protocol >= 2);
+        others.map(|member| (member.id, self.addresses_of(member))).collect()
     }
 
     fn announce_places(&mut self, core: &mut Core) {

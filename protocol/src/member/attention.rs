@@ -157,6 +157,11 @@ impl Entity {
                 let why = format!("althing why {name}");
                 list.push(note(condition, subject, troubled.text.clone(), &why, (None, Some(name))));
             }
+            if let Some(text) = self.why_missing(core, name) {
+                let history = format!("althing app history {name}");
+                let about = (None, Some(name.as_str()));
+                list.push(note(Condition::ContentMissing, format!("app/{name}"), text, &history, about));
+            }
         }
     }
 
@@ -309,6 +314,8 @@ impl Entity {
             );
             causes.push(Cause { at: Some(window.opened), code: "window-open".into(), text });
         }
+        let missing = self.why_missing(core, name);
+        causes.extend(missing.map(|text| cause(Condition::ContentMissing.name(), text)));
         let troubled = self.local(name).and_then(Local::trouble);
         causes.extend(
             troubled.map(|troubled| cause(troubled.trouble.condition().name(), troubled.text.clone())),
@@ -389,6 +396,9 @@ fn next(because: Option<&str>) -> &'static str {
         }
         Some("tree-unreadable") => {
             "It goes on by itself when the tree can be read; until then nothing is changed there."
+        }
+        Some("content-missing") => {
+            "It goes on by itself when a member that has it is heard; until then another revision can be settled."
         }
         Some("out-of-reach") => {
             "It is put right by itself within a minute of the user or group being made there; the rest is as settled."

@@ -103,7 +103,41 @@ impl Entity {
                 holders.insert(revision.from);
             }
         }
+        if holders.is_empty() {
+            holders.extend(self.left_behind(core, name, root));
+        }
         holders
+    }
+
+    /// Members of the entity before that are connected: they go on holding what was settled there, and whoever began
+    /// this entity may never have had it (PROTOCOL.md J8). What they give is what was settled, or is not taken.
+    fn left_behind<'a>(
+        &'a self,
+        core: &'a Core,
+        name: &str,
+        root: &Hash,
+    ) -> impl Iterator<Item = MemberId> + 'a {
+        let last = self.state.origin.as_ref().map(|origin| origin.epoch);
+        let known = self.state.applications.get(name);
+        let mut revisions = known.into_iter().flat_map(|known| &known.revisions);
+        let inherited = revisions.any(|known| known.root == *root && Some(known.epoch) <= last);
+        let past = self.state.past.iter().filter(move |past| inherited && Some(past.until) == last);
+        past.map(|past| past.id).filter(|id| core.connected.contains(id))
+    }
+
+    /// Why this member does not get what is in force of an application, if nobody that is heard can give it.
+    pub(super) fn why_missing(&self, core: &Core, name: &str) -> Option<String> {
+        let revision = self.state.applications.get(name)?.settled()?;
+        let local = self.local(name)?;
+        let here = local.held.contains_key(&revision.root) || local.saving.contains(&revision.root);
+        let wanted = self.has_part(core, name) && !here && !local.refused.contains(&revision.root);
+        // Whoever has just started, or joined, has not had the time to hear anybody.
+        let settled_in = core.now.mono > self.since + crate::liveness::SILENCE;
+        let nobody = local.is_barren(&revision.root, core.now.mono)
+            || self.holders(core, name, &revision.root).is_empty();
+        (wanted && settled_in && nobody).then(|| {
+            format!("revision {} is not here, and no member that is heard gives it", revision.number)
+        })
     }
 }
 

@@ -198,7 +198,7 @@ mod tests {
             let saved = Saved {
                 life: Some(life),
                 head: Some(Head { trail: Trail::begin(&state, entity), state, record: entity }),
-                beginning: Some(Beginning { genesis, sponsor: None, succession: None, checkpoint: None }),
+                beginning: Some(Beginning::of(genesis)),
                 ..Saved::default()
             };
             let member = Member::restore(key(1), Config::default(), [3; 32], saved, now);
@@ -280,6 +280,34 @@ mod tests {
         );
         fed.push(3, vec![good]);
         assert!(fed.told("peer.misbehaves").len() == 2, "the author brought nothing bad");
+    }
+
+    #[test]
+    fn whoever_says_that_it_listens_elsewhere_is_looked_for_there_as_well() {
+        let mut fed = Fed::speaking();
+        let control = std::net::SocketAddr::from(([10, 0, 0, 9], 7800));
+        let (before, elsewhere) = (
+            fed.member.state().expect("an entity").members[2].addresses[0],
+            Address { control, bulk: control },
+        );
+        let report = Report { addresses: vec![before, elsewhere], ..Report::default() };
+        let dialed = |fed: &mut Fed| {
+            fed.out.clear();
+            fed.now.mono = Instant(fed.now.mono.0 + 3000);
+            fed.give(Input::Tick);
+            let peers = fed.out.iter().rev().find_map(|output| match output {
+                Output::Peers(peers) => Some(peers.clone()),
+                _ => None,
+            });
+            peers
+                .map(|peers| peers.into_iter().find(|peer| peer.id == key(3).id()).expect("a peer").addresses)
+        };
+        let moved = fed.sign(3, 1, 1, Statement::Report(Box::new(report.clone())));
+        fed.push(2, vec![moved]);
+        assert_eq!(dialed(&mut fed), Some(vec![before, elsewhere]));
+        let again = fed.sign(3, 1, 2, Statement::Report(Box::new(report)));
+        fed.push(2, vec![again]);
+        assert_eq!(dialed(&mut fed), None, "that is known");
     }
 
     #[test]

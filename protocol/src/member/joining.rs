@@ -100,7 +100,7 @@ impl Member {
         };
         let entering =
             Entering { request, name: member.to_owned(), founded: true, recovered: None, life: None };
-        self.enter(Beginning { genesis, sponsor: None, succession: None, checkpoint: None }, entering);
+        self.enter(Beginning::of(genesis), entering);
         Ok(())
     }
 
@@ -266,7 +266,9 @@ impl Member {
                 let life = self.forgotten(&genesis);
                 let entering = Entering { request, name, founded: false, recovered: None, life };
                 let checkpoint = joining.checkpoint;
-                self.enter(Beginning { genesis, sponsor: Some(sponsor), succession, checkpoint }, entering);
+                let before = self.entity.as_ref().map(|entity| entity.whereabouts(&self.core));
+                let (sponsor, before) = (Some(sponsor), before.unwrap_or_default());
+                self.enter(Beginning { genesis, sponsor, succession, checkpoint, before }, entering);
                 return;
             }
             Answer::Welcome(_) => {

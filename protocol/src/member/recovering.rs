@@ -57,7 +57,8 @@ impl Member {
         let name = entity.state.name_of(&me);
         let entering = Entering { request, name, founded: true, recovered: Some(recovered), life: None };
         let succession = Some(succession);
-        let beginning = Beginning { genesis, sponsor: None, succession, checkpoint: None };
+        let before = entity.whereabouts(core);
+        let beginning = Beginning { succession, before, ..Beginning::of(genesis) };
         self.enter(beginning, entering);
         Ok(())
     }

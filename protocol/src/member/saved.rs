@@ -14,12 +14,13 @@ use crate::effect::{Family, Write};
 use crate::evidence::Evidence;
 use crate::handling::Handling;
 use crate::hash::{Hash, hex, unhex};
+use crate::identity::MemberId;
 use crate::invitation::Checkpoint;
 use crate::limits;
 use crate::manifest::Extent;
 use crate::record::Link;
 use crate::state::State;
-use crate::statement::Id16;
+use crate::statement::{Address, Id16};
 use crate::succession::Succession;
 use crate::time::WallTime;
 use crate::trail::Trail;
@@ -61,6 +62,17 @@ pub struct Beginning {
     /// Since protocol version 2: the record that the invitation named.
     #[serde(default, skip_serializing_if = "codec::is_default")]
     pub checkpoint: Option<Checkpoint>,
+    /// Since protocol version 2, on whoever began an entity anew: where the members of the entity before were, as it may
+    /// lack content that they have.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    pub before: BTreeMap<MemberId, Vec<Address>>,
+}
+
+impl Beginning {
+    /// With this genesis and nothing else.
+    pub fn of(genesis: crate::record::Genesis) -> Self {
+        Self { genesis, sponsor: None, succession: None, checkpoint: None, before: BTreeMap::new() }
+    }
 }
 
 /// An application that was removed and is still to be cleared away here.

@@ -13,7 +13,7 @@ use crate::identity::MemberId;
 use crate::limits;
 use crate::liveness::{Anyway, BEAT, BUSY_BEAT, PULSE};
 use crate::metrics::Report;
-use crate::statement::{Checked, Envelope, Id16, Signed, Slot, Statement, Step};
+use crate::statement::{Address, Checked, Envelope, Id16, Signed, Slot, Statement, Step};
 use crate::time::{Instant, Millis, WallTime};
 use crate::wire::{Beat, Highest, Message, Place};
 
@@ -57,6 +57,8 @@ pub(super) struct Spread {
     /// The epoch that each peer said it has.
     pub(super) epochs: BTreeMap<MemberId, u64>,
     to_announce: Vec<Place>,
+    /// Somebody listens elsewhere than was known.
+    moved: bool,
 }
 
 impl Entity {
@@ -347,6 +349,7 @@ impl Entity {
         if !self.is_wanted(core, checked.author(), checked.envelope()) {
             return Taken::Known;
         }
+        let moved = self.listens_elsewhere(core, checked);
         let taken = self.board.insert(checked);
         match &taken {
             Taken::Known => {
@@ -382,6 +385,7 @@ impl Entity {
             self.spread.to_announce.push(Place { author: checked.author(), position: checked.position() });
             self.spread.announce.get_or_insert(core.now.mono + ANNOUNCE);
         }
+        self.spread.moved |= moved;
         let is_report = matches!(checked.statement(), Statement::Report(_));
         *(if is_report { &mut self.spread.reports } else { &mut self.spread.news }) = core.now.mono;
         match checked.statement() {
@@ -402,6 +406,18 @@ impl Entity {
             | Statement::Waiting(_) => {}
         }
         taken
+    }
+
+    /// Whether this is the report of another member that listens where nobody looked for it.
+    fn listens_elsewhere(&self, core: &Core, checked: &Checked) -> bool {
+        let (author, Statement::Report(report)) = (checked.author(), checked.statement()) else {
+            return false;
+        };
+        let settled = self.state.member(&author).map(|member| &member.addresses);
+        let said = self.report_of(&author).map(|report| &report.addresses);
+        let is_known =
+            |address: &Address| settled.into_iter().chain(said).any(|known| known.contains(address));
+        author != core.me() && !report.addresses.iter().all(is_known)
     }
 
     /// Whether a statement is of use now. What is not is neither kept nor passed on; all members at one epoch say
@@ -478,6 +494,10 @@ impl Entity {
         self.spread.next_beat = now + if busy { BUSY_BEAT } else { rest };
         self.ballot.ask_again();
         self.prune_board(core);
+        // With the next beat, so that nobody can have all look for it all the time.
+        if std::mem::take(&mut self.spread.moved) {
+            self.announce_peers(core);
+        }
         self.overlay.refresh(&mut core.rng);
         self.attend_report(core);
         self.flush_announcements(core);

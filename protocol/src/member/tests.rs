@@ -134,7 +134,7 @@ impl Lone {
         let head = three();
         let life = Life { store: Id16([1; 16]), incarnation: 0, reserved: 0 };
         let mut disk = BTreeMap::new();
-        let beginning = Beginning { genesis: genesis(), sponsor: None, succession: None, checkpoint: None };
+        let beginning = Beginning::of(genesis());
         for write in [saved::put_life(&life), saved::put_head(&head), saved::put_beginning(&beginning)] {
             disk.insert((write.family, write.key), write.value.expect("a value"));
         }

@@ -1,8 +1,10 @@
 //! What administrators do to each other, and to put things right.
 
 use althing_protocol::control::{Command, Outcome as Answer};
+use althing_protocol::explain::Condition;
 use althing_protocol::member::Member;
 use althing_protocol::time::Millis;
+use althing_protocol::view::Attention;
 
 use super::any;
 use crate::host::Standing;
@@ -139,7 +141,7 @@ pub(crate) fn put_right(world: &mut World) {
                 let_in_again(world, *at);
             }
         }
-        if !all.iter().any(|at| is_mute(world, *at) || is_lost(world, *at)) {
+        if !all.iter().any(|at| is_mute(world, *at) || is_stopped(world, *at) || is_lost(world, *at)) {
             return;
         }
         world.run((10 + 10 * round) * SECOND + 100 * MS);
@@ -162,9 +164,19 @@ fn is_lost(world: &World, at: usize) -> bool {
     known && (!host.is_member() || own != Some(world.reference.entity))
 }
 
+/// A member, voter or not, whose status says that it stopped for contradicting signatures: it installs nothing either.
+fn is_stopped(world: &World, at: usize) -> bool {
+    let status = world.hosts[at].member.as_ref().and_then(|member| member.status());
+    let named = |one: &Attention| one.condition == Condition::Contradiction.name();
+    status.is_some_and(|status| status.attention.iter().any(named))
+}
+
 /// A member that saw contradicting signatures stops, until an administrator has seen them too.
 fn acknowledge(world: &mut World, at: usize) {
-    if world.sometimes.contains_key("two votes in one place were found") && is_mute(world, at) {
+    if !world.sometimes.contains_key("two votes in one place were found") {
+        return;
+    }
+    if is_mute(world, at) || is_stopped(world, at) {
         world.count("an administrator acknowledged a contradiction");
         world.request(at, Command::Resolve { keep: None });
     }

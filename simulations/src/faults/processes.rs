@@ -6,6 +6,7 @@ use althing_protocol::state::PROTOCOL;
 use althing_protocol::statement::Address;
 
 use super::{any, span};
+use crate::host::Standing;
 use crate::world::{Event, MS, SECOND, World};
 
 fn start_later(world: &mut World, at: usize) {
@@ -132,12 +133,16 @@ pub(super) fn throttle(world: &mut World) {
 }
 
 /// Whether a host has on its disk where enough others are for its move to be settled. Members that move before most of
-/// them could tell each other find each other again by an administrator only.
+/// them could tell each other find each other again by an administrator only, if they are silent after a start: else they
+/// are found by their reports. Who has lost its disk is there, and counts for nothing.
 fn knows_enough(world: &World, at: usize) -> bool {
     let Some(state) = world.hosts[at].member.as_ref().and_then(|member| member.state()) else { return true };
     let is_found = |id: &MemberId, addresses: &[Address]| {
         *id == world.hosts[at].id
-            || world.by_id.get(id).is_some_and(|other| addresses.contains(&world.hosts[*other].address))
+            || world.by_id.get(id).is_some_and(|other| {
+                let other = &world.hosts[*other];
+                other.standing == Standing::Sound && addresses.contains(&other.address)
+            })
     };
     state.voters().filter(|voter| is_found(&voter.id, &voter.addresses)).count() >= state.quorum()
 }

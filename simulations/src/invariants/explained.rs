@@ -10,6 +10,9 @@ use crate::world::{SECOND, World};
 /// So long after the last fault the majority may still be missed.
 const AFTERMATH: u64 = 120 * SECOND;
 
+/// So long after one was left alone for the last time both may not hear each other yet.
+const RECONNECTED: u64 = 10 * SECOND;
+
 fn host<'a>(world: &'a World, who: &MemberId) -> Option<&'a Host> {
     world.by_id.get(who).map(|at| &world.hosts[*at])
 }
@@ -78,11 +81,28 @@ pub(super) fn told(world: &mut World, at: usize, event: &Event) {
     }
 }
 
+/// Whether of the voters that a host knows of so many do not count, or have nothing to do with it, that the others are no
+/// quorum. Whoever hears what a machine sends whose key is in other hands leaves it alone for up to five minutes (B2), also
+/// when that machine is put right meanwhile.
+fn are_too_few(world: &World, at: usize) -> bool {
+    let Some(state) = world.hosts[at].member.as_ref().and_then(|member| member.state()) else { return false };
+    let shuns = |one: usize, other: usize| {
+        world.hosts[one].shunned.get(&other).is_some_and(|until| *until + RECONNECTED > world.now)
+    };
+    let counts = |id: &MemberId| {
+        world.by_id.get(id).is_some_and(|voter| {
+            let sound = world.hosts[*voter].standing == Standing::Sound;
+            sound && !shuns(at, *voter) && !shuns(*voter, at)
+        })
+    };
+    state.voters().filter(|voter| counts(&voter.id)).count() < state.quorum()
+}
+
 /// Whether something that happened to this host, or to the world, explains what it tells.
 fn is_explained(world: &World, at: usize, event: &Event) -> bool {
     let host = &world.hosts[at];
     match event.kind.as_str() {
-        "majority.lost" => world.was_disturbed(AFTERMATH),
+        "majority.lost" => world.was_disturbed(AFTERMATH) || are_too_few(world, at),
         "disk.full" => host.full || host.full_until > 0,
         "apply.failed" => {
             host.full || host.full_until > 0 || host.has_rotted || world.was_disturbed(AFTERMATH)

@@ -80,7 +80,7 @@ impl Roster {
         let saved = Saved {
             life: Some(life),
             head: Some(self.head.clone()),
-            beginning: Some(Beginning { genesis, sponsor: None, succession: None, checkpoint: None }),
+            beginning: Some(Beginning::of(genesis)),
             ..Saved::default()
         };
         Member::restore(key(at), Config::default(), seed, saved, now)

@@ -2,6 +2,7 @@
 //! of the old roster, and must not go on with it (finding 7).
 
 use althing_protocol::control::{Code, Command, Outcome};
+use althing_protocol::explain::Condition;
 use althing_protocol::rollout::Wish;
 use althing_protocol::time::Millis;
 
@@ -87,6 +88,39 @@ fn the_old_majority_comes_back_and_goes_mute() {
     let command = deploy(&mut world, 0);
     answer(&mut world, 0, command).expect("the new entity goes on");
     assert_rest(&mut world, 30);
+}
+
+fn lacks_content(world: &World, at: usize) -> bool {
+    let status = world.hosts[at].member.as_ref().and_then(|member| member.status()).expect("a member");
+    status.attention.iter().any(|one| one.condition == Condition::ContentMissing.name())
+}
+
+#[test]
+fn what_only_the_lost_members_have_is_missed_and_had_from_them_when_they_are_back() {
+    let mut world = at_rest(3);
+    world.fill(0, true);
+    let command = deploy(&mut world, 1);
+    answer(&mut world, 1, command).expect("two of three hold it");
+    let root = settled(&world);
+    assert!(!lacks_content(&world, 0), "it has no room, and others have it");
+    for at in [1, 2] {
+        world.crash(at, "as its site burns down");
+    }
+    world.fill(0, false);
+    world.run(10 * SECOND);
+    assert!(lacks_content(&world, 0), "nobody is there");
+    answer(&mut world, 0, recover(&[])).expect("there is no majority");
+    world.crash(0, "and starts again, as who it was");
+    world.start(0);
+    world.run(20 * SECOND);
+    assert!(lacks_content(&world, 0), "nor is there anybody in the new entity");
+    assert_ne!(world.hosts[0].live(WEB).root(), Some(root));
+    for at in [1, 2] {
+        world.start(at);
+    }
+    assert_rest(&mut world, 60);
+    assert_eq!(world.hosts[0].live(WEB).root(), Some(root));
+    assert!(!lacks_content(&world, 0));
 }
 
 #[test]

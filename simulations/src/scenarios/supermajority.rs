@@ -12,8 +12,12 @@ use crate::world::{SECOND, World};
 
 /// Seven members: five settle, two may lie.
 fn seven() -> World {
+    some(7)
+}
+
+fn some(members: usize) -> World {
     let quorum = Some(QuorumRule::Supermajority);
-    let mut world = World::new(Options { seed: 7, members: 7, faults: false, quorum, ..Options::default() });
+    let mut world = World::new(Options { seed: 7, members, faults: false, quorum, ..Options::default() });
     world.by_hand = true;
     found(&mut world);
     create(&mut world, WEB, Policy::Majority);
@@ -86,4 +90,35 @@ fn faults_do_no_more_harm_than_to_a_majority() {
         assert_eq!(outcome.violations, [], "seed {seed}");
         assert!(outcome.sometimes.get("a record was settled").is_some_and(|count| *count > 3), "seed {seed}");
     }
+}
+
+/// Of five that need four, one is gone, one has moved and could not have that settled, and then another one moves: both
+/// are found by the others only, and need each other.
+#[test]
+fn two_that_moved_one_after_the_other_find_each_other_by_their_reports() {
+    let mut world = some(5);
+    let votes = |world: &World, at: usize| world.hosts[at].member.as_ref().is_some_and(|it| it.may_vote());
+    let found = |world: &World, at: usize| {
+        let (host, state) = (&world.hosts[at], world.reference.state().expect("an entity"));
+        state.member(&host.id).expect("in the roster").addresses == [host.address]
+    };
+    for at in [2, 4, 0] {
+        world.crash(at, "for now");
+    }
+    world.hosts[4].relocate();
+    world.start(4);
+    world.start(0);
+    assert!(world.run_until(30 * SECOND, |world| votes(world, 4)), "the three others have answered");
+    world.crash(0, "and gets another address as well");
+    world.hosts[0].relocate();
+    world.run(10 * SECOND);
+    assert!(!found(&world, 4), "three of five settle nothing");
+    world.start(0);
+    assert!(world.run_until(30 * SECOND, |world| votes(world, 0)), "three others have answered");
+    assert!(
+        world.run_until(30 * SECOND, |world| found(world, 0) && found(world, 4)),
+        "both moves are settled"
+    );
+    world.start(2);
+    assert_rest(&mut world, 60);
 }

@@ -15,7 +15,7 @@ impl World {
     pub(super) fn set_peers(&mut self, at: usize, peers: &[Peer]) {
         let ids = peers.iter().map(|peer| peer.id).collect();
         let dials: BTreeMap<MemberId, Vec<Address>> =
-            peers.iter().map(|peer| (peer.id, peer.addresses.clone())).collect();
+            peers.iter().filter(|peer| !peer.past).map(|peer| (peer.id, peer.addresses.clone())).collect();
         let moved = std::mem::replace(&mut self.hosts[at].dials, dials);
         let before = std::mem::replace(&mut self.hosts[at].peers, ids);
         let host = &self.hosts[at];

@@ -133,7 +133,7 @@ impl Fed {
         let now = Now { mono: Instant(1), wall: WALL };
         let life = althing_protocol::member::saved::Life { store: store(&honest()), ..Default::default() };
         let head = Head { state: state(), record: id(), trail: Trail::begin(&state(), id()) };
-        let beginning = Beginning { genesis: genesis(), sponsor: None, succession: None, checkpoint: None };
+        let beginning = Beginning::of(genesis());
         let saved =
             Saved { life: Some(life), head: Some(head), beginning: Some(beginning), ..Saved::default() };
         let mut fed = Self { member: Member::restore(honest(), Config::default(), [3; 32], saved, now), now };

@@ -90,8 +90,7 @@ impl Newcomer70 {
         let record = genesis().id();
         let checkpoint = Checkpoint { epoch: 70, record: chain(1)[69].certificate.value };
         let sponsor = Some(Sponsor { member: key(1).id(), address: address() });
-        let beginning =
-            Beginning { genesis: genesis(), sponsor, succession: None, checkpoint: Some(checkpoint) };
+        let beginning = Beginning { sponsor, checkpoint: Some(checkpoint), ..Beginning::of(genesis()) };
         let trail = Trail::begin(&state, record);
         let head = Some(Head { state, record, trail });
         let saved = Saved { head, beginning: Some(beginning), ..Saved::default() };
