@@ -39,7 +39,7 @@ pub(crate) enum Standing {
 /// An image of a disk.
 pub(crate) struct Image {
     pub(crate) keys: BTreeMap<(Family, Vec<u8>), Vec<u8>>,
-    pub(crate) content: BTreeSet<Hash>,
+    pub(crate) content: content::Pieces,
     pub(crate) at: u64,
     /// The process that ran then.
     pub(crate) life: u64,

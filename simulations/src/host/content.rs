@@ -55,6 +55,15 @@ impl Library {
     }
 }
 
+/// The pieces on a disk at one time.
+#[derive(Default)]
+pub(crate) struct Pieces {
+    good: BTreeSet<Hash>,
+    /// What rotted is on the image of a disk too, whether or not it was had again since.
+    rotten: BTreeSet<Hash>,
+    damaged: BTreeSet<Hash>,
+}
+
 /// Which pieces one host has, durably, and which of them no collection may take: the rules of the real store, with
 /// none of its code.
 #[derive(Default)]
@@ -119,23 +128,29 @@ impl Content {
     }
 
     /// Everything that is here, to put it back later.
-    pub(crate) fn image(&self) -> BTreeSet<Hash> {
-        self.pieces.clone()
+    pub(crate) fn image(&self) -> Pieces {
+        let (good, rotten, damaged) = (self.pieces.clone(), self.rotten.clone(), self.damaged.clone());
+        Pieces { good, rotten, damaged }
     }
 
-    /// What was here once is here again, and nothing else.
-    pub(crate) fn put_back(&mut self, pieces: BTreeSet<Hash>) {
-        let had = self.pieces.iter().chain(&self.lost);
-        let lost = had.filter(|piece| !pieces.contains(piece)).copied().collect();
-        let (mut rotten, mut damaged) = (std::mem::take(&mut self.rotten), std::mem::take(&mut self.damaged));
-        rotten.retain(|piece| !pieces.contains(piece));
-        damaged.retain(|piece| !pieces.contains(piece));
-        *self = Self { pieces, lost, rotten, damaged, ..Self::default() };
+    /// What was here once is here again, as it was, and nothing else.
+    pub(crate) fn put_back(&mut self, image: Pieces) {
+        let Pieces { good, mut rotten, mut damaged } = image;
+        let still =
+            |piece: &&Hash| !good.contains(piece) && !rotten.contains(piece) && !damaged.contains(piece);
+        let (rots, aside): (Vec<Hash>, Vec<Hash>) = (
+            self.rotten.iter().filter(still).copied().collect(),
+            self.damaged.iter().filter(still).copied().collect(),
+        );
+        let lost = self.pieces.iter().chain(&self.lost).filter(still).copied().collect();
+        rotten.extend(rots);
+        damaged.extend(aside);
+        *self = Self { pieces: good, lost, rotten, damaged, ..Self::default() };
     }
 
     /// The disk is a new one.
     pub(crate) fn lose(&mut self) {
-        self.put_back(BTreeSet::new());
+        self.put_back(Pieces::default());
         self.rotten.clear();
         self.damaged.clear();
     }
