@@ -135,24 +135,15 @@ impl Content {
 
     /// What was here once is here again, as it was, and nothing else.
     pub(crate) fn put_back(&mut self, image: Pieces) {
-        let Pieces { good, mut rotten, mut damaged } = image;
-        let still =
-            |piece: &&Hash| !good.contains(piece) && !rotten.contains(piece) && !damaged.contains(piece);
-        let (rots, aside): (Vec<Hash>, Vec<Hash>) = (
-            self.rotten.iter().filter(still).copied().collect(),
-            self.damaged.iter().filter(still).copied().collect(),
-        );
-        let lost = self.pieces.iter().chain(&self.lost).filter(still).copied().collect();
-        rotten.extend(rots);
-        damaged.extend(aside);
+        let Pieces { good, rotten, damaged } = image;
+        let had = self.pieces.iter().chain(&self.lost);
+        let lost = had.filter(|piece| !good.contains(piece)).copied().collect();
         *self = Self { pieces: good, lost, rotten, damaged, ..Self::default() };
     }
 
     /// The disk is a new one.
     pub(crate) fn lose(&mut self) {
         self.put_back(Pieces::default());
-        self.rotten.clear();
-        self.damaged.clear();
     }
 
     /// Whether a piece went with the disk that had it. Trees, and the applies under way there, are on disks of their own.
