@@ -214,3 +214,36 @@ fn the_three_come_back(cluster: &mut Cluster, site: &Site) -> Result<()> {
     history.find("/changes", "what", "recovered")?;
     Ok(())
 }
+
+/// Waits until a member shows no condition of this name any more.
+fn shows_no_more(member: &Member, condition: &str) -> Result<()> {
+    wait_until(LIMIT, &format!("{} shows no {condition}", member.name), || {
+        let status = member.json(&["status"]).map_err(|error| error.to_string())?;
+        let list = status.list("/attention").map_err(|error| error.to_string())?;
+        if list.iter().any(|one| one["condition"] == condition) { Err(status.to_string()) } else { Ok(()) }
+    })
+    .map(|_| ())
+}
+
+#[test]
+fn content_of_those_left_behind_is_missed_and_had_from_one_that_is_back() {
+    story(5, |cluster| {
+        for name in ["web3", "web4", "web5"] {
+            cluster.web(1).json(&["member", "label", name, "group=far"])?;
+        }
+        let site = Site::make(&cluster.path("site"), 40, 3)?;
+        let from = site.root.to_string_lossy().into_owned();
+        cluster.web(3).json(&["app", "new", "shop", "--from", &from, "--group", "far"])?;
+        cluster.have(&[3, 4, 5], "shop", &site.tree, LIMIT)?;
+        for number in [3, 4, 5] {
+            cluster.web(number).kill();
+        }
+        shows(cluster.web(1), "no-majority", "entity")?;
+        cluster.web(1).json(&["roster", "recover", "--keep", "web1", "--confirm", "demo"])?;
+        shows(cluster.web(1), "content-missing", "app/shop")?;
+        cluster.web(4).start()?;
+        shows_no_more(cluster.web(1), "content-missing")?;
+        cluster.web(1).json(&["app", "place", "shop", "--all"])?;
+        cluster.have(&[1], "shop", &site.tree, LIMIT).map(|_| ())
+    });
+}
