@@ -57,7 +57,7 @@ use crate::liveness::Liveness;
 use crate::metrics::{Ratio, Readings, Sketch};
 use crate::rng::Rng;
 use crate::state::{PROTOCOL, Role, State};
-use crate::statement::{Address, Checked, Envelope, Id16, Position, Statement, Vote};
+use crate::statement::{Address, Checked, Envelope, Id16, Position, Read, Statement, Vote};
 use crate::succession::Succession;
 use crate::time::{Instant, Millis, Now};
 use crate::trail::Trail;
@@ -91,6 +91,8 @@ pub struct Config {
     pub address: Option<Address>,
     /// After so long without a quorum that confirms its head, a start believes nothing newer until somebody vouches.
     pub trusting_period: Option<Millis>,
+    /// How statements that come are read.
+    pub read: Read,
     /// For the simulator only.
     #[doc(hidden)]
     pub sabotage: Option<Sabotage>,
@@ -103,6 +105,7 @@ impl Default for Config {
             speaks: PROTOCOL,
             address: None,
             trusting_period: None,
+            read: Envelope::read,
             sabotage: None,
         }
     }

@@ -74,6 +74,13 @@ pub struct Envelope {
     pub statement: Statement,
 }
 
+impl Envelope {
+    /// Reads one that came.
+    pub fn read(bytes: &[u8]) -> Result<Arc<Self>, DecodeError> {
+        codec::decode(bytes, limits::RECORD_BYTES * 2).map(Arc::new)
+    }
+}
+
 /// An envelope as it travels: the bytes that were signed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize_tuple, Deserialize_tuple)]
 pub struct Signed {
@@ -327,8 +334,12 @@ pub struct Checked(Arc<Inner>);
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Inner {
     signed: Signed,
-    envelope: Envelope,
+    envelope: Arc<Envelope>,
 }
+
+/// How a host reads an envelope that came: with the answers of [`Envelope::read`], and maybe not each time anew. In the
+/// simulator all members are one process, and what one has read the others need not read again.
+pub type Read = fn(&[u8]) -> Result<Arc<Envelope>, DecodeError>;
 
 /// A statement whose form and size were checked, but not its signature: good for deciding whether that is worth the
 /// cost.
@@ -355,7 +366,12 @@ pub enum StatementFault {
 impl Unverified {
     /// Checks everything but the signature.
     pub fn read(signed: Signed, entity: &Hash) -> Result<Self, StatementFault> {
-        let envelope: Envelope = codec::decode(&signed.bytes, limits::RECORD_BYTES * 2)?;
+        Self::read_by(signed, entity, Envelope::read)
+    }
+
+    /// The same, in the host's way.
+    pub fn read_by(signed: Signed, entity: &Hash, read: Read) -> Result<Self, StatementFault> {
+        let envelope = read(&signed.bytes)?;
         let small = !matches!(envelope.statement, Statement::Proposal(_) | Statement::Intent(_));
         if small && signed.bytes.len() > limits::STATEMENT_BYTES {
             let length = signed.bytes.len();
@@ -401,7 +417,7 @@ impl Checked {
         let bytes = codec::encode(&envelope);
         let signature = identity.sign(DOMAIN, &bytes);
         let signed = Signed { author: identity.id(), bytes: ByteBuf::from(bytes), signature };
-        Self(Arc::new(Inner { signed, envelope }))
+        Self(Arc::new(Inner { signed, envelope: Arc::new(envelope) }))
     }
 
     /// Checks what somebody sent.

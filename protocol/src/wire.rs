@@ -7,7 +7,7 @@ use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::codec::{self, DecodeError};
 use crate::hash::Hash;
-use crate::identity::MemberId;
+use crate::identity::{MemberId, SignatureBytes};
 use crate::limits;
 use crate::record::{Link, Readmission};
 use crate::statement::{Id16, Position, Signed};
@@ -118,6 +118,11 @@ impl Message {
 
     /// Decodes what a peer sent.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.len() <= limits::MESSAGE_BYTES
+            && let Some(statements) = pushed(bytes)
+        {
+            return Ok(Self::Push(statements));
+        }
         let message: Self = codec::decode(bytes, limits::MESSAGE_BYTES)?;
         let (count, limit) = message.count();
         if count > limit {
@@ -189,9 +194,116 @@ impl Beat {
     }
 }
 
+/// The statements of a `Push`, if these bytes are one in canonical form. Most of what is read is that, and these few
+/// shapes need neither a decoder for all of CBOR nor to be encoded again. What is not understood here the decoder judges.
+fn pushed(bytes: &[u8]) -> Option<Vec<Signed>> {
+    let mut rest = bytes.strip_prefix(b"\xa1\x64Push")?;
+    let count = head(&mut rest, ARRAY)?;
+    // Room for what there is, not for what is claimed.
+    let mut statements = Vec::with_capacity(count.min(rest.len() / 100));
+    for _ in 0..count {
+        if head(&mut rest, ARRAY)? != 3 {
+            return None;
+        }
+        let author = MemberId(string(&mut rest)?.try_into().ok()?);
+        let bytes = ByteBuf::from(string(&mut rest)?);
+        let signature = SignatureBytes(string(&mut rest)?.try_into().ok()?);
+        statements.push(Signed { author, bytes, signature });
+    }
+    rest.is_empty().then_some(statements)
+}
+
+/// Kinds of what follows: the first three bits of its head.
+const BYTES: u8 = 2;
+const ARRAY: u8 = 4;
+
+fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = head(rest, BYTES)?;
+    let (string, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(string)
+}
+
+/// The length of what follows, if it is of this kind, and its length is written as short as can be.
+fn head(rest: &mut &[u8], kind: u8) -> Option<usize> {
+    let (first, after) = rest.split_first()?;
+    let size = match first & 0x1f {
+        length @ 0..24 => {
+            *rest = after;
+            return (first >> 5 == kind).then_some(usize::from(length));
+        }
+        24 => 1,
+        25 => 2,
+        26 => 4,
+        _ => return None,
+    };
+    let (number, after) = after.split_at_checked(size)?;
+    *rest = after;
+    let length = number.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let shorter = match size {
+        1 => 23,
+        2 => 0xff,
+        _ => 0xffff,
+    };
+    (first >> 5 == kind && length > shorter).then_some(usize::try_from(length).ok()?)
+}
+
 #[cfg(test)]
 mod tests {
+    use quickcheck::quickcheck;
+
     use super::*;
+
+    fn push(lengths: &[u16]) -> Vec<u8> {
+        let signed = |(at, length): (usize, &u16)| Signed {
+            author: MemberId([at as u8; 32]),
+            bytes: ByteBuf::from(vec![7; usize::from(*length)]),
+            signature: SignatureBytes([at as u8; 64]),
+        };
+        Message::Push(lengths.iter().enumerate().map(signed).collect()).encode()
+    }
+
+    /// What it would be without the short way.
+    fn the_long_way(bytes: &[u8]) -> Result<Message, DecodeError> {
+        codec::decode(bytes, limits::MESSAGE_BYTES)
+    }
+
+    #[test]
+    fn statements_are_read_in_the_short_way_whatever_their_length() {
+        for length in [0, 1, 23, 24, 255, 256, 65_535] {
+            for count in [0, 1, 23, 24, 25, 300] {
+                let lengths = vec![length; if length > 256 { count.min(2) } else { count }];
+                let bytes = push(&lengths);
+                let read = pushed(&bytes).map(Message::Push);
+                assert_eq!(read.ok_or(DecodeError::NotCanonical), the_long_way(&bytes));
+            }
+        }
+    }
+
+    #[test]
+    fn a_longer_length_than_needed_and_what_follows_are_refused_in_the_short_way_as_well() {
+        let author = [b"\xa1\x64Push\x81\x83\x58\x20".as_slice(), &[1; 32]].concat();
+        let signature = [b"\x58\x40".as_slice(), &[2; 64]].concat();
+        for (length, is_good) in [(&b"\x41x"[..], true), (b"\x58\x01x", false), (b"\x59\x00\x01x", false)] {
+            let bytes = [&author[..], length, &signature[..]].concat();
+            assert_eq!(pushed(&bytes).is_some(), is_good);
+            assert_eq!(the_long_way(&bytes).is_ok(), is_good);
+            assert_eq!(Message::decode(&bytes), the_long_way(&bytes));
+            let longer = [&bytes[..], &[0]].concat();
+            assert!(pushed(&longer).is_none() && Message::decode(&longer).is_err());
+        }
+    }
+
+    quickcheck! {
+        fn the_short_way_reads_nothing_that_the_long_one_does_not(lengths: Vec<u16>, at: usize, to: u8, cut: usize) -> bool {
+            let lengths: Vec<u16> = lengths.iter().take(5).map(|length| length % 300).collect();
+            let mut bytes = push(&lengths);
+            let at = at % bytes.len();
+            bytes[at] = to;
+            bytes.truncate(bytes.len() - if cut % 4 == 0 { cut % bytes.len() } else { 0 });
+            Message::decode(&bytes) == the_long_way(&bytes)
+        }
+    }
 
     #[test]
     fn heartbeats_are_told_by_their_first_bytes_and_small() {

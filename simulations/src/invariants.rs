@@ -24,12 +24,12 @@ use althing_protocol::identity::MemberId;
 use althing_protocol::member::saved::read_link;
 use althing_protocol::repair::Action;
 use althing_protocol::rollout::Kind;
-use althing_protocol::statement::{Envelope, Signed, Statement};
+use althing_protocol::statement::{Signed, Statement};
 use althing_protocol::wire::Message;
-use althing_protocol::{codec, limits};
 
 use crate::host::Standing;
 use crate::host::tree::Tree;
+use crate::reading;
 use crate::world::World;
 
 /// What the checks remember.
@@ -184,7 +184,7 @@ pub(crate) fn sent(world: &mut World, at: usize, bytes: &[u8]) {
     let own: Vec<Signed> =
         statements.into_iter().filter(|signed| looked_at(signed) && !passed_on(signed)).collect();
     for signed in own {
-        let Ok(envelope) = codec::decode::<Envelope>(&signed.bytes, limits::RECORD_BYTES * 2) else {
+        let Ok(envelope) = reading::read(&signed.bytes) else {
             return world.violate("wire", "a member signs what cannot be decoded");
         };
         if world.options.votes {

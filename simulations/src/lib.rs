@@ -14,6 +14,7 @@ mod mutation;
 mod network;
 mod options;
 mod plan;
+mod reading;
 mod reference;
 mod run;
 pub mod scale;

@@ -26,6 +26,7 @@ use crate::mutation::Mutation;
 use crate::network::Network;
 use crate::options::Options;
 use crate::plan::MIXED;
+use crate::reading;
 use crate::reference::Reference;
 use crate::signatures;
 use crate::timeline::{Entry, STRUCK, Survey, Violation};
@@ -98,6 +99,7 @@ impl World {
     /// Servers that run and are in no entity yet.
     pub(crate) fn new(options: Options) -> Self {
         signatures::forget();
+        reading::forget();
         let seed = options.seed;
         let real = seed % 50 == 49;
         let host = |index: usize| {

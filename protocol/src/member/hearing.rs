@@ -36,7 +36,7 @@ impl Entity {
     }
 
     fn hear(&mut self, core: &mut Core, from: MemberId, signed: Signed, duplicates: &mut usize) -> Rest {
-        let statement = match Unverified::read(signed, &self.state.entity) {
+        let statement = match Unverified::read_by(signed, &self.state.entity, core.config.read) {
             Ok(statement) => statement,
             Err(fault) => return self.refuse(core, from, &fault),
         };

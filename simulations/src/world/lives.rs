@@ -51,7 +51,8 @@ impl World {
         let sabotage = self.options.mutation.and_then(Mutation::sabotage);
         let (version, speaks) = (format!("0.{}.0", host.speaks), host.speaks);
         let trusting_period = host.trusting_period;
-        let config = Config { version, speaks, address: Some(host.address), trusting_period, sabotage };
+        let (address, read) = (Some(host.address), crate::reading::read);
+        let config = Config { version, speaks, address, trusting_period, read, sabotage };
         host.member = Some(Member::restore(host.identity.clone(), config, seed, saved, now));
         crate::invariants::started(self, at);
         self.resume_applies(at);
