@@ -623,6 +623,7 @@ impl Ballot {
             return;
         }
         let Some((value, pol, turn)) = self.to_propose(outlook) else { return };
+        let pol = pol.cloned();
         if now < self.my_turn(round, turn) {
             return;
         }
@@ -631,9 +632,9 @@ impl Ballot {
     }
 
     /// A valid value, else the lock, is proposed before anything fresh and never dropped (finding 12).
-    fn to_propose(&self, outlook: &Outlook) -> Option<(Hash, Option<Pol>, Turn)> {
+    fn to_propose(&self, outlook: &Outlook) -> Option<(Hash, Option<&Pol>, Turn)> {
         if let Some(pol) = &self.promise.valid {
-            return Some((pol.value, Some(pol.clone()), Turn::Own));
+            return Some((pol.value, Some(pol), Turn::Own));
         }
         if let Some((value, _)) = self.promise.lock {
             return Some((value, None, Turn::Own));

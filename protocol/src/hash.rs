@@ -71,11 +71,11 @@ impl Hasher {
     }
 }
 
-/// The order of their bytes. Maps compare names so often that a call for each is felt: the first eight bytes nearly
-/// always tell.
+/// The order of their bytes. Maps compare names so often that a call for each is felt: eight bytes at a time are numbers.
 pub(crate) fn in_order(one: &[u8; 32], other: &[u8; 32]) -> Ordering {
-    let first = |bytes: &[u8; 32]| bytes.first_chunk().map_or(0, |eight| u64::from_be_bytes(*eight));
-    first(one).cmp(&first(other)).then_with(|| one.cmp(other))
+    let (ones, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    let differ = ones.iter().zip(others).find(|(one, other)| one != other);
+    differ.map_or(Ordering::Equal, |(one, other)| u64::from_be_bytes(*one).cmp(&u64::from_be_bytes(*other)))
 }
 
 /// Lower-case hexadecimal.
@@ -162,5 +162,21 @@ impl<'de> Deserialize<'de> for Hash {
             return String::deserialize(from)?.parse().map_err(serde::de::Error::custom);
         }
         deserialize_array(from).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quickcheck::quickcheck;
+
+    use super::*;
+
+    quickcheck! {
+        fn the_order_is_that_of_the_bytes(seed: u8, at: usize, one: u8, other: u8) -> bool {
+            let (mut first, mut second) = (Hash::of(&[seed]).0, Hash::of(&[seed]).0);
+            (first[at % 32], second[at % 32]) = (one, other);
+            let unlike = Hash::of(&first).0;
+            in_order(&first, &second) == first.cmp(&second) && in_order(&first, &unlike) == first.cmp(&unlike)
+        }
     }
 }

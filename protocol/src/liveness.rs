@@ -154,8 +154,9 @@ impl Liveness {
 
     /// Neighbours that are missed.
     pub fn missed(&self, now: Instant) -> Vec<MemberId> {
-        let missed = |id: &MemberId| !self.is_heard(id, now);
-        self.neighbours().into_iter().filter(missed).collect()
+        let Some(watch) = &self.watch else { return Vec::new() };
+        let near = watch.me.into_iter().flat_map(|me| watch.circle.near(me));
+        near.map(|(number, _)| watch.circle.id(*number)).filter(|id| !self.is_heard(id, now)).collect()
     }
 
     /// Neighbours that have to be asked out of turn; they count as asked.
@@ -202,15 +203,15 @@ impl Liveness {
 
     /// Finds out who can be reached, if anything changed or `anyway`.
     pub fn conclude(&mut self, now: Instant, anyway: Anyway) {
-        let Some(mut watch) = self.watch.take() else { return };
-        if watch.stale || anyway == Anyway::Yes {
-            watch.stale = false;
-            let heard = self.heard.keys().filter(|peer| self.is_heard_within(peer, MISSED, now));
-            let heard: BTreeSet<usize> = heard.filter_map(|peer| watch.circle.number(peer)).collect();
-            let lost: BTreeSet<usize> =
-                self.lost.keys().filter_map(|peer| watch.circle.number(peer)).collect();
-            watch.conclude(now, &heard, &lost);
+        if anyway == Anyway::No && self.watch.as_ref().is_none_or(|watch| !watch.stale) {
+            return;
         }
+        let Some(mut watch) = self.watch.take() else { return };
+        watch.stale = false;
+        let heard = self.heard.keys().filter(|peer| self.is_heard_within(peer, MISSED, now));
+        let heard: BTreeSet<usize> = heard.filter_map(|peer| watch.circle.number(peer)).collect();
+        let lost: BTreeSet<usize> = self.lost.keys().filter_map(|peer| watch.circle.number(peer)).collect();
+        watch.conclude(now, &heard, &lost);
         self.watch = Some(watch);
     }
 

@@ -259,7 +259,7 @@ struct Entity {
     locals: BTreeMap<String, Local>,
     /// Nothing follows for content, as long as this holds.
     quiet: Option<content::Quiet>,
-    /// Something that this member wanted to say was not said: it tries again.
+    /// Something that this member wanted to say, and may, was not said: it tries again.
     unsaid: bool,
     /// The roots that the host was told to keep.
     kept: Option<Vec<Hash>>,
@@ -756,6 +756,7 @@ impl Entity {
 
     /// Everything that follows from what is known now. Idempotent: run after every input.
     fn attend(&mut self, core: &mut Core) {
+        let asked = self.asked();
         self.attend_spreading(core);
         self.attend_standing(core);
         self.attend_ballot(core);
@@ -766,10 +767,10 @@ impl Entity {
         self.attend_early(core);
         self.attend_orders(core);
         self.attend_quiet(core);
-        if !self.operations.is_empty() {
+        self.attend_operations(core);
+        if asked != self.asked() {
             self.quiet = None;
         }
-        self.attend_operations(core);
         // What was staged just now is promised at once: whoever asks next sees it.
         if !self.is_quiet(core) {
             let names: Vec<String> = self.state.applications.keys().cloned().collect();

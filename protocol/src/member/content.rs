@@ -23,6 +23,8 @@ pub(super) struct Quiet {
     board: u64,
     /// Until then nothing follows by itself.
     until: Option<Instant>,
+    /// This member had to keep to itself what it would have said.
+    silent: bool,
 }
 
 /// First pause after a failure; doubles.
@@ -337,14 +339,16 @@ impl Entity {
     /// reports and heartbeats, which change nothing of it.
     pub(super) fn is_quiet(&self, core: &Core) -> bool {
         let rests = |quiet: &Quiet| {
-            quiet.board == self.board.content() && quiet.until.is_none_or(|until| core.now.mono < until)
+            let same = quiet.board == self.board.content() && quiet.silent == self.is_silent(core);
+            same && quiet.until.is_none_or(|until| core.now.mono < until)
         };
-        let idle = self.operations.is_empty() && self.orders.is_empty() && !core.breaks(Sabotage::Restless);
+        let idle = self.orders.is_empty() && !core.breaks(Sabotage::Restless);
         idle && self.quiet.as_ref().is_some_and(rests)
     }
 
     fn quiet_from_now(&self, core: &Core) -> Quiet {
-        Quiet { board: self.board.content(), until: self.content_deadlines(core) }
+        let (board, until) = (self.board.content(), self.content_deadlines(core));
+        Quiet { board, until, silent: self.is_silent(core) }
     }
 
     fn content_deadlines(&self, core: &Core) -> Option<Instant> {
@@ -374,14 +378,16 @@ impl Entity {
             return false;
         };
         let fetches = local.plan.is_some() || local.parting.is_some();
-        let differs = local.adopting.is_some() || local.drifting.is_some();
+        let differs = local.adopting.is_some() || local.drifting.is_some() || local.forced;
         let hooks = !application.rollout().after.is_empty() || !application.rollout().check.is_empty();
         let settled = application.settled();
         let rolls = settled
             .filter(|_| self.is_here(core, name))
             .is_some_and(|settled| !local.turns.is_over(settled.number) || is_new(settled, local.applied));
         let waits = application.paused.is_some() || self.probation_until(name).is_some();
-        let edits = self.own_window(core, name).is_some() || local.quiet.is_some();
+        // Edits of this member's own that settle by themselves are looked at elsewhere, after this.
+        let auto = self.own_window(core, name).is_some_and(|window| window.auto().is_some());
+        let edits = auto || local.quiet.is_some();
         !(fetches || differs || hooks || rolls || waits || edits || local.hooks.owed)
     }
 

@@ -78,6 +78,9 @@ pub(super) enum Content {
     Ordered(Captured),
 }
 
+/// A request, what kind of thing it wants, and what is staged where it wants it.
+pub(super) type Asked = (u64, std::mem::Discriminant<Goal>, Option<Hash>);
+
 /// A request under way.
 pub(super) struct Operation {
     pub(super) request: u64,
@@ -367,6 +370,17 @@ impl Entity {
         waiting.for_each(|operation| operation.looking = false);
     }
 
+    /// All of what is under way that something follows from for content: what is asked for, and what is staged for it.
+    /// Everything else that an operation does to content it has from an input.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        let asked = self.operations.values().map(|operation| {
+            let local = operation.application().and_then(|name| self.local(name));
+            let staged = local.and_then(|local| local.staged);
+            (operation.request, std::mem::discriminant(&operation.goal), staged)
+        });
+        asked.collect()
+    }
+
     pub(super) fn attend_operations(&mut self, core: &mut Core) {
         let requests: Vec<u64> = self.operations.keys().copied().collect();
         for request in requests {
@@ -608,8 +622,11 @@ impl Entity {
     // --- windows that end by themselves ------------------------------------------------------------------------
 
     pub(super) fn attend_windows(&mut self, core: &mut Core) {
+        let wall = core.now.wall;
         let open = self.state.applications.iter().filter_map(|(name, application)| {
-            application.window.clone().map(|window| (name.clone(), window))
+            let window = application.window.as_ref();
+            let may_end = window.filter(|window| window.implicit || wall >= window.expires);
+            may_end.map(|window| (name.clone(), window.clone()))
         });
         let open: Vec<_> = open.collect();
         // Spares end their own windows, too; only voters act for others.

@@ -469,7 +469,7 @@ impl Entity {
         let may = !self.is_silent(core);
         let checked = may.then(|| core.sign(self.state.entity, statement)).flatten();
         let taken = checked.as_ref().map(|checked| self.absorb(core, checked, None));
-        self.unsaid |= taken != Some(Taken::New);
+        self.unsaid |= may && taken != Some(Taken::New);
         checked
     }
 

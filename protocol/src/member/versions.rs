@@ -5,12 +5,13 @@
 //! only of a fresh proposal. A program never guesses: what it does not understand stops it, and it goes on serving.
 
 use super::operation::Goal;
-use super::{Core, Entity};
+use super::{Core, Entity, Sabotage};
 use crate::codec;
 use crate::control::{Code, Outcome, Refusal};
 use crate::effect::Output;
 use crate::event::{Event, Severity};
 use crate::explain::Condition;
+use crate::hash::Hash;
 use crate::limits;
 use crate::order::Mandate;
 use crate::record::{Change, Record};
@@ -26,6 +27,8 @@ const MIXED: Millis = Millis::seconds(24 * 3600);
 pub(super) struct Versions {
     /// Since when members were seen to run different programs, without a pause.
     mixed: Option<Instant>,
+    /// What that was seen in: the head, and a sum of the reports.
+    seen: Option<(Hash, u64)>,
     /// The epoch of a settled record that this program does not understand.
     unknown: Option<u64>,
 }
@@ -203,6 +206,11 @@ impl Entity {
     }
 
     pub(super) fn attend_versions(&mut self, core: &Core) {
+        let seen = Some((self.head, self.board.reports()));
+        if self.versions.seen == seen && !core.breaks(Sabotage::Restless) {
+            return;
+        }
+        self.versions.seen = seen;
         let own = (core.config.version.as_str(), core.config.speaks);
         let differ = self.programs(core).any(|program| program != own);
         self.versions.mixed = if differ { self.versions.mixed.or(Some(core.now.mono)) } else { None };
