@@ -818,11 +818,10 @@ impl Entity {
         }
     }
 
-    /// Logs each member once when it is not heard any more.
-    fn tell_who_is_away(&mut self, core: &mut Core) {
-        let me = core.me();
-        for member in self.state.members.iter().filter(|member| member.id != me) {
-            if self.liveness.is_reachable(&member.id, core.now.mono) {
+    /// Logs each member once when it is not heard any more; `heard` says it of each of the roster.
+    fn tell_who_is_away(&mut self, core: &mut Core, heard: &[bool]) {
+        for (member, heard) in self.state.members.iter().zip(heard) {
+            if *heard {
                 self.away.remove(&member.id);
             } else if self.away.insert(member.id) {
                 let text = format!("{} is not heard", member.name);
@@ -832,7 +831,11 @@ impl Entity {
     }
 
     fn attend_conditions(&mut self, core: &mut Core) {
-        let (able, quorum) = (self.able_voters(core), self.state.quorum());
+        let heard: Vec<bool> =
+            self.state.members.iter().map(|member| self.is_heard(core, &member.id)).collect();
+        let voters = self.state.members.iter().zip(&heard).filter(|(member, _)| member.role == Role::Voter);
+        let able = voters.filter(|(voter, heard)| **heard && self.why_burnt(core, &voter.id).is_none());
+        let (able, quorum) = (able.count(), self.state.quorum());
         let total = self.state.voters().count();
         // Whoever has just started, or joined, has not had the time to hear anybody.
         let settled_in = core.now.mono > self.since + crate::liveness::SILENCE;
@@ -845,7 +848,7 @@ impl Entity {
             Event::new(Severity::Critical, "majority.lost", text)
         });
         if settled_in {
-            self.tell_who_is_away(core);
+            self.tell_who_is_away(core, &heard);
         }
         self.attend_versions(core);
         self.attend_trusting(core);

@@ -79,6 +79,8 @@ pub(crate) struct Host {
     pub(crate) places: BTreeSet<String>,
     /// When the process is to be woken, in microseconds of the world.
     pub(crate) wake: Option<u64>,
+    /// What the member said of that when it was asked last: after each step.
+    pub(crate) deadline: Option<Instant>,
     /// It crashes after so many outputs more.
     pub(crate) doomed: Option<u64>,
     pub(crate) standing: Standing,
@@ -143,6 +145,7 @@ impl Host {
             dials: BTreeMap::new(),
             places: BTreeSet::new(),
             wake: None,
+            deadline: None,
             doomed: None,
             standing: Standing::Sound,
             witnesses: BTreeMap::new(),

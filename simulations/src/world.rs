@@ -377,8 +377,9 @@ impl World {
             self.hosts[at].wake = Some(u64::MAX);
             return;
         }
-        let host = &self.hosts[at];
-        let Some(deadline) = host.member.as_ref().and_then(|member| member.deadline()) else { return };
+        let host = &mut self.hosts[at];
+        host.deadline = host.member.as_ref().and_then(|member| member.deadline());
+        let Some(deadline) = host.deadline else { return };
         let when = host.when(deadline).max(self.now);
         if host.wake.is_none_or(|wake| when < wake) {
             let life = host.life;
@@ -393,7 +394,7 @@ impl World {
         }
         self.hosts[at].wake = None;
         let host = &self.hosts[at];
-        let deadline = host.member.as_ref().and_then(|member| member.deadline());
+        let deadline = host.deadline;
         // The deadline may have moved on since.
         if deadline.is_some_and(|deadline| host.when(deadline) > self.now) {
             self.arm(at);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::standing::doubled_key;
 use super::{Core, Entity, Sabotage};
 use crate::circle::{Circle, EVERYBODY};
 use crate::codec::DecodeError;
@@ -367,7 +368,7 @@ impl Entity {
                     return taken;
                 }
                 let (id, name) = (checked.author(), self.state.name_of(&checked.author()));
-                self.tell(core, &format!("doubled/{id}"), true, || {
+                self.tell(core, &doubled_key(&id), true, || {
                     let text = format!(
                         "{name} said two things in one place: two machines use its key, or its disk was put back"
                     );

@@ -9,6 +9,7 @@ use super::{Core, Durable, Entity, Member, RESERVE, Sabotage, Silence};
 use crate::ballot::Ballot;
 use crate::control::{Code, Refusal};
 use crate::event::{Event, Severity};
+use crate::hash::hex;
 use crate::identity::MemberId;
 use crate::limits;
 use crate::record::{Change, Link, Readmission, Record};
@@ -226,14 +227,14 @@ impl Entity {
             None => return,
         }
         let (id, name) = (request.member, self.state.name_of(&request.member));
-        self.tell(core, &format!("asks/{id}/{}", request.store), true, || {
+        self.tell(core, &format!("asks/{}/{}", hex(&id.0), request.store), true, || {
             let text = format!(
                 "{name} asks to be re-admitted: its store was lost, restored or copied (althing member readmit {name})"
             );
             Event::new(Severity::Warning, "member.burnt", text).of(id)
         });
         let doubled = self.is_doubled(&id);
-        self.tell(core, &format!("doubled/{id}"), doubled, || {
+        self.tell(core, &doubled_key(&id), doubled, || {
             let text =
                 format!("two machines use the key of {name}: both are mute until one of them is stopped");
             Event::new(Severity::Critical, "member.doubled", text).of(id)
@@ -295,6 +296,11 @@ pub(super) fn is_beyond(core: &Core, theirs: Position) -> bool {
     let beyond_the_reserve =
         theirs.incarnation == earlier.incarnation && theirs.sequence >= earlier.reserved.max(1);
     theirs.incarnation > life.incarnation || of_this_life || beyond_the_reserve
+}
+
+/// What is told of a member that says two things in one place, or that two machines ask in the name of.
+pub(super) fn doubled_key(id: &MemberId) -> String {
+    format!("doubled/{}", hex(&id.0))
 }
 
 /// A new store, which nothing was said from.
