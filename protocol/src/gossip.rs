@@ -1,6 +1,8 @@
 //! Spreading signed statements (design §5.6): pushed eagerly along a small overlay, announced lazily elsewhere
 //! (Plumtree), and compared in summaries, so that lost gossip never matters. Quiet when nothing changes.
 
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::identity::MemberId;
@@ -51,12 +53,75 @@ struct Author {
     holdings: BTreeMap<String, Checked>,
 }
 
+/// An author of whom there is one report of its store and nothing else, as of most in a large entity.
+#[derive(Clone, Debug)]
+struct Lone(Checked);
+
+impl Borrow<MemberId> for Lone {
+    fn borrow(&self) -> &MemberId {
+        self.0.author_ref()
+    }
+}
+
+impl PartialEq for Lone {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.author_ref() == other.0.author_ref()
+    }
+}
+
+impl Eq for Lone {}
+
+impl PartialOrd for Lone {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Lone {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.author_ref().cmp(other.0.author_ref())
+    }
+}
+
+/// What is known of an author.
+#[derive(Clone, Copy)]
+enum Said<'a> {
+    Lone(&'a Checked),
+    More(&'a Author),
+}
+
 /// The newest statement of every author and slot.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     authors: BTreeMap<MemberId, Author>,
+    /// None of them is one of `authors`.
+    lone: BTreeSet<Lone>,
     /// Counts changes of lists and Holdings.
     content: u64,
+    /// Sums over all authors.
+    sums: Sums,
+}
+
+/// One number each for what is known, for reports and for intents.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    knowledge: u64,
+    reports: u64,
+    intents: u64,
+}
+
+impl Sums {
+    fn of(author: &Author) -> Self {
+        Self { knowledge: author.sum, reports: author.report, intents: author.intents }
+    }
+
+    /// What was counted before is another now.
+    fn change(&mut self, before: Self, after: Self) {
+        let changed = |sum: u64, before: u64, after: u64| sum.wrapping_sub(before).wrapping_add(after);
+        self.knowledge = changed(self.knowledge, before.knowledge, after.knowledge);
+        self.reports = changed(self.reports, before.reports, after.reports);
+        self.intents = changed(self.intents, before.intents, after.intents);
+    }
 }
 
 /// What two members compare.
@@ -89,12 +154,18 @@ impl Board {
     /// Takes a checked statement of the store that the roster names. The first from a new store replaces all that
     /// was said from the one before.
     pub fn insert(&mut self, checked: &Checked) -> Taken {
+        let slot = checked.statement().slot();
+        if let Some(taken) = self.insert_lone(checked, &slot) {
+            return taken;
+        }
         let author = self.authors.entry(checked.author()).or_default();
+        let before = Sums::of(author);
         if author.store != checked.store() {
             self.content += author.lists.len() as u64 + author.holdings.len() as u64;
             *author = Author { store: checked.store(), ..Author::default() };
+            self.sums.change(before, Sums::default());
         }
-        let slot = checked.statement().slot();
+        let before = Sums::of(author);
         if let Some(held) = author.slots.get(&slot) {
             if held.position() == checked.position() && held != checked {
                 return Taken::Conflict(held.clone());
@@ -113,15 +184,74 @@ impl Board {
             self.content += 1;
             author.drop_oldest();
         }
+        self.sums.change(before, Sums::of(author));
         if author.slots.contains_key(&slot) { Taken::New } else { Taken::Known }
+    }
+
+    /// Takes a report of an author of whom there is nothing else. Of whom there is more from now on, it becomes one of
+    /// `authors`.
+    fn insert_lone(&mut self, checked: &Checked, slot: &Slot) -> Option<Taken> {
+        let id = checked.author();
+        let Some(Lone(held)) = self.lone.get(&id) else {
+            let alone = *slot == Slot::Report && !self.authors.contains_key(&id);
+            return alone.then(|| self.put_lone(checked.clone()));
+        };
+        if *slot != Slot::Report || held.store() != checked.store() {
+            let held = held.clone();
+            self.spread_out(&held);
+            return None;
+        }
+        Some(match held.position().cmp(&checked.position()) {
+            Ordering::Equal if held != checked => Taken::Conflict(held.clone()),
+            Ordering::Equal | Ordering::Greater => Taken::Known,
+            Ordering::Less => self.put_lone(checked.clone()),
+        })
+    }
+
+    fn put_lone(&mut self, checked: Checked) -> Taken {
+        let after = Sums { reports: checked.sum(), ..Sums::default() };
+        let before = self.lone.replace(Lone(checked));
+        let before = before.map_or(0, |Lone(before)| before.sum());
+        self.sums.change(Sums { reports: before, ..Sums::default() }, after);
+        Taken::New
+    }
+
+    /// A lone report becomes what any author has.
+    fn spread_out(&mut self, held: &Checked) {
+        self.lone.remove(held.author_ref());
+        let mut author = Author { store: held.store(), ..Author::default() };
+        author.remember(held);
+        author.put(Slot::Report, held.clone());
+        self.authors.insert(held.author(), author);
+    }
+
+    fn said(&self, author: &MemberId) -> Option<Said<'_>> {
+        let lone = || self.lone.get(author).map(|Lone(checked)| Said::Lone(checked));
+        self.authors.get(author).map(Said::More).or_else(lone)
+    }
+
+    /// All authors, in the order of their keys.
+    fn each(&self) -> impl Iterator<Item = (&MemberId, Said<'_>)> {
+        let mut more = self.authors.iter().peekable();
+        let mut lone = self.lone.iter().peekable();
+        std::iter::from_fn(move || {
+            let first = match (more.peek(), lone.peek()) {
+                (Some((more, _)), Some(Lone(lone))) => *more < lone.author_ref(),
+                (more, _) => more.is_some(),
+            };
+            if first {
+                more.next().map(|(id, author)| (id, Said::More(author)))
+            } else {
+                lone.next().map(|Lone(checked)| (checked.author_ref(), Said::Lone(checked)))
+            }
+        })
     }
 
     /// Whether this very statement, or a newer one of its slot, is here: then its signature need not be looked at. Of
     /// two votes in one place that differ, both are looked at, whichever is newer: they are evidence (V11).
     pub fn has(&self, unverified: &Unverified) -> bool {
-        let of_store = |author: &&Author| author.store == unverified.envelope().store;
-        let slots = self.authors.get(&unverified.author()).filter(of_store).map(|author| &author.slots);
-        let held = slots.and_then(|slots| slots.get(&unverified.envelope().statement.slot()));
+        let said = self.said(&unverified.author()).filter(|said| said.store() == unverified.envelope().store);
+        let held = said.and_then(|said| said.get(&unverified.envelope().statement.slot()));
         held.is_some_and(|held| {
             let position = unverified.envelope().position;
             let newer = held.position() > position && !contradict(held, unverified);
@@ -131,7 +261,16 @@ impl Board {
 
     /// Keeps only what `keep` says.
     pub fn retain(&mut self, mut keep: impl FnMut(&Checked) -> bool) {
+        let gone = self.lone.iter().filter(|Lone(checked)| !keep(checked));
+        let gone: Vec<Checked> = gone.map(|Lone(checked)| checked.clone()).collect();
+        gone.iter().for_each(|checked| self.spread_out(checked));
+        self.retain_but_lone(keep);
+    }
+
+    /// The same, but for authors of whom there is a report and nothing else.
+    pub fn retain_but_lone(&mut self, mut keep: impl FnMut(&Checked) -> bool) {
         for author in self.authors.values_mut() {
+            let before = Sums::of(author);
             let gone: Vec<Slot> = author
                 .slots
                 .iter()
@@ -142,6 +281,7 @@ impl Board {
                 self.content += u64::from(matches!(slot, Slot::List(_) | Slot::Holding(_)));
                 author.take(&slot);
             }
+            self.sums.change(before, Sums::of(author));
         }
     }
 
@@ -168,63 +308,63 @@ impl Board {
 
     /// One number for all intents: another one when any came or went.
     pub fn intents(&self) -> u64 {
-        self.authors.values().fold(0, |sum, author| sum.wrapping_add(author.intents))
+        self.sums.intents
     }
 
     /// The statement of an author and slot.
     pub fn get(&self, author: &MemberId, slot: &Slot) -> Option<&Checked> {
-        self.authors.get(author)?.slots.get(slot)
+        self.said(author)?.get(slot)
     }
 
     /// Every statement, by author.
     pub fn iter(&self) -> impl Iterator<Item = &Checked> {
-        self.authors.values().flat_map(|author| author.slots.values())
+        self.each().flat_map(|(_, said)| said.all())
     }
 
     /// Every statement of one author.
     pub fn of(&self, author: &MemberId) -> impl Iterator<Item = &Checked> {
-        self.authors.get(author).into_iter().flat_map(|author| author.slots.values())
+        self.said(author).into_iter().flat_map(Said::all)
     }
 
     /// What to show an author that asks what this store of it has said: its newest small statement and its highest vote.
     pub fn shown(&self, author: &MemberId, store: Id16) -> Vec<Signed> {
-        let author = self.authors.get(author).filter(|author| author.store == store);
-        let both = author.into_iter().flat_map(|author| author.newest.iter().chain(&author.vote));
-        both.map(|checked| checked.signed().clone()).collect()
+        let said = self.said(author).filter(|said| said.store() == store);
+        said.into_iter().flat_map(Said::shown).map(|checked| checked.signed().clone()).collect()
     }
 
     /// The furthest place of a store of an author that it would be shown.
     pub fn furthest(&self, author: &MemberId, store: Id16) -> Option<Position> {
-        let author = self.authors.get(author).filter(|author| author.store == store)?;
-        author.newest.iter().chain(&author.vote).map(Checked::position).max()
+        let said = self.said(author).filter(|said| said.store() == store)?;
+        said.shown().map(Checked::position).max()
     }
 
     /// Whether a place is ahead of everything held of its author.
     pub fn lacks(&self, place: &Place) -> bool {
-        self.authors.get(&place.author).is_none_or(|author| author.highest < place.position)
+        self.said(&place.author).is_none_or(|said| said.highest() < place.position)
     }
 
     /// One number for all that is known: equal on members that know the same.
     pub fn knowledge(&self) -> u64 {
-        self.authors.values().fold(0, |sum, author| sum.wrapping_add(author.sum))
+        self.sums.knowledge
     }
 
     /// The same of reports.
     pub fn reports(&self) -> u64 {
-        self.authors.values().fold(0, |sum, author| sum.wrapping_add(author.report))
+        self.sums.reports
     }
 
     /// One sum an author.
     pub fn summary(&self, what: Compared) -> Vec<(MemberId, u64)> {
-        let sums = self.authors.iter().map(|(id, author)| (*id, author.sum(what)));
+        let sums = self.each().map(|(id, said)| (*id, said.sum(what)));
         sums.filter(|(_, sum)| *sum != 0).collect()
     }
 
     /// What I hold of every author whose sum is not the one in `theirs`, as far as one message takes it.
     pub fn differing(&self, theirs: &[(MemberId, u64)], what: Compared) -> Vec<Have> {
         let theirs: BTreeMap<MemberId, u64> = theirs.iter().copied().collect();
-        let authors: BTreeSet<&MemberId> = self.authors.keys().chain(theirs.keys()).collect();
-        let mine = |author: &MemberId| self.authors.get(author).map_or(0, |author| author.sum(what));
+        let mine = self.each().map(|(id, _)| id);
+        let authors: BTreeSet<&MemberId> = mine.chain(theirs.keys()).collect();
+        let mine = |author: &MemberId| self.said(author).map_or(0, |said| said.sum(what));
         let differs = |author: &&&MemberId| mine(author) != theirs.get(**author).copied().unwrap_or(0);
         let have = |author: &MemberId| Have { author: *author, positions: self.positions(author, what) };
         let mut room = limits::PLACES_PER_MESSAGE;
@@ -237,8 +377,14 @@ impl Board {
     }
 
     fn positions(&self, author: &MemberId, what: Compared) -> Vec<Position> {
-        let slots = self.authors.get(author).into_iter().flat_map(|author| &author.slots);
-        slots.filter(|(slot, _)| what.has(slot)).map(|(_, checked)| checked.position()).collect()
+        match self.said(author) {
+            Some(Said::More(author)) => {
+                let slots = author.slots.iter().filter(|(slot, _)| what.has(slot));
+                slots.map(|(_, checked)| checked.position()).collect()
+            }
+            Some(Said::Lone(checked)) if what.has(&Slot::Report) => vec![checked.position()],
+            Some(Said::Lone(_)) | None => Vec::new(),
+        }
     }
 
     /// Given what a peer holds: what I can send it, and what I lack.
@@ -273,6 +419,53 @@ impl Board {
             held
         };
         by_author.iter().flat_map(wanted).collect()
+    }
+}
+
+impl<'a> Said<'a> {
+    fn store(self) -> Id16 {
+        match self {
+            Self::Lone(checked) => checked.store(),
+            Self::More(author) => author.store,
+        }
+    }
+
+    fn get(self, slot: &Slot) -> Option<&'a Checked> {
+        match self {
+            Self::Lone(checked) => Some(checked).filter(|_| *slot == Slot::Report),
+            Self::More(author) => author.slots.get(slot),
+        }
+    }
+
+    fn all(self) -> impl Iterator<Item = &'a Checked> {
+        let (lone, more) = match self {
+            Self::Lone(checked) => (Some(checked), None),
+            Self::More(author) => (None, Some(&author.slots)),
+        };
+        lone.into_iter().chain(more.into_iter().flat_map(BTreeMap::values))
+    }
+
+    fn shown(self) -> impl Iterator<Item = &'a Checked> {
+        let (newest, vote) = match self {
+            Self::Lone(checked) => (Some(checked), None),
+            Self::More(author) => (author.newest.as_ref(), author.vote.as_ref()),
+        };
+        newest.into_iter().chain(vote)
+    }
+
+    fn highest(self) -> Position {
+        match self {
+            Self::Lone(checked) => checked.position(),
+            Self::More(author) => author.highest,
+        }
+    }
+
+    fn sum(self, what: Compared) -> u64 {
+        match self {
+            Self::Lone(checked) if what.has(&Slot::Report) => checked.sum(),
+            Self::Lone(_) => 0,
+            Self::More(author) => author.sum(what),
+        }
     }
 }
 
@@ -451,136 +644,4 @@ impl Overlay {
 }
 
 #[cfg(test)]
-mod tests {
-    use quickcheck::quickcheck;
-
-    use super::*;
-    use crate::hash::Hash;
-    use crate::identity::Identity;
-    use crate::statement::{Envelope, Holds, Id16, Statement, Step, Vote};
-
-    const ALL: Compared = Compared::Everything;
-
-    fn statement(author: u8, sequence: u8, epoch: u8) -> Checked {
-        let position = Position { incarnation: 1, sequence: u64::from(sequence) };
-        let (epoch, parent) = (u64::from(epoch % 4), Hash::of(b"p"));
-        let vote = Vote { epoch, round: 0, parent, step: Step::Prevote, value: None, relied: None };
-        let statement =
-            if epoch == 3 { Statement::Holds(Holds { epoch, head: parent }) } else { Statement::Vote(vote) };
-        let envelope = Envelope { entity: Hash::of(b"e"), store: Id16([0; 16]), position, statement };
-        Checked::sign(&Identity::from_seed([author % 3; 32]).simulated(), envelope)
-    }
-
-    fn board(said: &[(u8, u8, u8)]) -> Board {
-        let mut board = Board::default();
-        for (author, sequence, epoch) in said {
-            board.insert(&statement(*author, *sequence, *epoch));
-        }
-        board
-    }
-
-    quickcheck! {
-        fn one_exchange_makes_two_boards_equal(a: Vec<(u8, u8, u8)>, b: Vec<(u8, u8, u8)>) -> bool {
-            // Distinct positions, as honest authors make them.
-            let distinct = |said: Vec<(u8, u8, u8)>, odd: u8| -> Vec<(u8, u8, u8)> {
-                said.into_iter().enumerate().map(|(at, (author, _, epoch))| (author, (at as u8 % 100) * 2 + odd, epoch)).collect()
-            };
-            let (mut a, mut b) = (board(&distinct(a, 0)), board(&distinct(b, 1)));
-            let (push, want) = a.compare(&b.differing(&a.summary(ALL), ALL), ALL);
-            let answer = b.at(&want);
-            let take = |board: &mut Board, signed: Vec<Signed>| for signed in signed {
-                let checked = Checked::check(signed, &Hash::of(b"e"), crate::identity::Scheme::SimulatedHash).expect("good");
-                board.insert(&checked);
-            };
-            take(&mut b, push);
-            take(&mut a, answer);
-            a.knowledge() == b.knowledge() && a.summary(ALL) == b.summary(ALL) && b.differing(&a.summary(ALL), ALL).is_empty()
-        }
-
-        fn the_order_of_arrival_does_not_matter(said: Vec<(u8, u8, u8)>) -> bool {
-            let said: Vec<(u8, u8, u8)> = said.into_iter().enumerate().map(|(at, (a, _, e))| (a, at as u8, e)).take(200).collect();
-            let mut back = said.clone();
-            back.reverse();
-            board(&said).knowledge() == board(&back).knowledge()
-        }
-    }
-
-    /// A vote of its own epoch, so that none replaces another.
-    fn own_slot(sequence: u64) -> Checked {
-        let position = Position { incarnation: 1, sequence };
-        let (parent, step) = (Hash::of(b"p"), Step::Prevote);
-        let vote = Vote { epoch: sequence, round: 0, parent, step, value: None, relied: None };
-        let (entity, store) = (Hash::of(b"e"), Id16([0; 16]));
-        let envelope = Envelope { entity, store, position, statement: Statement::Vote(vote) };
-        Checked::sign(&Identity::from_seed([1; 32]).simulated(), envelope)
-    }
-
-    #[test]
-    fn who_says_too_much_is_kept_the_same_in_any_order() {
-        let count = limits::STATEMENTS_PER_AUTHOR as u64 + 100;
-        let all: Vec<Checked> = (1..=count).map(own_slot).collect();
-        let (mut one, mut other) = (Board::default(), Board::default());
-        all.iter().for_each(|checked| drop(one.insert(checked)));
-        // The oldest last: they find no place any more.
-        let taken: Vec<Taken> = all.iter().rev().map(|checked| other.insert(checked)).collect();
-        assert_eq!(taken.iter().filter(|taken| **taken == Taken::Known).count(), 100);
-        assert_eq!(
-            (one.summary(ALL), one.iter().count()),
-            (other.summary(ALL), limits::STATEMENTS_PER_AUTHOR)
-        );
-        one.retain(|_| false);
-        assert_eq!((one.knowledge(), one.authors.values().map(|author| author.bytes).sum::<usize>()), (0, 0));
-    }
-
-    #[test]
-    fn large_statements_are_bounded_by_their_bytes() {
-        let large = |sequence: u64| {
-            let position = Position { incarnation: 1, sequence };
-            let proposal = crate::statement::Proposal {
-                epoch: 1,
-                round: sequence as u32,
-                parent: Hash::of(b"p"),
-                record: vec![0; limits::RECORD_BYTES].into(),
-                pol: Vec::new(),
-            };
-            let (entity, store, statement) = (Hash::of(b"e"), Id16([0; 16]), Statement::Proposal(proposal));
-            let envelope = Envelope { entity, store, position, statement };
-            Checked::sign(&Identity::from_seed([1; 32]).simulated(), envelope)
-        };
-        let mut board = Board::default();
-        (1..=20).for_each(|sequence| drop(board.insert(&large(sequence))));
-        let kept: Vec<u64> = board.iter().map(|checked| checked.position().sequence).collect();
-        assert_eq!(kept, (18..=20).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn what_is_here_needs_no_look_at_its_signature_and_what_contradicts_it_does() {
-        let mut board = Board::default();
-        let held = own_slot(7);
-        board.insert(&held);
-        let read = |signed: Signed| Unverified::read(signed, &Hash::of(b"e")).expect("in form");
-        assert!(board.has(&read(held.signed().clone())));
-        assert!(!board.has(&read(own_slot(8).signed().clone())));
-        let mut forged = held.signed().clone();
-        forged.signature.0[0] ^= 1;
-        assert!(!board.has(&read(forged)), "the same place, and not the same");
-    }
-
-    #[test]
-    fn one_position_with_two_contents_is_a_conflict() {
-        let mut board = Board::default();
-        let (a, b) = (statement(1, 5, 0), statement(1, 5, 0));
-        assert_eq!(board.insert(&a), Taken::New);
-        assert_eq!(board.insert(&b), Taken::Known);
-        let position = Position { incarnation: 1, sequence: 5 };
-        let vote = Vote { value: Some(Hash::of(b"x")), ..a.vote().expect("a vote").clone() };
-        let envelope = Envelope {
-            entity: Hash::of(b"e"),
-            store: Id16([0; 16]),
-            position,
-            statement: Statement::Vote(vote),
-        };
-        let other = Checked::sign(&Identity::from_seed([1; 32]).simulated(), envelope);
-        assert_eq!(board.insert(&other), Taken::Conflict(a));
-    }
-}
+mod tests;

@@ -35,6 +35,7 @@ pub mod limits;
 pub mod liveness;
 pub mod manifest;
 pub mod member;
+pub mod members;
 pub mod metrics;
 pub mod order;
 pub mod parts;

@@ -6,6 +6,7 @@
 //! miss it; what the unreachable once said of it does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::circle::{Asker, Circle};
 use crate::identity::MemberId;
@@ -27,6 +28,9 @@ const DOUBT_AGAIN: Millis = Millis(300);
 const MISSED: Millis = Millis(4300);
 /// So long after its connection broke, if it does not come back.
 const GRACE: Millis = Millis(1200);
+/// In a large entity changes of what is said wait for others, so long for so many members.
+const PAUSE: Millis = Millis(10);
+const PAUSE_MEMBERS: u64 = 200;
 /// Rounds of finding out who is gone: each takes away somebody whose word made another reachable.
 const ROUNDS: usize = 16;
 
@@ -36,21 +40,29 @@ pub struct Liveness {
     heard: BTreeMap<MemberId, Instant>,
     lost: BTreeMap<MemberId, Instant>,
     watch: Option<Watch>,
+    /// Counts changes of who can be reached, as far as [`Liveness::conclude`] finds them.
+    changes: u64,
 }
 
 /// What there is to know from version 2 on. Members are numbers of the circle.
 #[derive(Clone, Debug)]
 struct Watch {
-    circle: Circle,
+    circle: Arc<Circle>,
     me: Option<usize>,
-    /// The neighbours that each member misses, as its report says; none of who said nothing yet.
-    said: Vec<Option<BTreeSet<usize>>>,
+    /// Who has said anything.
+    said: Vec<bool>,
+    /// Which of its neighbours each misses, as its report says: a bit for each in their order.
+    missed: Vec<u8>,
     connected: Vec<bool>,
     up: Vec<bool>,
-    /// When somebody was known to be up for the last time.
-    seen: Vec<Option<Instant>>,
+    /// When somebody who is not up was known to be for the last time.
+    seen: BTreeMap<usize, Instant>,
+    /// When that was found out last: who is up was up then.
+    concluded: Instant,
+    /// What it was found out from.
+    from: (BTreeSet<usize>, BTreeSet<usize>),
     asked: BTreeMap<usize, Instant>,
-    /// Something changed since [`Liveness::conclude`].
+    /// Something changed since.
     stale: bool,
 }
 
@@ -96,27 +108,33 @@ impl Liveness {
     pub fn watch<'a>(
         &mut self,
         me: &MemberId,
-        circle: Circle,
+        circle: Arc<Circle>,
         connected: &BTreeSet<MemberId>,
         said: impl Iterator<Item = (MemberId, &'a [MemberId])>,
     ) {
         let (count, before) = (circle.len(), self.watch.take());
-        let seen_before = |id: &MemberId| {
-            let before = before.as_ref()?;
-            before.seen[before.circle.number(id)?]
-        };
+        let seen_before =
+            |number: usize| before.as_ref()?.seen(before.as_ref()?.circle.number(&circle.id(number))?);
+        let seen = (0..count).filter_map(|number| Some((number, seen_before(number)?))).collect();
         let mut watch = Watch {
             me: circle.number(me),
-            said: vec![None; count],
-            connected: (0..count).map(|number| connected.contains(&circle.id(number))).collect(),
+            said: vec![false; count],
+            missed: vec![0; count],
+            connected: vec![false; count],
             up: vec![false; count],
-            seen: (0..count).map(|number| seen_before(&circle.id(number))).collect(),
+            seen,
+            concluded: Instant::default(),
+            from: Default::default(),
             asked: BTreeMap::new(),
             stale: true,
             circle,
         };
+        let numbers = connected.iter().filter_map(|id| watch.circle.number(id));
+        let numbers: Vec<usize> = numbers.collect();
+        numbers.into_iter().for_each(|number| watch.connected[number] = true);
         said.for_each(|(author, missed)| watch.said(&author, Some(missed)));
         self.watch = Some(watch);
+        self.changes += 1;
     }
 
     /// A report of this member says that it misses these; `None`: it may not know any more what it said.
@@ -197,22 +215,33 @@ impl Liveness {
     /// How long ago it was heard, by this member or by others that it takes at their word.
     pub fn age(&self, peer: &MemberId, now: Instant) -> Option<Millis> {
         let number = self.watch.as_ref().and_then(|watch| Some((watch, watch.circle.number(peer)?)));
-        let seen = number.and_then(|(watch, number)| watch.seen[number]);
+        let seen = number.and_then(|(watch, number)| watch.seen(number));
         self.heard.get(peer).copied().max(seen).map(|at| now - at)
     }
 
     /// Finds out who can be reached, if anything changed or `anyway`.
     pub fn conclude(&mut self, now: Instant, anyway: Anyway) {
-        if anyway == Anyway::No && self.watch.as_ref().is_none_or(|watch| !watch.stale) {
+        let is_due = |watch: &Watch| watch.stale && now - watch.concluded >= watch.pause();
+        if anyway == Anyway::No && !self.watch.as_ref().is_some_and(is_due) {
             return;
         }
         let Some(mut watch) = self.watch.take() else { return };
-        watch.stale = false;
         let heard = self.heard.keys().filter(|peer| self.is_heard_within(peer, MISSED, now));
         let heard: BTreeSet<usize> = heard.filter_map(|peer| watch.circle.number(peer)).collect();
         let lost: BTreeSet<usize> = self.lost.keys().filter_map(|peer| watch.circle.number(peer)).collect();
-        watch.conclude(now, &heard, &lost);
+        self.changes += u64::from(watch.look(now, (heard, lost)));
         self.watch = Some(watch);
+    }
+
+    /// When what changed will be concluded from, if anything did and it was not yet.
+    pub fn waits_until(&self) -> Option<Instant> {
+        let watch = self.watch.as_ref().filter(|watch| watch.stale)?;
+        Some(watch.concluded + watch.pause())
+    }
+
+    /// Another number whenever somebody can be reached who could not be before, or the other way round, from version 2 on.
+    pub fn changes(&self) -> Option<u64> {
+        self.watch.as_ref().map(|_| self.changes)
     }
 
     /// Who of the members is to be kept a connection to; `None`: everybody.
@@ -251,18 +280,54 @@ pub enum Anyway {
 impl Watch {
     fn said(&mut self, author: &MemberId, missed: Option<&[MemberId]>) {
         let Some(number) = self.circle.number(author) else { return };
-        let missed = missed.map(|missed| {
-            let near = self.circle.near(number).iter().map(|(near, _)| *near);
-            near.filter(|near| missed.contains(&self.circle.id(*near))).collect()
-        });
-        if self.said[number] != missed {
-            self.said[number] = missed;
+        let said = missed.is_some();
+        let is_missed = |near: usize| missed.is_some_and(|missed| missed.contains(&self.circle.id(near)));
+        let near = self.circle.near(number).iter().enumerate().filter(|(_, (near, _))| is_missed(*near));
+        let missed = near.fold(0, |missed, (place, _)| missed | 1 << place);
+        if (self.said[number], self.missed[number]) != (said, missed) {
+            (self.said[number], self.missed[number]) = (said, missed);
             self.stale = true;
         }
     }
 
+    /// Whether a member says that it misses this neighbour.
+    fn misses(&self, number: usize, other: usize) -> bool {
+        let missed = self.missed[number];
+        let mut near = self.circle.near(number).iter();
+        missed != 0 && near.position(|(near, _)| *near == other).is_some_and(|place| missed >> place & 1 == 1)
+    }
+
+    /// When somebody was known to be up for the last time.
+    fn seen(&self, number: usize) -> Option<Instant> {
+        if self.up[number] { Some(self.concluded) } else { self.seen.get(&number).copied() }
+    }
+
+    /// How long changes wait for others: in a large entity, where they come by the thousand when many start.
+    fn pause(&self) -> Millis {
+        Millis(self.circle.len() as u64 / PAUSE_MEMBERS * PAUSE.0)
+    }
+
+    /// Finds out who is up; whether it is somebody else than before.
+    fn look(&mut self, now: Instant, from: (BTreeSet<usize>, BTreeSet<usize>)) -> bool {
+        let before = std::mem::replace(&mut self.concluded, now);
+        if !std::mem::take(&mut self.stale) && self.from == from {
+            return false;
+        }
+        let was = std::mem::take(&mut self.up);
+        self.conclude(&from.0, &from.1);
+        self.from = from;
+        for (number, was) in was.iter().enumerate() {
+            match (was, self.up[number]) {
+                (true, false) => drop(self.seen.insert(number, before)),
+                (false, true) => drop(self.seen.remove(&number)),
+                _ => {}
+            }
+        }
+        was != self.up
+    }
+
     /// `heard` by this member itself; `lost`: there was a connection, and it broke.
-    fn conclude(&mut self, now: Instant, heard: &BTreeSet<usize>, lost: &BTreeSet<usize>) {
+    fn conclude(&mut self, heard: &BTreeSet<usize>, lost: &BTreeSet<usize>) {
         let mut gone = BTreeSet::new();
         for _ in 0..ROUNDS {
             self.up = self.reached(heard, lost, &gone);
@@ -274,9 +339,6 @@ impl Watch {
                 break;
             }
             gone.extend(found);
-        }
-        for number in (0..self.up.len()).filter(|number| self.up[*number]) {
-            self.seen[number] = Some(now);
         }
     }
 
@@ -290,11 +352,13 @@ impl Watch {
         queue.iter().for_each(|number| up[*number] = true);
         loop {
             while let Some(speaker) = queue.pop() {
-                let said = self.said[speaker].as_ref().filter(|_| Some(speaker) != self.me);
-                let Some(missed) = said else { continue };
-                for (number, _) in self.circle.near(speaker) {
+                if !self.said[speaker] || Some(speaker) == self.me {
+                    continue;
+                }
+                let missed = self.missed[speaker];
+                for (place, (number, _)) in self.circle.near(speaker).iter().enumerate() {
                     spoken_of[*number] = true;
-                    let heard = !missed.contains(number) && !gone.contains(number);
+                    let heard = missed >> place & 1 == 0 && !gone.contains(number);
                     if !up[*number] && heard && !self.is_gone(*number, lost, &up) {
                         up[*number] = true;
                         queue.push(*number);
@@ -319,10 +383,10 @@ impl Watch {
             || lost.contains(&number);
         let others = self.circle.near(number).iter().map(|(near, _)| *near);
         let words = others.filter(|near| up[*near] && Some(*near) != self.me);
-        let words: Vec<bool> =
-            words.filter_map(|near| Some(self.said[near].as_ref()?.contains(&number))).collect();
-        let missing = words.iter().filter(|missed| **missed).count();
-        let hearing = words.len() - missing;
+        let (mut missing, mut hearing) = (0, 0);
+        for near in words.filter(|near| self.said[*near]) {
+            *(if self.misses(near, number) { &mut missing } else { &mut hearing }) += 1;
+        }
         missing + usize::from(mine) > hearing || (mine && hearing == 1)
     }
 }

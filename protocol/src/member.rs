@@ -57,7 +57,7 @@ use crate::liveness::Liveness;
 use crate::metrics::{Ratio, Readings, Sketch};
 use crate::rng::Rng;
 use crate::state::{PROTOCOL, Role, State};
-use crate::statement::{Address, Checked, Envelope, Id16, Position, Read, Statement, Vote};
+use crate::statement::{Address, Checked, Envelope, Id16, Position, Read, Signed, Statement, Vote};
 use crate::succession::Succession;
 use crate::time::{Instant, Millis, Now};
 use crate::trail::Trail;
@@ -75,6 +75,8 @@ const READINGS: usize = 30;
 
 /// The health is looked at so often.
 const HEALTH_LOOK: Millis = Millis(500);
+/// In a large entity only so often: milliseconds for each member, since each is looked at.
+const HEALTH_LOOK_EACH: u64 = 20;
 
 /// The version that every program speaks.
 const OLDEST: u32 = 1;
@@ -93,9 +95,21 @@ pub struct Config {
     pub trusting_period: Option<Millis>,
     /// How statements that come are read.
     pub read: Read,
+    /// For a host of many members.
+    pub commons: Option<Commons>,
     /// For the simulator only.
     #[doc(hidden)]
     pub sabotage: Option<Sabotage>,
+}
+
+/// What members of one process have in common, so that each statement is read, looked at and kept once: all of them must
+/// have one scheme of signatures.
+#[derive(Clone, Copy, Debug)]
+pub struct Commons {
+    /// Whether this was found to be a statement, with these very bytes and this signature.
+    pub known: fn(&Signed) -> Option<Checked>,
+    /// It was.
+    pub learn: fn(&Checked),
 }
 
 impl Default for Config {
@@ -106,6 +120,7 @@ impl Default for Config {
             address: None,
             trusting_period: None,
             read: Envelope::read,
+            commons: None,
             sabotage: None,
         }
     }
@@ -230,6 +245,15 @@ struct Installed {
     removed: Vec<(String, saved::Leaving)>,
 }
 
+/// Members that are not heard.
+#[derive(Default)]
+struct Away {
+    /// Of whom that was logged.
+    logged: BTreeSet<MemberId>,
+    /// [`Liveness::changes`], as of when it was looked at.
+    as_of: Option<u64>,
+}
+
 /// What a member is within an entity.
 struct Entity {
     /// Since when this process is in the entity.
@@ -286,8 +310,7 @@ struct Entity {
     /// When the health was looked at last.
     health_looked: Instant,
     told: BTreeSet<String>,
-    /// Members that are not heard, as it was logged.
-    away: BTreeSet<MemberId>,
+    away: Away,
     conduct: Conduct,
 }
 
@@ -626,7 +649,7 @@ impl Entity {
             health_since: (crate::view::Health::Ok, core.now.mono),
             health_looked: Instant::default(),
             told: BTreeSet::new(),
-            away: BTreeSet::new(),
+            away: Away::default(),
             conduct: Conduct::default(),
         };
         entity.watch_neighbours(core);
@@ -822,8 +845,8 @@ impl Entity {
     fn tell_who_is_away(&mut self, core: &mut Core, heard: &[bool]) {
         for (member, heard) in self.state.members.iter().zip(heard) {
             if *heard {
-                self.away.remove(&member.id);
-            } else if self.away.insert(member.id) {
+                self.away.logged.remove(&member.id);
+            } else if self.away.logged.insert(member.id) {
                 let text = format!("{} is not heard", member.name);
                 core.event(Event::new(Severity::Warning, "member.unreachable", text).of(member.id));
             }
@@ -847,16 +870,18 @@ impl Entity {
             );
             Event::new(Severity::Critical, "majority.lost", text)
         });
-        if settled_in {
+        if settled_in && (self.away.as_of.is_none() || self.away.as_of != self.liveness.changes()) {
+            self.away.as_of = self.liveness.changes();
             self.tell_who_is_away(core, &heard);
         }
-        self.attend_versions(core);
         self.attend_trusting(core);
         // All members' lists and reports go into it, and all it tells is since when it is so, in seconds.
-        if core.now.mono - self.health_looked < HEALTH_LOOK && self.health_looked != Instant::default() {
+        let rest = HEALTH_LOOK.max(Millis(HEALTH_LOOK_EACH * self.state.members.len() as u64));
+        if core.now.mono - self.health_looked < rest && self.health_looked != Instant::default() {
             return;
         }
         self.health_looked = core.now.mono;
+        self.attend_versions(core);
         let health = self.own_health_state(core);
         if self.health_since.0 != health {
             self.health_since = (health, core.now.mono);

@@ -12,6 +12,7 @@ use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
 use crate::manifest::Extent;
+use crate::members::Members;
 use crate::placement::Placement;
 use crate::record::{Genesis, Policy};
 use crate::rollout::{Plan, Rollout};
@@ -265,7 +266,7 @@ pub struct State {
     /// How many records were settled.
     pub epoch: u64,
     /// The roster; the order is the failover hierarchy.
-    pub members: Vec<Member>,
+    pub members: Members,
     /// Who was in it.
     pub past: Vec<PastMember>,
     /// Open invitations by public key.
@@ -309,7 +310,7 @@ impl State {
             entity: genesis.id(),
             name: genesis.name.clone(),
             epoch,
-            members: vec![first],
+            members: vec![first].into(),
             past,
             invitations: BTreeMap::new(),
             applications,
@@ -328,7 +329,7 @@ impl State {
 
     /// A member of the roster.
     pub fn member(&self, id: &MemberId) -> Option<&Member> {
-        self.members.iter().find(|member| member.id == *id)
+        self.members.with(id)
     }
 
     /// A member of the roster by name.
@@ -350,7 +351,7 @@ impl State {
 
     /// The members that vote, in the order of the hierarchy.
     pub fn voters(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| member.role == Role::Voter)
+        self.members.voters()
     }
 
     /// The name under which a member of the entity before comes over, if it is to.

@@ -344,7 +344,7 @@ pub type Read = fn(&[u8]) -> Result<Arc<Envelope>, DecodeError>;
 /// A statement whose form and size were checked, but not its signature: good for deciding whether that is worth the
 /// cost.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Unverified(Inner);
+pub struct Unverified(Arc<Inner>);
 
 /// Why a signed statement was not accepted. The author or the carrier is at fault; nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -383,7 +383,7 @@ impl Unverified {
         if !envelope.statement.is_within_bounds() {
             return Err(StatementFault::Form(signed.author));
         }
-        Ok(Self(Inner { signed, envelope }))
+        Ok(Self(Arc::new(Inner { signed, envelope })))
     }
 
     /// Checks the signature.
@@ -392,7 +392,7 @@ impl Unverified {
         if !verify(scheme, signed.author, DOMAIN, &signed.bytes, &signed.signature) {
             return Err(StatementFault::Signature(signed.author));
         }
-        Ok(Checked(Arc::new(self.0)))
+        Ok(Checked(self.0))
     }
 
     /// Who is said to have said it.
@@ -428,6 +428,15 @@ impl Checked {
     /// Who said it.
     pub fn author(&self) -> MemberId {
         self.0.signed.author
+    }
+
+    /// The same, as it was read.
+    pub(crate) fn as_read(&self) -> Unverified {
+        Unverified(Arc::clone(&self.0))
+    }
+
+    pub(crate) fn author_ref(&self) -> &MemberId {
+        &self.0.signed.author
     }
 
     /// What was said.

@@ -105,6 +105,16 @@ impl Message {
         codec::encode(self)
     }
 
+    /// What these bytes are, if they are a message: `Push`. Nothing else of them is looked at.
+    pub fn kind(bytes: &[u8]) -> &str {
+        let text = bytes.strip_prefix(b"\xa1").unwrap_or(bytes);
+        let Some((head, rest)) = text.split_first() else { return "" };
+        // A name is shorter than 24 letters, so its length is in the byte before it.
+        let length = usize::from(head & 0x1f);
+        let name = rest.get(..length).filter(|_| (0x60..0x78).contains(head));
+        name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("")
+    }
+
     /// Whether these bytes are a heartbeat, if they are a message.
     pub fn is_beat(bytes: &[u8]) -> bool {
         let kinds: [&[u8]; 4] = [b"\xa1\x64Beat", b"\xa1\x65Pulse", b"\x64Echo", b"\xa1\x65Known"];
@@ -368,6 +378,16 @@ mod tests {
             Message::Known(beat, u64::MAX),
         ];
         assert!(beats.iter().all(|message| Message::is_beat(&message.encode())));
+        let kinds = beats.iter().map(|message| Message::kind(&message.encode()).to_owned());
+        assert!(kinds.eq(["Beat", "Pulse", "Echo", "Known"]));
+        let longer = [Message::AskHighest(Id16([1; 16]), 2), Message::Prune, Message::Push(Vec::new())];
+        let kinds = longer.map(|message| Message::kind(&message.encode()).to_owned());
+        assert_eq!(kinds, ["AskHighest", "Prune", "Push"]);
+        assert!(
+            [&b""[..], b"\xa1", b"\x64Ech", b"\xff", b"\x18\x18"]
+                .iter()
+                .all(|bytes| Message::kind(bytes).is_empty())
+        );
         assert!(beats.iter().all(|it| Message::is_echo(&it.encode()) == (*it == Message::Echo)));
         assert!(
             !Message::is_beat(&Message::Prune.encode()) && !Message::is_beat(&Message::GetChain(1).encode())

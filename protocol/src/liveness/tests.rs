@@ -15,14 +15,14 @@ fn ids(count: usize) -> Vec<MemberId> {
 /// The first of so many, connected to all, who have all said that they miss nobody.
 struct Seen {
     ids: Vec<MemberId>,
-    circle: Circle,
+    circle: Arc<Circle>,
     liveness: Liveness,
 }
 
 impl Seen {
     fn new(count: usize) -> Self {
         let ids = ids(count);
-        let circle = Circle::new(ids.iter().copied());
+        let circle = Arc::new(Circle::new(ids.iter().copied()));
         let mut liveness = Liveness::default();
         let connected = ids[1..].iter().copied().collect();
         liveness.watch(&ids[0], circle.clone(), &connected, ids[1..].iter().map(|id| (*id, &[][..])));

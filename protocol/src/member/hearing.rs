@@ -23,20 +23,25 @@ enum Rest {
 impl Entity {
     /// Statements of a peer, of its own or passed on.
     pub(super) fn on_push(&mut self, core: &mut Core, from: MemberId, statements: Vec<Signed>) {
-        let mut duplicates = 0;
+        let (mut duplicates, count) = (0, statements.len());
         for signed in statements {
             if matches!(self.hear(core, from, signed, &mut duplicates), Rest::IsDropped) {
                 break;
             }
         }
-        if duplicates > 0 && !self.overlay.is_full_mesh() {
+        if duplicates * 4 > count && !self.overlay.is_full_mesh() {
             self.overlay.prune(&from);
             self.send(core, from, &Message::Prune);
         }
     }
 
     fn hear(&mut self, core: &mut Core, from: MemberId, signed: Signed, duplicates: &mut usize) -> Rest {
-        let statement = match Unverified::read_by(signed, &self.state.entity, core.config.read) {
+        let known = core.config.commons.and_then(|commons| (commons.known)(&signed));
+        let known = known.filter(|known| known.envelope().entity == self.state.entity);
+        let read = known
+            .as_ref()
+            .map_or_else(|| Unverified::read_by(signed, &self.state.entity, core.config.read), |it| Ok(it.as_read()));
+        let statement = match read {
             Ok(statement) => statement,
             Err(fault) => return self.refuse(core, from, &fault),
         };
@@ -60,8 +65,11 @@ impl Entity {
             self.offended(core, from, Offence::Flood, 1);
             return Rest::IsDropped;
         }
-        match statement.verify(core.scheme()) {
+        match known.map_or_else(|| statement.verify(core.scheme()), Ok) {
             Ok(checked) => {
+                if let Some(commons) = core.config.commons {
+                    (commons.learn)(&checked);
+                }
                 if self.absorb(core, &checked, Some(&from)) == Taken::Known {
                     *duplicates += 1;
                 }

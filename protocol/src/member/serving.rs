@@ -88,7 +88,8 @@ impl Entity {
 
     /// A time out of service that is over ends, by whoever acts for the entity.
     pub(super) fn attend_service(&mut self, core: &mut Core) {
-        let over = self.state.members.iter().find(|member| is_over(member, core)).map(|member| member.id);
+        let over =
+            self.state.members.out_for_a_time().find(|member| is_over(member, core)).map(|member| member.id);
         let Some(member) = over else { return };
         if self.has_majority(core) && self.may_vote(core) && self.is_acting(core) {
             self.originate_once(core, Change::Return { member });
@@ -102,7 +103,7 @@ impl Entity {
 
     /// When the next time out of service is over.
     pub(super) fn return_deadline(&self, core: &Core) -> Option<Instant> {
-        let times = self.state.members.iter().filter_map(until);
+        let times = self.state.members.out_for_a_time().filter_map(until);
         let at = times.map(|until| core.now.mono + (until - core.now.wall)).filter(|at| *at > core.now.mono);
         at.min()
     }

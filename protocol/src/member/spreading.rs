@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::standing::doubled_key;
 use super::{Core, Entity, Sabotage};
-use crate::circle::{Circle, EVERYBODY};
+use crate::circle::EVERYBODY;
 use crate::codec::DecodeError;
 use crate::conduct::Offence;
 use crate::effect::{Output, Room};
 use crate::event::{Event, Severity};
 use crate::gossip::{Compared, FULL_MESH, Taken};
+use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
 use crate::liveness::{Anyway, BEAT, BUSY_BEAT, PULSE};
@@ -31,6 +32,10 @@ const CHAIN_COST: usize = 256 << 10;
 const PUSH_BYTES: usize = 1 << 20;
 /// What is new is announced when this has passed, with what came meanwhile.
 const ANNOUNCE: Millis = Millis(20);
+/// Reports wait so long for each other before they are pushed on: many come at once where many start.
+const PUSH: Millis = Millis(10);
+/// And before they are announced: by then they are pushed to everybody.
+const ANNOUNCE_REPORTS: Millis = Millis(200);
 /// In a large entity, boards are compared when so long nothing came: what is under way to everybody differs everywhere.
 const AT_REST: Millis = Millis(700);
 /// The same of reports, in an entity of any size.
@@ -60,6 +65,11 @@ pub(super) struct Spread {
     to_announce: Vec<Place>,
     /// Somebody listens elsewhere than was known.
     moved: bool,
+    /// When reports are pushed on, if there are any, and who brought each.
+    push: Option<Instant>,
+    to_push: Vec<(Checked, Option<MemberId>)>,
+    /// The head for which all that is on the board was looked at.
+    pruned: Option<Hash>,
 }
 
 impl Entity {
@@ -378,16 +388,23 @@ impl Entity {
             }
             Taken::New => {}
         }
-        let to = self.overlay.push_to(from);
-        if !to.is_empty() {
-            self.send_all(core, to, &Message::Push(vec![checked.signed().clone()]));
+        let is_report = matches!(checked.statement(), Statement::Report(_));
+        let waits = is_report && self.is_sparse() && !self.overlay.is_full_mesh();
+        if waits {
+            self.spread.to_push.push((checked.clone(), from.copied()));
+            self.spread.push.get_or_insert(core.now.mono + PUSH);
+        } else {
+            let to = self.overlay.push_to(from);
+            if !to.is_empty() {
+                self.send_all(core, to, &Message::Push(vec![checked.signed().clone()]));
+            }
         }
         if !self.overlay.is_full_mesh() {
             self.spread.to_announce.push(Place { author: checked.author(), position: checked.position() });
-            self.spread.announce.get_or_insert(core.now.mono + ANNOUNCE);
+            let at = core.now.mono + if waits { ANNOUNCE_REPORTS } else { ANNOUNCE };
+            self.spread.announce = Some(self.spread.announce.map_or(at, |due| due.min(at)));
         }
         self.spread.moved |= moved;
-        let is_report = matches!(checked.statement(), Statement::Report(_));
         *(if is_report { &mut self.spread.reports } else { &mut self.spread.news }) = core.now.mono;
         match checked.statement() {
             Statement::Vote(_) => self.on_vote(core, checked),
@@ -460,8 +477,15 @@ impl Entity {
     /// Drops what the new head made useless.
     pub(super) fn prune_board(&mut self, core: &Core) {
         let mut board = std::mem::take(&mut self.board);
-        board.retain(|checked| self.is_wanted(core, checked.author(), checked.envelope()));
+        let wanted = |checked: &Checked| self.is_wanted(core, checked.author(), checked.envelope());
+        // Of reports only the roster says whether they are of use.
+        if self.spread.pruned == Some(self.head) {
+            board.retain_but_lone(wanted);
+        } else {
+            board.retain(wanted);
+        }
         self.board = board;
+        self.spread.pruned = Some(self.head);
     }
 
     /// Signs and spreads a statement of our own. A voter that is silent after a start signs nothing at all: if its
@@ -478,6 +502,9 @@ impl Entity {
         let now = core.now.mono;
         if !self.silence.over {
             self.attend_silence(core);
+        }
+        if self.spread.push.is_some_and(|at| now >= at) {
+            self.flush_pushes(core);
         }
         if self.spread.announce.is_some_and(|at| now >= at) {
             self.flush_announcements(core);
@@ -544,8 +571,9 @@ impl Entity {
             }
         }
         self.liveness.conclude(now, if due { Anyway::Yes } else { Anyway::No });
+        let next = self.liveness.deadline(now).into_iter().chain(self.liveness.waits_until()).min();
         let rest = now + PULSE;
-        self.spread.look = self.liveness.deadline(now).map_or(rest, |at| at.min(rest));
+        self.spread.look = next.map_or(rest, |at| at.min(rest));
         let said = self.spread.last_report.as_ref().map(|(report, _)| &report.unheard);
         if said.is_some_and(|said| *said != self.liveness.missed(now)) {
             self.attend_report(core);
@@ -557,7 +585,7 @@ impl Entity {
         if !self.is_sparse() {
             return;
         }
-        let circle = Circle::new(self.state.members.iter().map(|member| member.id));
+        let circle = self.state.members.circle();
         self.overlay.set_members(circle.len());
         let reports = self.board.iter().filter_map(|checked| match checked.statement() {
             Statement::Report(report) => Some((checked.author(), report.unheard.as_slice())),
@@ -579,13 +607,24 @@ impl Entity {
     /// When somebody has to be asked or may stop to be heard, or news are to be announced.
     pub(super) fn spreading_deadline(&self) -> Instant {
         let look = if self.is_sparse() { self.spread.look } else { self.spread.next_beat };
-        let announce = self.spread.announce.filter(|_| self.is_sparse());
-        announce.map_or(look, |at| at.min(look)).min(self.spread.next_beat)
+        let news =
+            self.spread.announce.into_iter().chain(self.spread.push).min().filter(|_| self.is_sparse());
+        news.map_or(look, |at| at.min(look)).min(self.spread.next_beat)
     }
 
     /// Whoever lags learns of the new head at once.
     pub(super) fn beat_now(&mut self, core: &mut Core) {
         self.spread.next_beat = core.now.mono;
+    }
+
+    /// To each peer that is pushed to, what it did not bring.
+    fn flush_pushes(&mut self, core: &mut Core) {
+        self.spread.push = None;
+        let waiting = std::mem::take(&mut self.spread.to_push);
+        for to in self.overlay.push_to(None) {
+            let news = waiting.iter().filter(|(_, from)| *from != Some(to));
+            self.push(core, to, news.map(|(checked, _)| checked.signed().clone()).collect());
+        }
     }
 
     fn flush_announcements(&mut self, core: &mut Core) {

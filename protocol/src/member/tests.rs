@@ -2,6 +2,7 @@
 //! at once.
 
 mod admitting;
+mod spreading;
 mod standing;
 mod stopping;
 mod trusting;
@@ -131,17 +132,21 @@ struct Lone {
 impl Lone {
     /// Member 1 of three, connected to the others, which remember nothing of it: it votes.
     fn voting() -> Self {
-        let head = three();
-        let life = Life { store: Id16([1; 16]), incarnation: 0, reserved: 0 };
-        let mut disk = BTreeMap::new();
-        let beginning = Beginning::of(genesis());
-        for write in [saved::put_life(&life), saved::put_head(&head), saved::put_beginning(&beginning)] {
-            disk.insert((write.family, write.key), write.value.expect("a value"));
-        }
-        let mut lone = Self::start(disk);
+        let mut lone = Self::of(&three());
         lone.meet();
         assert!(lone.member.may_vote());
         lone
+    }
+
+    /// Member 1, with this head on its disk.
+    fn of(head: &Head) -> Self {
+        let life = Life { store: Id16([1; 16]), incarnation: 0, reserved: 0 };
+        let mut disk = BTreeMap::new();
+        let beginning = Beginning::of(genesis());
+        for write in [saved::put_life(&life), saved::put_head(head), saved::put_beginning(&beginning)] {
+            disk.insert((write.family, write.key), write.value.expect("a value"));
+        }
+        Self::start(disk)
     }
 
     fn start(disk: BTreeMap<(Family, Vec<u8>), Vec<u8>>) -> Self {
