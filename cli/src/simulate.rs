@@ -37,7 +37,13 @@ fn options(args: &Simulate) -> Result<althing_simulations::Options> {
 
     let (seed, members, hours, votes) = (args.seed, usize::from(args.members), args.hours, args.votes);
     let quorum = args.quorum.map(Into::into);
-    let mut options = Options { seed, members, hours, votes, quorum, surveys: true, ..Options::default() };
+    let absences = args.whole;
+    let mut options =
+        Options { seed, members, hours, votes, quorum, absences, surveys: true, ..Options::default() };
+    if let Some(text) = &args.tally {
+        options.tally = althing_simulations::moments(text)
+            .map_err(|why| usage(why).fact("tally", text).fact("changed", "nothing"))?;
+    }
     for text in &args.faults {
         let strike =
             text.parse().map_err(|why: String| usage(why).fact("fault", text).fact("changed", "nothing"))?;
@@ -107,6 +113,7 @@ pub(crate) fn run(_context: &Context, args: &Simulate) -> Result<Exit> {
         quorum: _,
         votes: _,
         whole: _,
+        tally: _,
     } = args;
     Err(crate::error::usage("this program was built without simulations")
         .fact("seed", seed)

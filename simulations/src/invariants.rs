@@ -287,7 +287,7 @@ pub(crate) fn shunned(world: &mut World, at: usize, peer: &MemberId) {
 /// A member logs something.
 pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
     let about = event.application.as_ref().map(|name| format!(" {name}:")).unwrap_or_default();
-    if event.kind != "member.unreachable" {
+    if event.kind != "member.unreachable" || world.options.absences {
         world.note(Some(at), format!("{}:{about} {}", event.kind, event.text));
     }
     if matches!(event.kind.as_str(), "store.burnt" | "vote.equivocation" | "chain.fork" | "entity.superseded")

@@ -33,8 +33,8 @@ mod scenarios;
 
 pub use likeness::{Like, LikeApplication, Likeness};
 pub use mutation::Mutation;
-pub use options::{Deploy, Options, Strike};
+pub use options::{Deploy, Options, Strike, moments};
 pub use run::{plan_of, simulate};
 pub use shrink::{Shrunk, shrink};
 pub use story::story;
-pub use timeline::{Entry, Outcome, Placed, SOMETIMES, STRUCK, Seen, Survey, Violation};
+pub use timeline::{Entry, Outcome, Placed, SOMETIMES, STRUCK, Seen, Survey, Tally, Violation};

@@ -43,6 +43,10 @@ pub struct Options {
     pub votes: bool,
     /// How all members are is looked at now and then ([`crate::Survey`]).
     pub surveys: bool,
+    /// Who misses whom is told too.
+    pub absences: bool,
+    /// Messages are counted by kind between each two of these moments, in milliseconds after the beginning of the faults.
+    pub tally: Vec<u64>,
 }
 
 impl Default for Options {
@@ -62,6 +66,8 @@ impl Default for Options {
             likeness: None,
             votes: false,
             surveys: false,
+            absences: false,
+            tally: Vec::new(),
         }
     }
 }
@@ -329,6 +335,15 @@ impl FromStr for Deploy {
             application: parts.next().map(str::to_owned),
         })
     }
+}
+
+/// Moments for [`Options::tally`]: seconds, one after another, with commas between them.
+pub fn moments(text: &str) -> Result<Vec<u64>, String> {
+    let moments = text.split(',').map(milliseconds).collect::<Result<Vec<u64>, String>>()?;
+    if moments.len() < 2 || !moments.is_sorted() {
+        return Err(format!("{text:?} is not SECONDS,SECONDS,…, one after another"));
+    }
+    Ok(moments)
 }
 
 /// Milliseconds as seconds, in as few digits as say it.

@@ -52,7 +52,7 @@ fn live(world: &mut World) {
     if !world.violations.is_empty() {
         return;
     }
-    world.begun = world.seconds();
+    world.begin();
     world.survey("at the beginning");
     faults::begin(world);
     world.run((world.options.hours * 3600.0) as u64 * SECOND);
@@ -191,6 +191,7 @@ fn outcome(mut world: World) -> Outcome {
         trace: world.trace(),
         violations,
         likeness: world.options.likeness.as_deref().cloned(),
+        tally: world.tallies(),
         surveys: world.surveys,
         timeline: world.timeline,
         sometimes: world.sometimes,

@@ -3,13 +3,16 @@
 //! figures). No faults beyond these and no checks: those are the business of [`crate::simulate`].
 
 mod entity;
+mod measured;
+mod pool;
+mod rested;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 
-use althing_protocol::control::Command;
-use althing_protocol::effect::{Input, Output};
+use althing_protocol::effect::{Family, Input, Output};
+use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::limits;
 use althing_protocol::member::Member;
@@ -17,6 +20,8 @@ use althing_protocol::metrics::{Ratio, Readings};
 use althing_protocol::rng::Rng;
 use althing_protocol::time::{Instant, Now, WallTime};
 use althing_protocol::wire::Message;
+
+pub use measured::{Bandwidth, Disturbed};
 
 use entity::Roster;
 
@@ -68,6 +73,17 @@ pub struct Spread {
     pub all: Option<u64>,
 }
 
+impl Event {
+    /// Whose process takes it.
+    fn host(&self) -> Option<usize> {
+        match self {
+            Self::Start { .. } => None,
+            Self::Deliver { to, .. } | Self::Give { to, .. } => Some(*to),
+            Self::Synced { host, .. } | Self::Wake { host, .. } => Some(*host),
+        }
+    }
+}
+
 enum Event {
     Start { host: usize },
     Deliver { from: usize, to: usize, bytes: Rc<[u8]> },
@@ -108,6 +124,12 @@ struct Host {
     connected: BTreeSet<usize>,
     epoch: u64,
     disk: Disk,
+    /// Until then its process stands still.
+    frozen: u64,
+    /// Of a thousand messages that it sends or should hear, lost.
+    deaf: u64,
+    /// Bytes on the wire that it sent, since they were counted last.
+    sent: u64,
 }
 
 /// Members and the network between them.
@@ -129,11 +151,26 @@ pub struct Entity {
     steps: u64,
     requests: u64,
     out: Vec<Output>,
+    /// Proposals that came to members, and their names, if they are counted.
+    copies: Option<(u64, BTreeSet<Hash>)>,
+    /// Messages that were sent and come to nobody, while members are brought to rest.
+    hushed: Option<Vec<Vec<u8>>>,
 }
 
 impl Entity {
     /// All members start within the same three seconds.
     pub fn new(scale: Scale) -> Self {
+        let mut entity = Self::empty(scale);
+        for host in 0..scale.members {
+            let after = entity.rng.below(3 * SECOND);
+            entity.schedule(after, Event::Start { host });
+        }
+        entity
+    }
+
+    /// Nobody has started yet.
+    fn empty(scale: Scale) -> Self {
+        pool::forget();
         let roster = Roster::new(scale.members);
         let mut entity = Self {
             scale,
@@ -152,17 +189,37 @@ impl Entity {
             steps: 0,
             requests: 0,
             out: Vec::new(),
+            copies: None,
+            hushed: None,
         };
         for _ in 0..scale.members {
             let clock = entity.rng.below(1_000_000_000);
             let (member, connected, disk) = (None, BTreeSet::new(), Disk::default());
-            entity.hosts.push(Host { member, life: 0, clock, wake: None, connected, epoch: 0, disk });
-        }
-        for host in 0..scale.members {
-            let after = entity.rng.below(3 * SECOND);
-            entity.schedule(after, Event::Start { host });
+            let (frozen, deaf, sent) = (0, 0, 0);
+            entity.hosts.push(Host {
+                member,
+                life: 0,
+                clock,
+                wake: None,
+                connected,
+                epoch: 0,
+                disk,
+                frozen,
+                deaf,
+                sent,
+            });
         }
         entity
+    }
+
+    /// How many members.
+    pub fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
     }
 
     /// Starts a member that knows the roster, and nothing else.
@@ -204,11 +261,17 @@ impl Entity {
             return false;
         }
         let Some(Reverse(Due(at, _, event))) = self.queue.pop() else { return false };
-        self.now = at;
+        self.now = self.now.max(at);
+        let wakes = event.host().map_or(0, |host| self.hosts[host].frozen);
+        if wakes > at {
+            self.schedule(wakes - at, event);
+            return true;
+        }
         self.steps += 1;
         match event {
             Event::Start { host } => self.start(host),
             Event::Deliver { from, to, bytes } => {
+                self.count_copies(&bytes);
                 let from = self.roster.ids[from];
                 self.give(to, Input::Received { from, bytes: bytes.to_vec() });
             }
@@ -271,7 +334,9 @@ impl Entity {
         let life = self.hosts[at].life;
         match output {
             Output::Send { to, bytes } => self.send(at, self.numbers[&to], bytes),
-            Output::Persist { batch, writes } => {
+            Output::Persist { batch, mut writes } => {
+                // Nothing else is read again: who starts has only the roster.
+                writes.retain(|write| write.family == Family::Chain);
                 self.hosts[at].disk.enqueue(batch, writes, self.now, MS);
                 self.schedule(MS, Event::Synced { host: at, life });
             }
@@ -304,6 +369,9 @@ impl Entity {
     }
 
     fn send(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
+        if let Some(hushed) = &mut self.hushed {
+            return hushed.push(bytes);
+        }
         if !self.hosts[from].connected.contains(&to) {
             // It comes to nothing, and the next one does not.
             return self.connect(from, to);
@@ -312,102 +380,17 @@ impl Entity {
         self.payload += bytes.len() as u64;
         let kind = kind_of(&bytes);
         self.answered += u64::from(kind == *b"Puls");
+        let alone = if kind == *b"Puls" { 0 } else { ACKNOWLEDGED };
+        self.hosts[from].sent += bytes.len() as u64 + AROUND + alone;
         let counted = self.kinds.entry(kind).or_default();
         *counted = (counted.0 + 1, counted.1 + bytes.len() as u64);
-        if self.rng.chance(self.scale.lost) {
+        let deaf = self.hosts[from].deaf.max(self.hosts[to].deaf);
+        if self.rng.chance(self.scale.lost.max(deaf)) {
             return;
         }
         let (least, most) = self.scale.delay;
         let after = least + self.rng.below(most - least + 1);
         self.schedule(after, Event::Deliver { from, to, bytes: bytes.into() });
-    }
-
-    // --- what is measured ---------------------------------------------------------------------------------------
-
-    /// What so many microseconds cost.
-    pub fn rest(&mut self, span: u64) -> Rest {
-        (self.payload, self.messages, self.answered) = (0, 0, 0);
-        self.kinds.clear();
-        self.run(span);
-        let each = |sum: u64| sum as f64 / self.hosts.len() as f64 / (span as f64 / SECOND as f64);
-        let alone = self.messages - self.answered;
-        let wire = self.payload + self.messages * AROUND + alone * ACKNOWLEDGED;
-        Rest { messages: each(self.messages), payload: each(self.payload), wire: each(wire) }
-    }
-
-    /// Messages of the last rest by their kind: how many, and their bytes.
-    pub fn kinds(&self) -> Vec<(String, u64, u64)> {
-        let kinds = self.kinds.iter();
-        kinds
-            .map(|(kind, (count, bytes))| (String::from_utf8_lossy(kind).into_owned(), *count, *bytes))
-            .collect()
-    }
-
-    /// Inputs that members were given so far.
-    pub fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    /// How often a member was called unreachable that lives, so far.
-    pub fn false_notices(&self) -> usize {
-        let lives = |id: &MemberId| self.hosts[self.numbers[id]].member.is_some();
-        self.told.iter().filter(|(_, _, subject)| lives(subject)).count()
-    }
-
-    /// Kills one, and waits until all others say so, at most half a minute.
-    pub fn crash(&mut self, at: usize) -> Spread {
-        let (begin, id) = (self.now, self.roster.ids[at]);
-        self.told.clear();
-        self.kill(at);
-        self.run(30 * SECOND);
-        let times = self.told.iter().filter(|(_, _, subject)| *subject == id).map(|(when, _, _)| *when);
-        spread(begin, times.collect(), self.hosts.len() - 1)
-    }
-
-    /// Starts one that was killed long ago: how long until it has a report of everybody.
-    pub fn newcomer(&mut self, at: usize) -> Option<u64> {
-        let begin = self.now;
-        self.start(at);
-        let other = usize::from(at == 0);
-        let knows = |entity: &Self| {
-            let view = |at: usize| entity.hosts[at].member.as_ref().and_then(Member::members);
-            let known = |at: usize| {
-                view(at).map(|view| view.members.iter().filter(|member| member.version.is_some()).count())
-            };
-            known(at) >= known(other).map(|known| known - 1)
-        };
-        while self.now < begin + 30 * SECOND {
-            if knows(self) {
-                return Some((self.now - begin) / MS);
-            }
-            self.run(20 * MS);
-        }
-        None
-    }
-
-    /// A voter labels itself: how long from then, and from the first member that holds the certificate, until all hold
-    /// it.
-    pub fn settle(&mut self, at: usize) -> (Spread, Spread) {
-        let (begin, epoch) = (self.now, self.hosts[at].epoch + 1);
-        self.requests += 1;
-        let labels = BTreeMap::from([("rack".to_owned(), Some(format!("r{}", self.requests)))]);
-        let command = Command::Label { member: entity::name(at), labels, keep_files: false };
-        self.give(at, Input::Requested { request: self.requests, by: "scale".into(), command });
-        let mut times = vec![None; self.hosts.len()];
-        while self.now < begin + 30 * SECOND && times.iter().any(Option::is_none) {
-            let until = self.now + MS;
-            while self.step(until) {}
-            self.now = until;
-            for (host, time) in self.hosts.iter().zip(&mut times) {
-                if time.is_none() && (host.epoch >= epoch || host.member.is_none()) {
-                    *time = Some(self.now);
-                }
-            }
-        }
-        let times: Vec<u64> = times.into_iter().flatten().collect();
-        let first = times.iter().min().copied().unwrap_or(begin);
-        let count = self.hosts.len();
-        (spread(begin, times.clone(), count), spread(first, times, count))
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use althing_protocol::record::Policy;
 
 use crate::likeness::Likeness;
-use crate::timeline::{Entry, Outcome, Placed, Seen, Survey};
+use crate::timeline::{Entry, Outcome, Placed, Seen, Survey, Tally};
 
 /// The same thing told by others within so many seconds is one line.
 const TOGETHER: f64 = 2.0;
@@ -41,8 +41,20 @@ pub fn story(outcome: &Outcome, whole: bool) -> String {
         let _ = writeln!(text, "{when:>15} s  {who}{}{}", if who.is_empty() { "" } else { ": " }, line.text);
     }
     surveys.for_each(|survey| show(&mut text, outcome.begun, survey));
+    outcome.tally.iter().for_each(|tally| counts(&mut text, tally));
     sums(&mut text, outcome);
     text
+}
+
+/// Messages between two moments, the most of them first.
+fn counts(text: &mut String, tally: &Tally) {
+    let _ =
+        writeln!(text, "sent from {} s to {} s:", tally.from as f64 / 1000.0, tally.until as f64 / 1000.0);
+    let mut kinds: Vec<_> = tally.kinds.iter().collect();
+    kinds.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    for (kind, (count, bytes)) in kinds {
+        let _ = writeln!(text, "  {kind:<12} {count:>9} messages {bytes:>12} bytes");
+    }
 }
 
 /// What was taken over, and what was not.

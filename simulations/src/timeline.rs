@@ -166,6 +166,17 @@ pub struct Placed {
     pub there: Option<u64>,
 }
 
+/// Messages between two moments.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Tally {
+    /// From then on, in milliseconds after the beginning of the faults.
+    pub from: u64,
+    /// Until then.
+    pub until: u64,
+    /// By kind: how many, and their bytes.
+    pub kinds: BTreeMap<String, (u64, u64)>,
+}
+
 /// What became of one seed.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Outcome {
@@ -202,6 +213,9 @@ pub struct Outcome {
     /// The real entity that this one was like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likeness: Option<Likeness>,
+    /// Messages by kind, if that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tally: Vec<Tally>,
     /// How all members were, if that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub surveys: Vec<Survey>,

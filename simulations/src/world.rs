@@ -17,6 +17,7 @@ use althing_protocol::hash::Hash;
 use althing_protocol::identity::{Identity, MemberId};
 use althing_protocol::rng::Rng;
 use althing_protocol::state::PROTOCOL;
+use althing_protocol::wire::Message;
 
 use crate::faults::Faults;
 use crate::host::Host;
@@ -29,7 +30,7 @@ use crate::plan::MIXED;
 use crate::reading;
 use crate::reference::Reference;
 use crate::signatures;
-use crate::timeline::{Entry, STRUCK, Survey, Violation};
+use crate::timeline::{Entry, STRUCK, Survey, Tally, Violation};
 use crate::workload::Workload;
 
 use event::Due;
@@ -76,6 +77,7 @@ pub(crate) struct World {
     pub(crate) violations: Vec<Violation>,
     pub(crate) timeline: Vec<Entry>,
     pub(crate) surveys: Vec<Survey>,
+    tally: Vec<Tally>,
     pub(crate) sometimes: BTreeMap<&'static str, u64>,
     out: Vec<Output>,
     /// A host and its copy.
@@ -153,6 +155,7 @@ impl World {
             violations: Vec::new(),
             timeline: Vec::new(),
             surveys: Vec::new(),
+            tally: Vec::new(),
             sometimes: BTreeMap::new(),
             out: Vec::new(),
             twin: None,
@@ -446,6 +449,31 @@ impl World {
             let survey = crate::survey::survey(self, when);
             self.surveys.push(survey);
         }
+    }
+
+    /// Faults begin: from now on messages are counted, if that was asked for.
+    pub(crate) fn begin(&mut self) {
+        self.begun = self.seconds();
+        let moments = self.options.tally.windows(2);
+        let empty = |moments: &[u64]| Tally { from: moments[0], until: moments[1], kinds: BTreeMap::new() };
+        self.tally = moments.map(empty).collect();
+    }
+
+    /// A message is sent.
+    fn tally(&mut self, bytes: &[u8]) {
+        if self.tally.is_empty() {
+            return;
+        }
+        let now = self.now.saturating_sub((self.begun * SECOND as f64) as u64) / MS;
+        if let Some(tally) = self.tally.iter_mut().find(|tally| (tally.from..tally.until).contains(&now)) {
+            let counted = tally.kinds.entry(Message::kind(bytes).to_owned()).or_default();
+            *counted = (counted.0 + 1, counted.1 + bytes.len() as u64);
+        }
+    }
+
+    /// What was counted.
+    pub(crate) fn tallies(&mut self) -> Vec<Tally> {
+        std::mem::take(&mut self.tally)
     }
 
     /// Counts that something interesting happened.

@@ -57,7 +57,10 @@ pub(crate) struct Simulate {
     /// Tell proposals and votes too
     #[arg(long)]
     pub(crate) votes: bool,
-    /// Tell also how the entity came to be
+    /// Count messages by kind between these moments: SECONDS,SECONDS,…
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) tally: Option<String>,
+    /// Tell also how the entity came to be, and who misses whom
     #[arg(long)]
     pub(crate) whole: bool,
 }

@@ -22,20 +22,59 @@ fn main() -> ExitCode {
     for members in if sizes.is_empty() { vec![9, 100, 1000] } else { sizes } {
         let begin = Instant::now();
         measure(members);
-        println!("{members:>6} members took {:.0} s of this machine\n", begin.elapsed().as_secs_f64());
+        println!(
+            "{members:>6} members took {:.0} s of this machine; {}\n",
+            begin.elapsed().as_secs_f64(),
+            spent_so_far()
+        );
     }
     ExitCode::SUCCESS
 }
 
+/// Seconds of a processor that this process has taken.
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name in parentheses the 12th and 13th field are user and system time, in ticks of 10 ms.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// The most memory that it ever had, in bytes.
+fn most_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+fn spent_so_far() -> String {
+    format!("so far {:.0} s of a processor, at most {} MB", processor(), most_memory() / 1_000_000)
+}
+
 fn at_rest(members: usize, lost: u64, delay: (u64, u64)) -> Entity {
-    let mut entity = Entity::new(Scale { members, lost, delay, seed: 1 });
+    let scale = Scale { members, lost, delay, seed: 1 };
+    let mut entity = if members > MANY { Entity::at_rest(scale) } else { Entity::new(scale) };
     entity.run(30 * SECOND);
     entity
 }
 
+/// So many begin at rest, and are tried for shorter.
+const MANY: usize = 2_000;
+
+/// Settles so often in one entity.
+const TIMES: usize = 5;
+
 fn measure(members: usize) {
     let mut lan = at_rest(members, 0, LAN);
-    let rest = lan.rest(120 * SECOND);
+    println!(
+        "       all have {} and are at rest after {} inputs; {}",
+        if members > MANY { "begun" } else { "started" },
+        lan.steps(),
+        spent_so_far()
+    );
+    // Ten thousand members take a minute for some seconds.
+    let (before, steps, seconds) = (processor(), lan.steps(), if members > MANY { 20 } else { 120 });
+    let rest = lan.rest(seconds * SECOND);
+    let (spent, steps) = ((processor() - before).max(0.01), (lan.steps() - steps) as f64);
     println!(
         "{members:>6} members at rest, a member and second: {:.2} messages, {:.1} B of them, {:.0} B on the wire",
         rest.messages, rest.payload, rest.wire
@@ -43,17 +82,63 @@ fn measure(members: usize) {
     for (kind, count, bytes) in lan.kinds() {
         println!("       {kind:<6} {count:>8} messages {bytes:>10} bytes");
     }
-    println!("       a silent crash is known: {}", shown(&lan.crash(members - 1)));
+    println!(
+        "       {:.0} inputs a processor second; {:.0} times its time",
+        steps / spent,
+        seconds as f64 / spent
+    );
+    println!("       a silent crash is known: {}; {}", shown(&lan.crash(members - 1)), spent_so_far());
     let time = lan.newcomer(members - 1).map_or("never".to_owned(), |time| format!("{time} ms"));
     println!("       a newcomer has everybody's report after {time}");
     lan.run(20 * SECOND);
-    let (asked, held) = lan.settle(1);
-    println!("       certificate, LAN: {}; since the first holds it {}", shown(&asked), shown(&held));
-    let mut wan = at_rest(members, 0, WAN);
-    let (asked, held) = wan.settle(1);
-    println!("       certificate, WAN: {}; since the first holds it {}", shown(&asked), shown(&held));
-    println!("       a silent crash is known, WAN: {}", shown(&wan.crash(members - 1)));
-    drop(wan);
+    certificates("LAN", &mut lan);
+    println!("       {}", spent_so_far());
+    lan.set_delay(WAN);
+    lan.run(20 * SECOND);
+    certificates("WAN", &mut lan);
+    println!("       a silent crash is known, WAN: {}", shown(&lan.crash(members - 2)));
+    println!("       {}", spent_so_far());
+    lan.set_delay(LAN);
+    lan.run(20 * SECOND);
+    let gone = (members / 100).max(1);
+    let busy = lan.busy(gone, 20);
+    println!(
+        "       {gone} crash at once, a member and second of the next 20 on the wire: {} B on average, p99 {} B, most {} B",
+        busy.mean, busy.p99, busy.most
+    );
+    drop(lan);
+    if members <= MANY {
+        disturbed(members);
+    }
+}
+
+/// How long certificates take to all, and how often what leads to them comes twice.
+fn certificates(links: &str, entity: &mut Entity) {
+    // Each of very many members takes a while for its state of all of them.
+    let times = if entity.len() > MANY { 1 } else { TIMES };
+    let mut all: Vec<(Spread, Spread, Option<f64>)> = (0..times)
+        .map(|_| {
+            let settled = entity.settle_counted(1);
+            entity.run(5 * SECOND);
+            settled
+        })
+        .collect();
+    all.sort_by_key(|(_, held, _)| held.all.unwrap_or(u64::MAX));
+    for (what, (asked, held, copies)) in [("median", &all[times / 2]), ("worst", &all[times - 1])] {
+        println!(
+            "       certificate, {links}, {what} of {times}: {}; since the first holds it {}; {}",
+            shown(asked),
+            shown(held),
+            copies.map_or("no copies".to_owned(), |copies| format!("{copies:.2} copies too many"))
+        );
+    }
+}
+
+fn disturbed(members: usize) {
+    let mut entity = at_rest(members, 20, LAN);
+    let (asked, _, copies) = entity.settle_counted(1);
+    let copies = copies.map_or("none".to_owned(), |copies| format!("{copies:.2}"));
+    println!("        2 % lost: certificate {}; copies beyond the first {copies}", shown(&asked));
     // A thousand members for five minutes at four losses is an hour of this machine.
     for lost in if members <= 200 { &[50, 100, 200, 300][..] } else { &[][..] } {
         let mut entity = at_rest(members, *lost, LAN);
@@ -65,6 +150,20 @@ fn measure(members: usize) {
             entity.false_notices() - before,
             rest.payload,
             entity.steps()
+        );
+    }
+    let some = (members / 100).max(1);
+    for (what, slow) in [("stand still for 6 of 10 s", members / 6), ("lose 80 % both ways", some)] {
+        let mut entity = at_rest(members, 0, LAN);
+        let seconds = if members <= 200 { 300 } else { 60 };
+        let seen = if slow == some && what.starts_with("lose") {
+            entity.deafen(slow, seconds)
+        } else {
+            entity.stall(slow, seconds)
+        };
+        println!(
+            "       {slow} {what}, {seconds} s: {} notices, {} of them of others; {} different views of others",
+            seen.notices, seen.false_notices, seen.views
         );
     }
 }

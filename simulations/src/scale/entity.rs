@@ -13,7 +13,7 @@ use althing_protocol::time::{Now, WallTime};
 use althing_protocol::trail::Trail;
 
 /// Members beyond these hold and pass on everything, and do not vote.
-const VOTERS: usize = 9;
+pub(super) const VOTERS: usize = 9;
 
 /// The key of a member.
 fn key(at: usize) -> Identity {
@@ -83,6 +83,7 @@ impl Roster {
             beginning: Some(Beginning::of(genesis)),
             ..Saved::default()
         };
-        Member::restore(key(at), Config::default(), seed, saved, now)
+        let config = Config { commons: Some(super::pool::COMMONS), ..Config::default() };
+        Member::restore(key(at), config, seed, saved, now)
     }
 }

@@ -22,6 +22,26 @@ fn members_at_rest_say_little_and_nobody_is_called_unreachable() {
 }
 
 #[test]
+fn who_begins_at_rest_has_everybodys_report_and_says_no_more_than_who_started() {
+    for members in [12, 40] {
+        let mut entity = Entity::at_rest(Scale { members, lost: 0, delay: LAN, seed: 3 });
+        entity.run(SECOND);
+        let rest = entity.rest(30 * SECOND);
+        let kinds: Vec<String> = entity.kinds().into_iter().map(|(kind, ..)| kind).collect();
+        assert_eq!(kinds, ["Echo", "Puls"], "{members}: {rest:?} {:?}", entity.kinds());
+        let started = at_rest(members, 0).rest(30 * SECOND);
+        assert!((rest.messages - started.messages).abs() < 0.1, "{members}: {rest:?}, and {started:?}");
+        for host in &entity.hosts {
+            let seen = host.member.as_ref().and_then(Member::members).map(|seen| seen.members);
+            assert!(
+                seen.is_some_and(|seen| seen.iter().filter(|seen| seen.version.is_some()).count() == members)
+            );
+        }
+        assert_eq!(entity.told, [], "{members}");
+    }
+}
+
+#[test]
 fn a_machine_that_dies_silently_is_known_to_all_within_five_seconds() {
     for members in [3, 9, 40] {
         let spread = at_rest(members, 0).crash(members - 1);

@@ -84,6 +84,7 @@ impl World {
         if !self.hosts[from].liar {
             self.network.overhear(&bytes);
         }
+        self.tally(&bytes);
         let Some(waits) = self.network.queue(from, to, bytes.len() as u64, self.now) else {
             return;
         };
