@@ -427,11 +427,7 @@ impl Daemon {
     /// The only match on [`Output`].
     fn execute(&mut self, output: Output) {
         match output {
-            Output::Send { to, bytes } => {
-                if let Err(error) = self.net.send(to.0, bytes) {
-                    tracing::warn!(?to, %error, "a message was not sent");
-                }
-            }
+            Output::Send { to, bytes } => self.send(to, bytes),
             Output::SendChain { to, after } => self.send_chain(to, after),
             Output::Format(version) => self.writer.submit(Work::Format(version)),
             Output::Persist { batch, writes } => self.writer.submit(Work::Persist { batch, writes }),
@@ -563,6 +559,13 @@ impl Daemon {
         }
     }
 
+    fn send(&self, to: MemberId, bytes: Vec<u8>) {
+        tracing::trace!(kind = Message::kind(&bytes), bytes = bytes.len(), "sent");
+        if let Err(error) = self.net.send(to.0, bytes) {
+            tracing::warn!(?to, %error, "a message was not sent");
+        }
+    }
+
     fn send_chain(&self, to: MemberId, after: u64) {
         let from = (after + 1).to_be_bytes();
         let read =
@@ -588,10 +591,8 @@ impl Daemon {
                 }
             }
         }
-        if !chain.is_empty()
-            && let Err(error) = self.net.send(to.0, Message::Chain(chain).encode())
-        {
-            tracing::warn!(?to, %error, "the chain was not sent");
+        if !chain.is_empty() {
+            self.send(to, Message::Chain(chain).encode());
         }
     }
 

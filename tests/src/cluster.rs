@@ -26,6 +26,8 @@ pub struct Cluster {
     on_disks: bool,
     /// What the programs of further members speak, if not everything.
     pub speaks: Option<u32>,
+    /// What the daemons of further members log, if not what they do by themselves.
+    pub level: Option<String>,
     directory: TempDir,
 }
 
@@ -68,7 +70,7 @@ impl Cluster {
     pub fn empty() -> Result<Self> {
         let mut directory = tempfile::Builder::new().prefix("althing-").tempdir()?;
         directory.disable_cleanup(std::env::var_os("ALTHING_KEEP").is_some());
-        Ok(Self { members: Vec::new(), on_disks: false, speaks: None, directory })
+        Ok(Self { members: Vec::new(), on_disks: false, speaks: None, level: None, directory })
     }
 
     /// For files of the test.
@@ -86,6 +88,7 @@ impl Cluster {
         let name = format!("web{}", self.members.len() + 1);
         let mut member = Member::new(self.directory.path(), &name)?;
         member.speaks = self.speaks;
+        member.level = self.level.clone();
         member.start()?;
         self.members.push(member);
         self.members.last_mut().context("just added")
@@ -97,6 +100,7 @@ impl Cluster {
         for number in 1..=members {
             let mut member = make(self.directory.path(), &format!("web{number}"))?;
             member.speaks = self.speaks;
+            member.level = self.level.clone();
             member.launch()?;
             self.members.push(member);
         }

@@ -108,6 +108,8 @@ pub struct Member {
     pub prefix: PathBuf,
     /// The newest protocol version that its program speaks, if it is to behave as an older one.
     pub speaks: Option<u32>,
+    /// What its daemon logs, if not what it does by itself or the environment says.
+    pub level: Option<String>,
     /// Whether its daemon may give files to other users.
     pub may_give_files: bool,
     log: PathBuf,
@@ -132,6 +134,7 @@ impl Member {
             dir: base.join(name),
             prefix: base.join(format!("{name}-root")),
             speaks: None,
+            level: None,
             may_give_files: true,
             log: base.join(format!("{name}.log")),
             ports: Ports::take()?,
@@ -195,7 +198,7 @@ impl Member {
         if let Some(speaks) = self.speaks {
             command.env("ALTHING_SPEAKS", speaks.to_string());
         }
-        if let Ok(level) = std::env::var("ALTHING_LOG") {
+        if let Some(level) = self.level.clone().or_else(|| std::env::var("ALTHING_LOG").ok()) {
             command.args(["--log", &level]);
         }
         Ok(command)
@@ -420,10 +423,14 @@ impl Member {
         format!("127.0.0.1:{}", self.ports.first + 1)
     }
 
+    /// All that it has logged.
+    pub fn whole_log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
     /// The end of its log.
     pub fn log(&self) -> String {
-        let text = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = self.whole_log();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
