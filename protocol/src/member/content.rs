@@ -25,6 +25,8 @@ pub(super) struct Quiet {
     until: Option<Instant>,
     /// This member had to keep to itself what it would have said.
     silent: bool,
+    /// Whom a roll-out under way waits for; `None` while there is none.
+    waited_for: Option<Vec<bool>>,
 }
 
 /// First pause after a failure; doubles.
@@ -340,15 +342,19 @@ impl Entity {
     pub(super) fn is_quiet(&self, core: &Core) -> bool {
         let rests = |quiet: &Quiet| {
             let same = quiet.board == self.board.content() && quiet.silent == self.is_silent(core);
-            same && quiet.until.is_none_or(|until| core.now.mono < until)
+            let waits =
+                || quiet.waited_for.as_ref().is_none_or(|before| *before == self.all_waited_for(core));
+            same && quiet.until.is_none_or(|until| core.now.mono < until) && waits()
         };
         let idle = self.orders.is_empty() && !core.breaks(Sabotage::Restless);
         idle && self.quiet.as_ref().is_some_and(rests)
     }
 
     fn quiet_from_now(&self, core: &Core) -> Quiet {
+        let rolls = self.state.applications.keys().any(|name| self.is_rolling(core, name));
+        let waited_for = rolls.then(|| self.all_waited_for(core));
         let (board, until) = (self.board.content(), self.content_deadlines(core));
-        Quiet { board, until, silent: self.is_silent(core) }
+        Quiet { board, until, silent: self.is_silent(core), waited_for }
     }
 
     fn content_deadlines(&self, core: &Core) -> Option<Instant> {
@@ -368,7 +374,7 @@ impl Entity {
         }
     }
 
-    /// Nothing is under way that depends on more than [`Quiet`] looks at: on the wall clock, on who is heard.
+    /// Nothing is under way that depends on more than [`Quiet`] looks at: on the wall clock, on who can be asked.
     fn is_idle(&self, core: &Core) -> bool {
         self.state.applications.keys().all(|name| self.is_at_rest(core, name))
     }
@@ -379,16 +385,22 @@ impl Entity {
         };
         let fetches = local.plan.is_some() || local.parting.is_some();
         let differs = local.adopting.is_some() || local.drifting.is_some() || local.forced;
-        let hooks = !application.rollout().after.is_empty() || !application.rollout().check.is_empty();
-        let settled = application.settled();
-        let rolls = settled
-            .filter(|_| self.is_here(core, name))
-            .is_some_and(|settled| !local.turns.is_over(settled.number) || is_new(settled, local.applied));
-        let waits = application.paused.is_some() || self.probation_until(name).is_some();
+        // While repair is paused nobody's time runs, and what differs need not have been noted: the wall clock ends it.
+        let shown = local.observed.is_some_and(|observed| observed.root == application.root_hash());
+        let pauses = application.paused.is_some() && (self.is_rolling(core, name) || !shown);
         // Edits of this member's own that settle by themselves are looked at elsewhere, after this.
         let auto = self.own_window(core, name).is_some_and(|window| window.auto().is_some());
         let edits = auto || local.quiet.is_some();
-        !(fetches || differs || hooks || rolls || waits || edits || local.hooks.owed)
+        !(fetches || differs || pauses || edits || local.hooks.owed || self.may_be_undone(name))
+    }
+
+    /// Whether this member or others have still to apply the revision in force, as far as it knows.
+    fn is_rolling(&self, core: &Core, name: &str) -> bool {
+        let Some((application, local)) = self.state.applications.get(name).zip(self.locals.get(name)) else {
+            return false;
+        };
+        let settled = application.settled().filter(|_| self.is_here(core, name));
+        settled.is_some_and(|settled| !local.turns.is_over(settled.number) || is_new(settled, local.applied))
     }
 
     fn attend_trees(&mut self, core: &mut Core) {

@@ -38,6 +38,17 @@ impl Entity {
         licensed.then(|| settled.at + settled.plan.probation)
     }
 
+    /// Whether the revision in force is on probation, and fails somewhere: then clocks, and who is heard, may undo it.
+    pub(super) fn may_be_undone(&self, name: &str) -> bool {
+        let licensed = self.probation_until(name).is_some();
+        let root = self.state.applications.get(name).and_then(|application| application.root_hash());
+        let fails = |id: &MemberId| {
+            let failed = self.list_of(id, name).and_then(|list| list.course.fails.as_ref());
+            failed.is_some_and(|failed| Some(failed.root) == root)
+        };
+        licensed && self.state.members.iter().any(|member| fails(&member.id))
+    }
+
     /// What is to be undone now, by this member's clock and the lists that it has.
     pub(super) fn to_undo(&self, core: &Core, name: &str) -> Option<Undo> {
         let until = self.probation_until(name)?;

@@ -149,6 +149,11 @@ impl Entity {
         self.is_heard(core, id) || core.now.mono <= self.since + SILENCE
     }
 
+    /// The same of each member.
+    pub(super) fn all_waited_for(&self, core: &Core) -> Vec<bool> {
+        self.state.members.iter().map(|member| self.is_waited_for(core, &member.id)).collect()
+    }
+
     fn is_late(&self, core: &Core, name: &str, id: &MemberId) -> bool {
         let Some(application) = self.state.applications.get(name) else { return false };
         let limit = PATIENCE + application.rollout().limit(Kind::After);
