@@ -38,9 +38,10 @@ impl Entity {
     fn hear(&mut self, core: &mut Core, from: MemberId, signed: Signed, duplicates: &mut usize) -> Rest {
         let known = core.config.commons.and_then(|commons| (commons.known)(&signed));
         let known = known.filter(|known| known.envelope().entity == self.state.entity);
-        let read = known
-            .as_ref()
-            .map_or_else(|| Unverified::read_by(signed, &self.state.entity, core.config.read), |it| Ok(it.as_read()));
+        let read = known.as_ref().map_or_else(
+            || Unverified::read_by(signed, &self.state.entity, core.config.read),
+            |it| Ok(it.as_read()),
+        );
         let statement = match read {
             Ok(statement) => statement,
             Err(fault) => return self.refuse(core, from, &fault),

@@ -52,7 +52,8 @@ impl World {
         let (version, speaks) = (format!("0.{}.0", host.speaks), host.speaks);
         let trusting_period = host.trusting_period;
         let (address, read) = (Some(host.address), crate::reading::read);
-        let config = Config { version, speaks, address, trusting_period, read, sabotage, ..Config::default() };
+        let config =
+            Config { version, speaks, address, trusting_period, read, sabotage, ..Config::default() };
         host.member = Some(Member::restore(host.identity.clone(), config, seed, saved, now));
         crate::invariants::started(self, at);
         self.resume_applies(at);
