@@ -24,7 +24,7 @@ use althing_protocol::identity::MemberId;
 use althing_protocol::member::saved::read_link;
 use althing_protocol::repair::Action;
 use althing_protocol::rollout::Kind;
-use althing_protocol::statement::{Signed, Statement};
+use althing_protocol::statement::{Position, Signed, Statement};
 use althing_protocol::wire::Message;
 
 use crate::host::Standing;
@@ -58,6 +58,8 @@ pub(crate) struct Invariants {
     /// The epoch that the member whose step is carried out was deciding before it, if it might vote; until it tells why
     /// it may not any more.
     deciding: Option<u64>,
+    /// By host: the last thing that it had said when it told why it does not vote any more.
+    stopped: BTreeMap<usize, Position>,
     /// What was told of votes last: it leaves to each peer.
     told_last: Option<(usize, String)>,
     /// Settled links that were looked at, by their bytes.
@@ -191,7 +193,7 @@ pub(crate) fn sent(world: &mut World, at: usize, bytes: &[u8]) {
             votes::tell(world, at, &envelope.statement);
         }
         match &envelope.statement {
-            Statement::Vote(vote) => votes::sent(world, at, envelope.entity, vote),
+            Statement::Vote(vote) => votes::sent(world, at, &envelope, vote),
             Statement::Holding(holding) => holdings::sent(world, at, holding),
             _ => {}
         }
@@ -293,6 +295,7 @@ pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
     if matches!(event.kind.as_str(), "store.burnt" | "vote.equivocation" | "chain.fork" | "entity.superseded")
     {
         world.invariants.deciding = None;
+        votes::stopped(world, at);
     }
     match event.kind.as_str() {
         "repair.done" => world.count("drift was repaired"),

@@ -128,15 +128,20 @@ impl Entity {
     /// Why this member does not get what is in force of an application, if nobody that is heard can give it.
     pub(super) fn why_missing(&self, core: &Core, name: &str) -> Option<String> {
         let revision = self.state.applications.get(name)?.settled()?;
-        let local = self.local(name)?;
-        let here = local.held.contains_key(&revision.root) || local.saving.contains(&revision.root);
-        let wanted = self.has_part(core, name) && !here && !local.refused.contains(&revision.root);
+        let wanted = self.has_part(core, name) && !self.local(name)?.refused.contains(&revision.root);
         // Whoever has just started, or joined, has not had the time to hear anybody.
         let settled_in = core.now.mono > self.since + crate::liveness::SILENCE;
-        let nobody = local.is_barren(&revision.root, core.now.mono)
-            || self.holders(core, name, &revision.root).is_empty();
-        (wanted && settled_in && nobody).then(|| {
+        (wanted && settled_in && self.nobody_gives(core, name, &revision.root)).then(|| {
             format!("revision {} is not here, and no member that is heard gives it", revision.number)
+        })
+    }
+
+    /// Whether a root is not here, and nobody that is heard gives it, as far as was tried lately.
+    pub(super) fn nobody_gives(&self, core: &Core, name: &str, root: &Hash) -> bool {
+        let lacks = |local: &Local| !local.held.contains_key(root) && !local.saving.contains(root);
+        let is_barren = |local: &Local| local.is_barren(root, core.now.mono);
+        self.local(name).is_some_and(|local| {
+            lacks(local) && (is_barren(local) || self.holders(core, name, root).is_empty())
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::operation::Operation;
 use super::{Core, Durable, Entity, saved};
 use crate::effect::Output;
 use crate::hash::Hash;
@@ -34,10 +35,12 @@ impl Entity {
     }
 
     /// The head moved: forgets what the new state does not name any more. A promise lasts until the basis of its
-    /// application moves, and longer while a window is open: what is staged there may be staged again.
+    /// application moves, and longer while a window is open: what is staged there may be staged again. What a request has
+    /// captured stays until the window is open that it is to be staged in.
     pub(super) fn release_roots(&mut self, core: &mut Core, before: &State) {
         let mut writes = Vec::new();
-        let ordered: BTreeSet<Hash> = self.orders.roots().collect();
+        let captured = self.operations.values().filter_map(Operation::captured_root);
+        let needed: BTreeSet<Hash> = self.orders.roots().chain(captured).collect();
         for (name, application) in &self.state.applications {
             let Some(local) = self.locals.get_mut(name) else { continue };
             let stands = before.applications.get(name).is_some_and(|old| old.basis == application.basis);
@@ -45,7 +48,7 @@ impl Entity {
                 continue;
             }
             local.held.retain(|root, _| {
-                let stays = application.knows(root) || ordered.contains(root);
+                let stays = application.knows(root) || needed.contains(root);
                 if !stays {
                     writes.push(saved::drop_held(name, root));
                 }

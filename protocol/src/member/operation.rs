@@ -116,6 +116,11 @@ pub(super) struct Operation {
 }
 
 impl Operation {
+    /// What was captured for it.
+    pub(super) fn captured_root(&self) -> Option<Hash> {
+        self.captured.as_ref().map(|captured| captured.root)
+    }
+
     fn application(&self) -> Option<&str> {
         match &self.goal {
             Goal::Open { application, .. }

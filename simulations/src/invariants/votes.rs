@@ -11,7 +11,7 @@ use althing_protocol::identity::MemberId;
 use althing_protocol::member::Member;
 use althing_protocol::member::saved::Life;
 use althing_protocol::record::Record;
-use althing_protocol::statement::{Position, Statement, Step, Vote};
+use althing_protocol::statement::{Envelope, Position, Statement, Step, Vote};
 
 use crate::host::Standing;
 use crate::world::World;
@@ -27,7 +27,8 @@ pub(crate) struct Sent {
 }
 
 /// A vote leaves.
-pub(super) fn sent(world: &mut World, at: usize, entity: Hash, vote: &Vote) {
+pub(super) fn sent(world: &mut World, at: usize, envelope: &Envelope, vote: &Vote) {
+    let entity = envelope.entity;
     let place = (entity, vote.epoch, vote.round, vote.step);
     let host = &world.hosts[at];
     let name = host.name.clone();
@@ -58,13 +59,28 @@ pub(super) fn sent(world: &mut World, at: usize, entity: Hash, vote: &Vote) {
         );
     }
     let may = world.hosts[at].member.as_ref().is_some_and(|member| member.may_vote());
-    if !may && world.invariants.deciding != Some(vote.epoch) {
+    // What it cast before it stopped is still on its board, and goes to whoever comes back and lacks it.
+    let earlier = world.invariants.stopped.get(&at).is_some_and(|last| envelope.position <= *last);
+    if !may && !earlier && world.invariants.deciding != Some(vote.epoch) {
         world.violate("§5.5.11", format!("{name} votes and may not: {vote:?}"));
     }
-    super::found::voted(world, at, &entity);
+    if !earlier {
+        super::found::voted(world, at, &entity);
+    }
     if world.hosts[at].standing == Standing::PutBack && must_know(world, at) {
         world.violate("§5.5.11", format!("{name} votes from a disk that was put back: {vote:?}"));
     }
+}
+
+/// A member stops to vote.
+pub(super) fn stopped(world: &mut World, at: usize) {
+    let host = &world.hosts[at];
+    let Some((member, state)) = host.member.as_ref().and_then(|member| Some((member, member.state()?)))
+    else {
+        return;
+    };
+    let last = state.member(&host.id).and_then(|own| member.remembers(&host.id, own.store));
+    world.invariants.stopped.extend(last.map(|last| (at, last)));
 }
 
 /// A disk is put back: who could tell it what it said since.

@@ -60,7 +60,9 @@ impl Entity {
             return self.go_on(core, operation, ordered.unwrap_or(usual));
         }
         self.choose_content(core, operation, &name, &content);
-        let Some(captured) = self.staged(operation, &name) else { return Next::Wait };
+        let Some(captured) = self.staged(operation, &name) else {
+            return self.await_content(core, operation, &name);
+        };
         if state.root_hash() == Some(captured.root) && !wish.again {
             return self.nothing_to_settle(core, &state, name);
         }
@@ -136,6 +138,22 @@ impl Entity {
         let limit = application.rollout().limit(Kind::Check) + PATIENCE;
         let deadline = since + limit;
         waits && core.now.mono < deadline
+    }
+
+    /// What is to be gone back to must come from others, if it is not here; says so soon if none of them gives it. Whoever was
+    /// asked in vain is asked again now and then: that is no reason to begin to wait anew.
+    fn await_content(&self, core: &Core, operation: &mut Operation, name: &str) -> Next {
+        let goes_back = matches!(operation.goal, Goal::Settle { content: Content::Earlier(..), .. });
+        let lost =
+            operation.captured_root().is_some_and(|root| goes_back && self.nobody_gives(core, name, &root));
+        if !lost || core.now.mono < *operation.short.get_or_insert(core.now.mono) + PATIENCE {
+            return Next::Wait;
+        }
+        let text = "the content to go back to is not here, and no member that is heard gives it; nothing was changed";
+        Refusal::new(Code::NoHolders, text)
+            .try_("see which revisions there are", &format!("althing app history {name}"))
+            .try_("see who is heard", "althing member list")
+            .into()
     }
 
     /// Content must be held by more members than can be reached. Says so soon, instead of when the time for content is
