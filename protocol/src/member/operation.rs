@@ -16,7 +16,7 @@ use crate::order::Mandate;
 use crate::record::Change;
 use crate::rollout::Wish;
 use crate::state::{Application, Window};
-use crate::statement::{Id16, Intent, Statement, Waiting};
+use crate::statement::{Checked, Id16, Intent, Statement, Waiting};
 use crate::time::{Instant, Millis};
 use crate::validity::Invalid;
 
@@ -282,17 +282,29 @@ impl Entity {
     /// The same for a change that nobody asked for: not if one of its kind is pending.
     pub(super) fn originate_once(&mut self, core: &mut Core, change: Change) {
         let kind = std::mem::discriminant(&change);
-        let pending = self.intents().iter().any(|checked| {
+        let is_same = |checked: &Checked| {
             checked.intent().is_some_and(|intent| {
                 std::mem::discriminant(&intent.change) == kind
                     && intent.change.application() == change.application()
-                    // One that nobody votes for now must not stand in the way of one that they would.
-                    && self.is_agreeable(core, checked.author(), intent)
             })
-        });
+        };
+        let same: Vec<Checked> = self.intents().into_iter().filter(is_same).collect();
+        let pending = same.iter().any(|checked| self.is_in_the_way(core, checked));
         if !pending && let Err(refusal) = self.originate(core, SYSTEM, change) {
             tracing::debug!(%refusal, "not originated");
         }
+    }
+
+    /// Whether an intent may be settled as things are: one that nobody votes for now, or ever, must not stand in the way of
+    /// one that they would. What it rests on may be of a basis that has moved since.
+    fn is_in_the_way(&mut self, core: &Core, checked: &Checked) -> bool {
+        let Some(intent) = checked.intent() else { return false };
+        let may_be_valid = if checked.author() == core.me() {
+            !matches!(self.fate(core, &intent.id), Fate::Dead(_) | Fate::Gone)
+        } else {
+            self.state.with_changes(&[checked.signed().clone()], core.scheme()).is_ok()
+        };
+        may_be_valid && self.is_agreeable(core, checked.author(), intent)
     }
 
     /// The same for a change that only this member can ask for.

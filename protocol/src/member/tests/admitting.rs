@@ -270,3 +270,26 @@ fn a_second_join_ends_the_first_which_is_told() {
     answers(&mut lone, Err("refused"));
     assert_eq!(replied(&mut lone).code, Code::NoAnswer);
 }
+
+#[test]
+fn an_intent_that_can_never_be_settled_is_in_the_way_of_no_other() {
+    let mut lone = Lone::voting();
+    invite(&mut lone, 1);
+    invite(&mut lone, 2);
+    let revoke = |of: u8| Change::Revoke { key: invitation(of).id() };
+    let originate = |lone: &mut Lone, change: Change| {
+        let Member { core, entity, .. } = &mut lone.member;
+        entity.as_mut().expect("in an entity").originate_once(core, change);
+    };
+    let intents = |lone: &Lone| {
+        let entity = lone.member.entity.as_ref().expect("in an entity");
+        entity.board.of(&id(1)).filter(|checked| checked.intent().is_some()).count()
+    };
+    originate(&mut lone, revoke(1));
+    originate(&mut lone, revoke(2));
+    assert_eq!(intents(&lone), 1, "one of a kind at a time");
+    // Somebody else's is settled: the own one asks for what cannot be any more.
+    happens(&mut lone, revoke(1));
+    originate(&mut lone, revoke(2));
+    assert_eq!(intents(&lone), 2);
+}
