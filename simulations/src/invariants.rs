@@ -82,6 +82,7 @@ pub(crate) fn after_step(world: &mut World, at: usize) {
         return;
     }
     agreement::after_step(world, at);
+    votes::after_step(world, at);
 }
 
 /// A member wants these writes durable.
@@ -212,12 +213,12 @@ fn may_bind(envelope: &[u8]) -> bool {
 pub(crate) fn crashed(world: &mut World, at: usize) {
     votes::crashed(world, at);
     world.invariants.epochs.remove(&at);
-    votes::put_back(world, at);
 }
 
 /// A disk was put back: what it said before does not bind what it says now, but it may say nothing that counts.
 pub(crate) fn put_back(world: &mut World, at: usize) {
     world.invariants.epochs.remove(&at);
+    votes::put_back(world, at);
 }
 
 /// A member wants this root applied.
@@ -295,7 +296,7 @@ pub(crate) fn told(world: &mut World, at: usize, event: &Event) {
     if matches!(event.kind.as_str(), "store.burnt" | "vote.equivocation" | "chain.fork" | "entity.superseded")
     {
         world.invariants.deciding = None;
-        votes::stopped(world, at);
+        votes::stopped(world, at, &event.kind);
     }
     match event.kind.as_str() {
         "repair.done" => world.count("drift was repaired"),

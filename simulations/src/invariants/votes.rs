@@ -58,7 +58,7 @@ pub(super) fn sent(world: &mut World, at: usize, envelope: &Envelope, vote: &Vot
             format!("{name} sends a vote that is not on its disk: {vote:?}, there is {durable:?}"),
         );
     }
-    let may = world.hosts[at].member.as_ref().is_some_and(|member| member.may_vote());
+    let may = may_vote(world, at);
     // What it cast before it stopped is still on its board, and goes to whoever comes back and lacks it.
     let earlier = world.invariants.stopped.get(&at).is_some_and(|last| envelope.position <= *last);
     if !may && !earlier && world.invariants.deciding != Some(vote.epoch) {
@@ -72,8 +72,12 @@ pub(super) fn sent(world: &mut World, at: usize, envelope: &Envelope, vote: &Vot
     }
 }
 
-/// A member stops to vote.
-pub(super) fn stopped(world: &mut World, at: usize) {
+/// A member stops to vote, and says why.
+pub(super) fn stopped(world: &mut World, at: usize, why: &str) {
+    if may_vote(world, at) {
+        let text = format!("{} tells of {why}, and may vote", world.hosts[at].name);
+        world.violate("§5.5.9", text);
+    }
     let host = &world.hosts[at];
     let Some((member, state)) = host.member.as_ref().and_then(|member| Some((member, member.state()?)))
     else {
@@ -97,6 +101,18 @@ pub(super) fn put_back(world: &mut World, at: usize) {
     let others = world.hosts.iter().enumerate();
     let who = others.filter(|(_, other)| other.member.as_ref().is_some_and(remembers));
     world.hosts[at].witnesses = who.map(|(other, host)| (other, host.life)).collect();
+}
+
+fn may_vote(world: &World, at: usize) -> bool {
+    world.hosts[at].member.as_ref().is_some_and(|member| member.may_vote())
+}
+
+/// After a step: whoever runs from a disk that was put back must have been told, if enough could tell it.
+pub(super) fn after_step(world: &mut World, at: usize) {
+    if world.hosts[at].standing == Standing::PutBack && may_vote(world, at) && must_know(world, at) {
+        let text = format!("{} may vote from a disk that was put back", world.hosts[at].name);
+        world.violate("§5.5.11", text);
+    }
 }
 
 /// Whether those who know nothing were too few to let it vote: the others that it has asked could tell (PROTOCOL M3).
