@@ -51,7 +51,10 @@ pub(super) fn settled(world: &mut World, before: &State, after: &State, record: 
         let (Some(old), Some(new)) = (before.applications.get(name), after.applications.get(name)) else {
             continue;
         };
-        if old.basis != new.basis && Some(content.root) == new.root_hash() {
+        if let Some(root) = new.root_hash().filter(|root| *root != content.root) {
+            // Undone: what was promised for the revision ended with its basis, and what is in force again was kept by all.
+            *content = Content { root, holders: BTreeSet::new() };
+        } else if old.basis != new.basis && Some(content.root) == new.root_hash() {
             let holders = after.holders(name, new);
             content.holders.retain(|holder| holders.contains(holder));
         }
