@@ -11,6 +11,7 @@ mod first_content;
 mod five_against_four;
 mod fork;
 mod full_disks;
+mod given_nothing;
 mod kept_by_adopting;
 mod large_files;
 mod liar_among_five;

@@ -136,6 +136,12 @@ impl Entity {
         })
     }
 
+    /// How many bytes of a root came from others, as far as it is on its way.
+    pub(super) fn arrived(&self, name: &str, root: &Hash) -> u64 {
+        let plan = self.local(name).and_then(|local| local.plan.as_ref());
+        plan.filter(|plan| plan.root == *root).map_or(0, |plan| plan.bytes)
+    }
+
     /// Whether a root is not here, and nobody that is heard gives it, as far as was tried lately.
     pub(super) fn nobody_gives(&self, core: &Core, name: &str, root: &Hash) -> bool {
         let lacks = |local: &Local| !local.held.contains_key(root) && !local.saving.contains(root);

@@ -97,6 +97,8 @@ pub(super) struct Operation {
     lost: Option<Instant>,
     /// Fewer members than must hold the content can be reached since this time.
     short: Option<Instant>,
+    /// Nobody gives the content since this time, when so many bytes of it had come.
+    barren: Option<(Instant, u64)>,
     /// The last progress told.
     told: Option<Progress>,
     /// A look at the tree was asked for.
@@ -177,6 +179,7 @@ impl Entity {
             epoch: self.state.epoch,
             lost: None,
             short: None,
+            barren: None,
             told: None,
             looking: false,
             holders: 0,
@@ -557,13 +560,20 @@ impl Entity {
         let agrees = settled.is_some() && observed.root == settled;
         let own_window = self.own_window(core, application).is_some();
         if *repair && !agrees && !observed.ends && settled.is_some() && local.error.is_none() && !own_window {
-            // In an entity that was begun anew elsewhere, what is lacking may never come.
+            // Who is not of the entity any more is given nothing: what is lacking may never come.
             let waited = core.now.mono + CONTENT_LIMIT >= operation.deadline + LEFT_PATIENCE;
-            let left = self.succession().is_some() && waited;
-            return self.why_stopped().filter(|_| left).map_or(Next::Wait, Next::from);
+            return self.why_given_nothing(core).filter(|_| waited).map_or(Next::Wait, Next::from);
         }
         let (application, observed) = (application.clone(), observed.root);
         Next::Done(Ok(Outcome::Looked { application, observed, agrees }))
+    }
+
+    /// Why members of the entity give this one no content: it was begun anew without it, or took it out of the roster.
+    fn why_given_nothing(&self, core: &Core) -> Option<Refusal> {
+        if self.succession().is_some() {
+            return self.why_stopped();
+        }
+        self.me(core).is_none().then(not_in_roster)
     }
 
     /// Starts the scan that a look waits for.
@@ -749,9 +759,7 @@ impl Entity {
             Invalid::Orders { have, need } => super::orders::needs_operators(*have, *need),
             Invalid::Mandate(_) => refuse(Code::SignatureBad, invalid.to_string()),
             Invalid::LastVoter => refuse(Code::LastVoter, "the last voter cannot leave the roster".into()),
-            Invalid::NotAMember(id) if *id == core.me() => {
-                refuse(Code::NotInEntity, "this member is not in the roster any more".into())
-            }
+            Invalid::NotAMember(id) if *id == core.me() => not_in_roster(),
             Invalid::Evidence { have, need } => refuse(
                 Code::NoHolders,
                 format!("{have} of the {need} members needed hold the content durably"),
@@ -759,6 +767,11 @@ impl Entity {
             other => refuse(Code::Failed, other.to_string()),
         }
     }
+}
+
+pub(super) fn not_in_roster() -> Refusal {
+    Refusal::new(Code::NotInEntity, "this member is not in the roster any more")
+        .try_("forget the entity", "althing leave --purge")
 }
 
 pub(super) fn no_window(name: &str) -> Refusal {

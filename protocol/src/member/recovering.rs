@@ -130,8 +130,7 @@ impl Entity {
 
     fn may_recover(&self, core: &Core, kept: &[(MemberId, String)]) -> Result<(), Refusal> {
         if self.me(core).is_none() {
-            return Err(Refusal::new(Code::NotInEntity, "this member is not in the roster any more")
-                .try_("forget the entity", "althing leave --purge"));
+            return Err(super::operation::not_in_roster());
         }
         if let Some(refusal) = self.why_stopped() {
             return Err(refusal);

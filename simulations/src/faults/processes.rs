@@ -147,9 +147,26 @@ fn knows_enough(world: &World, at: usize) -> bool {
     state.voters().filter(|voter| is_found(&voter.id, &voter.addresses)).count() >= state.quorum()
 }
 
+/// Whether some member would find nobody once this one has moved, and nobody it: as when the others move one by one while it
+/// is cut off. Only an administrator could tell it where they are.
+fn strands(world: &World, at: usize) -> bool {
+    let Some(state) = world.reference.state() else { return false };
+    let in_roster = |one: &usize| state.member(&world.hosts[*one].id).is_some() && !world.is_twin(*one);
+    let members: Vec<usize> = (0..world.hosts.len()).filter(in_roster).collect();
+    let finds = |one: usize, other: usize| world.hosts[one].finds(&world.hosts[other]);
+    let is_found = |one: usize| {
+        let mut others = members.iter().copied().filter(|other| *other != one);
+        others.any(|other| (other != at && finds(one, other)) || finds(other, one))
+    };
+    members.iter().any(|one| *one != at && !is_found(*one))
+}
+
 /// A machine comes back with another address.
 pub(super) fn relocate(world: &mut World) {
-    let Some(at) = any(world, true).filter(|at| knows_enough(world, *at)) else { return };
+    let Some(at) = any(world, true) else { return };
+    if !knows_enough(world, at) || strands(world, at) {
+        return;
+    }
     world.crash(at, "and gets another address");
     world.count("a member came back with another address");
     world.hosts[at].relocate();

@@ -141,12 +141,20 @@ impl Entity {
     }
 
     /// What is to be gone back to must come from others, if it is not here; says so soon if none of them gives it. Whoever was
-    /// asked in vain is asked again now and then: that is no reason to begin to wait anew.
+    /// asked in vain is asked again now and then: that is no reason to begin to wait anew, but what came meanwhile is.
     fn await_content(&self, core: &Core, operation: &mut Operation, name: &str) -> Next {
         let goes_back = matches!(operation.goal, Goal::Settle { content: Content::Earlier(..), .. });
-        let lost =
-            operation.captured_root().is_some_and(|root| goes_back && self.nobody_gives(core, name, &root));
-        if !lost || core.now.mono < *operation.short.get_or_insert(core.now.mono) + PATIENCE {
+        let Some(root) = operation.captured_root().filter(|_| goes_back) else { return Next::Wait };
+        let came = self.arrived(name, &root);
+        if !self.nobody_gives(core, name, &root) {
+            return Next::Wait;
+        }
+        let now = core.now.mono;
+        let since = match operation.barren.filter(|(_, before)| *before == came) {
+            Some((since, _)) => since,
+            None => operation.barren.insert((now, came)).0,
+        };
+        if now < since + PATIENCE {
             return Next::Wait;
         }
         let text = "the content to go back to is not here, and no member that is heard gives it; nothing was changed";
