@@ -5,13 +5,14 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::circle::EVERYBODY;
 use crate::identity::MemberId;
 use crate::limits;
 use crate::rng::Rng;
 use crate::statement::{Checked, ContentList, Holding, Id16, Position, Signed, Slot, Statement, Unverified};
 use crate::wire::{Have, Place};
 
-/// Up to so many peers everybody pushes to everybody; beyond, an overlay carries what is new.
+/// In version 1 of the protocol, up to so many peers everybody pushes to everybody; beyond, an overlay carries what is new.
 pub const FULL_MESH: usize = 16;
 /// Peers that are pushed to, in the overlay.
 const EAGER: usize = 8;
@@ -571,9 +572,10 @@ impl Overlay {
         self.members = members;
     }
 
-    /// Whether everybody pushes to everybody.
+    /// Whether everybody pushes to everybody: wherever everybody is connected to everybody. When many authors have something to
+    /// say at once, as after a deployment, an overlay of so few would send several times as much.
     pub fn is_full_mesh(&self) -> bool {
-        self.connected.len() <= FULL_MESH && self.members <= FULL_MESH + 1
+        if self.members > 0 { self.members <= EVERYBODY } else { self.connected.len() <= FULL_MESH }
     }
 
     /// Fills up the links, at random.

@@ -175,3 +175,23 @@ fn one_position_with_two_contents_is_a_conflict() {
     let other = Checked::sign(&Identity::from_seed([1; 32]).simulated(), envelope);
     assert_eq!(board.insert(&other), Taken::Conflict(a));
 }
+
+fn overlay(members: usize) -> Overlay {
+    let mut overlay = Overlay::default();
+    overlay.set_members(members);
+    for seed in 1..members {
+        overlay.connected(Identity::from_seed([seed as u8; 32]).id());
+    }
+    overlay.refresh(&mut Rng::new([1; 32]));
+    overlay
+}
+
+#[test]
+fn where_everybody_is_connected_to_everybody_authors_push_to_all_and_nobody_passes_on() {
+    let from = Identity::from_seed([1; 32]).id();
+    let small = overlay(EVERYBODY);
+    assert_eq!((small.push_to(None).len(), small.push_to(Some(&from)).len()), (EVERYBODY - 1, 0));
+    assert!(small.announce_to(None).is_empty());
+    let large = overlay(EVERYBODY + 1);
+    assert_eq!((large.push_to(None).len(), large.announce_to(None).len()), (EAGER, LAZY));
+}
