@@ -13,6 +13,7 @@ mod contested;
 mod contradiction;
 pub mod ended;
 mod fetching;
+mod gathering;
 mod governing;
 mod health;
 mod hearing;
@@ -854,11 +855,11 @@ impl Entity {
     }
 
     fn attend_conditions(&mut self, core: &mut Core) {
-        let heard: Vec<bool> =
-            self.state.members.iter().map(|member| self.is_heard(core, &member.id)).collect();
-        let voters = self.state.members.iter().zip(&heard).filter(|(member, _)| member.role == Role::Voter);
-        let able = voters.filter(|(voter, heard)| **heard && self.why_burnt(core, &voter.id).is_none());
-        let (able, quorum) = (able.count(), self.state.quorum());
+        // After every input: who does not vote is looked at only when somebody comes or goes.
+        let able = |voter: &&crate::state::Member| {
+            self.is_heard(core, &voter.id) && self.why_burnt(core, &voter.id).is_none()
+        };
+        let (able, quorum) = (self.state.voters().filter(able).count(), self.state.quorum());
         let total = self.state.voters().count();
         // Whoever has just started, or joined, has not had the time to hear anybody.
         let settled_in = core.now.mono > self.since + crate::liveness::SILENCE;
@@ -872,6 +873,8 @@ impl Entity {
         });
         if settled_in && (self.away.as_of.is_none() || self.away.as_of != self.liveness.changes()) {
             self.away.as_of = self.liveness.changes();
+            let heard = |member: &crate::state::Member| self.is_heard(core, &member.id);
+            let heard: Vec<bool> = self.state.members.iter().map(heard).collect();
             self.tell_who_is_away(core, &heard);
         }
         self.attend_trusting(core);

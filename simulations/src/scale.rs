@@ -6,6 +6,7 @@ mod entity;
 mod measured;
 mod pool;
 mod rested;
+mod under_way;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -22,6 +23,8 @@ use althing_protocol::time::{Instant, Now, WallTime};
 use althing_protocol::wire::Message;
 
 pub use measured::{Bandwidth, Disturbed};
+
+pub use under_way::UnderWay;
 
 use entity::Roster;
 
@@ -146,6 +149,7 @@ pub struct Entity {
     messages: u64,
     answered: u64,
     kinds: BTreeMap<[u8; 4], (u64, u64)>,
+    under_way: UnderWay,
     /// Who was told to be unreachable, by whom, and when.
     told: Vec<(u64, usize, MemberId)>,
     steps: u64,
@@ -185,6 +189,7 @@ impl Entity {
             messages: 0,
             answered: 0,
             kinds: BTreeMap::new(),
+            under_way: UnderWay::default(),
             told: Vec::new(),
             steps: 0,
             requests: 0,
@@ -215,6 +220,11 @@ impl Entity {
     /// How many members.
     pub fn len(&self) -> usize {
         self.hosts.len()
+    }
+
+    /// Messages that were sent and did not come yet.
+    pub fn under_way(&mut self) -> &mut UnderWay {
+        &mut self.under_way
     }
 
     /// Whether there is nobody.
@@ -271,6 +281,7 @@ impl Entity {
         match event {
             Event::Start { host } => self.start(host),
             Event::Deliver { from, to, bytes } => {
+                self.under_way.left(kind_of(&bytes), bytes.len());
                 self.count_copies(&bytes);
                 let from = self.roster.ids[from];
                 self.give(to, Input::Received { from, bytes: bytes.to_vec() });
@@ -390,6 +401,7 @@ impl Entity {
         }
         let (least, most) = self.scale.delay;
         let after = least + self.rng.below(most - least + 1);
+        self.under_way.joined(kind, bytes.len());
         self.schedule(after, Event::Deliver { from, to, bytes: bytes.into() });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::gathering::{Gathered, is_alike};
 use super::standing::doubled_key;
 use super::{Core, Entity, Sabotage};
 use crate::circle::EVERYBODY;
@@ -49,6 +50,8 @@ pub(super) struct Spread {
     pub(super) next_beat: Instant,
     next_report: Instant,
     last_report: Option<(Report, Instant)>,
+    /// When others are told that the epoch is another one, if they can wait for it.
+    tell_epoch: Option<Instant>,
     /// When somebody may stop to be heard, or has to be asked.
     look: Instant,
     /// When what is new is announced, if anything is.
@@ -68,6 +71,8 @@ pub(super) struct Spread {
     /// When reports are pushed on, if there are any, and who brought each.
     push: Option<Instant>,
     to_push: Vec<(Checked, Option<MemberId>)>,
+    /// The same of reports that nobody waits for.
+    pub(super) gathered: Gathered,
     /// The head for which all that is on the board was looked at.
     pruned: Option<Hash>,
 }
@@ -361,6 +366,7 @@ impl Entity {
             return Taken::Known;
         }
         let moved = self.listens_elsewhere(core, checked);
+        let routine = self.is_routine(checked);
         let taken = self.board.insert(checked);
         match &taken {
             Taken::Known => {
@@ -389,20 +395,10 @@ impl Entity {
             Taken::New => {}
         }
         let is_report = matches!(checked.statement(), Statement::Report(_));
-        let waits = is_report && self.is_sparse() && !self.overlay.is_full_mesh();
-        if waits {
-            self.spread.to_push.push((checked.clone(), from.copied()));
-            self.spread.push.get_or_insert(core.now.mono + PUSH);
+        if routine && !self.overlay.is_full_mesh() {
+            self.gather(core, checked, from.copied());
         } else {
-            let to = self.overlay.push_to(from);
-            if !to.is_empty() {
-                self.send_all(core, to, &Message::Push(vec![checked.signed().clone()]));
-            }
-        }
-        if !self.overlay.is_full_mesh() {
-            self.spread.to_announce.push(Place { author: checked.author(), position: checked.position() });
-            let at = core.now.mono + if waits { ANNOUNCE_REPORTS } else { ANNOUNCE };
-            self.spread.announce = Some(self.spread.announce.map_or(at, |due| due.min(at)));
+            self.pass_on(core, checked, from);
         }
         self.spread.moved |= moved;
         *(if is_report { &mut self.spread.reports } else { &mut self.spread.news }) = core.now.mono;
@@ -424,6 +420,27 @@ impl Entity {
             | Statement::Waiting(_) => {}
         }
         taken
+    }
+
+    /// Pushes what is new, and announces it.
+    fn pass_on(&mut self, core: &mut Core, checked: &Checked, from: Option<&MemberId>) {
+        let is_report = matches!(checked.statement(), Statement::Report(_));
+        let waits = is_report && self.is_sparse() && !self.overlay.is_full_mesh();
+        if waits {
+            self.gather_no_more(checked.author());
+            self.spread.to_push.push((checked.clone(), from.copied()));
+            self.spread.push.get_or_insert(core.now.mono + PUSH);
+        } else {
+            let to = self.overlay.push_to(from);
+            if !to.is_empty() {
+                self.send_all(core, to, &Message::Push(vec![checked.signed().clone()]));
+            }
+        }
+        if !self.overlay.is_full_mesh() {
+            self.spread.to_announce.push(Place { author: checked.author(), position: checked.position() });
+            let at = core.now.mono + if waits { ANNOUNCE_REPORTS } else { ANNOUNCE };
+            self.spread.announce = Some(self.spread.announce.map_or(at, |due| due.min(at)));
+        }
     }
 
     /// Whether this is the report of another member that listens where nobody looked for it.
@@ -508,6 +525,11 @@ impl Entity {
         }
         if self.spread.announce.is_some_and(|at| now >= at) {
             self.flush_announcements(core);
+        }
+        self.attend_gathered(core);
+        if self.spread.tell_epoch.is_some_and(|at| now >= at) {
+            self.attend_report(core);
+            self.spread.tell_epoch = None;
         }
         if self.is_sparse() {
             self.attend_liveness(core);
@@ -607,8 +629,9 @@ impl Entity {
     /// When somebody has to be asked or may stop to be heard, or news are to be announced.
     pub(super) fn spreading_deadline(&self) -> Instant {
         let look = if self.is_sparse() { self.spread.look } else { self.spread.next_beat };
-        let news =
-            self.spread.announce.into_iter().chain(self.spread.push).min().filter(|_| self.is_sparse());
+        let news = self.spread.announce.into_iter().chain(self.spread.push);
+        let news = news.chain(self.spread.gathered.deadline()).chain(self.spread.tell_epoch);
+        let news = news.min().filter(|_| self.is_sparse());
         news.map_or(look, |at| at.min(look)).min(self.spread.next_beat)
     }
 
@@ -617,10 +640,14 @@ impl Entity {
         self.spread.next_beat = core.now.mono;
     }
 
-    /// To each peer that is pushed to, what it did not bring.
     fn flush_pushes(&mut self, core: &mut Core) {
         self.spread.push = None;
         let waiting = std::mem::take(&mut self.spread.to_push);
+        self.push_on(core, &waiting);
+    }
+
+    /// To each peer that is pushed to, what it did not bring.
+    pub(super) fn push_on(&self, core: &mut Core, waiting: &[(Checked, Option<MemberId>)]) {
         for to in self.overlay.push_to(None) {
             let news = waiting.iter().filter(|(_, from)| *from != Some(to));
             self.push(core, to, news.map(|(checked, _)| checked.signed().clone()).collect());
@@ -630,9 +657,13 @@ impl Entity {
     fn flush_announcements(&mut self, core: &mut Core) {
         self.spread.announce = None;
         let places = std::mem::take(&mut self.spread.to_announce);
+        self.announce_all(core, &places, &self.overlay.announce_to(None));
+    }
+
+    pub(super) fn announce_all(&self, core: &mut Core, places: &[Place], to: &[MemberId]) {
         for some in places.chunks(limits::PLACES_PER_MESSAGE) {
             let message = Message::Announce(some.to_vec());
-            self.send_all(core, self.overlay.announce_to(None), &message);
+            self.send_all(core, to.iter().copied(), &message);
         }
     }
 
@@ -642,6 +673,7 @@ impl Entity {
         let wanted = match &self.spread.last_report {
             None => true,
             Some((last, _)) if !is_alike(last, &report) => true,
+            Some((last, _)) if last.epoch != report.epoch => self.is_time_for_epoch(core),
             Some(_) if !self.is_sparse() => now >= self.spread.next_report,
             Some((last, at)) => {
                 let moved = || last.is_outdated(&report, now - *at);
@@ -650,11 +682,21 @@ impl Entity {
             }
         };
         if wanted {
+            self.spread.tell_epoch = None;
             let rest = if self.is_sparse() { Report::pause(self.state.members.len()) } else { REPORT };
             self.spread.next_report = now + rest;
             self.spread.last_report = Some((report.clone(), now));
             self.publish(core, Statement::Report(Box::new(report)));
         }
+    }
+
+    fn is_time_for_epoch(&mut self, core: &mut Core) -> bool {
+        if !self.tells_epoch_later(core) {
+            return true;
+        }
+        let at = self.spread.tell_epoch.unwrap_or_else(|| self.time_for_epoch(core));
+        self.spread.tell_epoch = Some(at);
+        core.now.mono >= at
     }
 
     fn report(&self, core: &Core) -> Report {
@@ -773,12 +815,4 @@ impl Entity {
 /// the time of the intent that sets them: one that is made in a thousand years would never end.
 pub(super) fn is_of_the_future(core: &Core, at: WallTime) -> bool {
     at - core.now.wall > INTENT_LIFE
-}
-
-/// Whether two reports say the same but for small movements.
-fn is_alike(a: &Report, b: &Report) -> bool {
-    a.unheard == b.unheard
-        && (a.epoch, a.votes) == (b.epoch, b.votes)
-        && a.addresses == b.addresses
-        && a.troubles == b.troubles
 }

@@ -2,6 +2,7 @@
 //! at once.
 
 mod admitting;
+mod gathering;
 mod spreading;
 mod standing;
 mod stopping;

@@ -1,4 +1,6 @@
-//! Prints what gossip costs and how fast it is: `scale [MEMBERS...]`, by default 9, 100 and 1000 members; one table.
+//! Prints what gossip costs and how fast it is: `scale [--rested] [--lan] [MEMBERS...]`, by default 9, 100 and 1000
+//! members; one table. With `--rested` all begin at rest, as very many always do; with `--lan` nothing is tried on a wide
+//! network.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,19 +11,30 @@ const SECOND: u64 = 1_000_000;
 const LAN: (u64, u64) = (200, 1_000);
 const WAN: (u64, u64) = (10_000, 50_000);
 
+/// What the command line asks for beside sizes.
+#[derive(Clone, Copy)]
+struct How {
+    rested: bool,
+    wide: bool,
+}
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    let (options, words): (Vec<String>, Vec<String>) =
+        words.into_iter().partition(|word| word == "--rested" || word == "--lan");
+    let has = |wanted: &str| options.iter().any(|word| word == wanted);
+    let how = How { rested: has("--rested"), wide: !has("--lan") };
     let sizes: Result<Vec<usize>, _> = words.iter().map(|word| word.parse()).collect();
     let sizes = match sizes {
         Ok(sizes) if sizes.iter().all(|size| (3..=10_000).contains(size)) => sizes,
         _ => {
-            eprintln!("usage: scale [MEMBERS...]: numbers from 3 to 10000");
+            eprintln!("usage: scale [--rested] [--lan] [MEMBERS...]: numbers from 3 to 10000");
             return ExitCode::from(64);
         }
     };
     for members in if sizes.is_empty() { vec![9, 100, 1000] } else { sizes } {
         let begin = Instant::now();
-        measure(members);
+        measure(members, how);
         println!(
             "{members:>6} members took {:.0} s of this machine; {}\n",
             begin.elapsed().as_secs_f64(),
@@ -39,20 +52,40 @@ fn processor() -> f64 {
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
-/// The most memory that it ever had, in bytes.
-fn most_memory() -> u64 {
+/// Memory in bytes, by its name in `/proc/self/status`: `VmHWM` is the most that this process ever had.
+fn memory(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or(0) * 1024
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let kilobytes = line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }
 
 fn spent_so_far() -> String {
-    format!("so far {:.0} s of a processor, at most {} MB", processor(), most_memory() / 1_000_000)
+    let [now, most] = ["VmRSS", "VmHWM"].map(|name| memory(name) / 1_000_000);
+    format!("so far {:.0} s of a processor, {now} MB, at most {most} MB", processor())
 }
 
-fn at_rest(members: usize, lost: u64, delay: (u64, u64)) -> Entity {
+/// What that took, and the most that was under way since this was told last.
+fn tell(entity: &mut Entity) {
+    let under_way = entity.under_way();
+    let kinds: Vec<String> = under_way
+        .kinds()
+        .into_iter()
+        .take(4)
+        .map(|(kind, count, bytes)| format!("{count} {kind} of {:.1} MB", bytes as f64 / 1e6))
+        .collect();
+    println!(
+        "       {}; under way at most {:.1} MB: {}",
+        spent_so_far(),
+        under_way.most() as f64 / 1e6,
+        kinds.join(", ")
+    );
+    under_way.forget();
+}
+
+fn at_rest(members: usize, lost: u64, delay: (u64, u64), rested: bool) -> Entity {
     let scale = Scale { members, lost, delay, seed: 1 };
-    let mut entity = if members > MANY { Entity::at_rest(scale) } else { Entity::new(scale) };
+    let mut entity = if rested { Entity::at_rest(scale) } else { Entity::new(scale) };
     entity.run(30 * SECOND);
     entity
 }
@@ -63,14 +96,15 @@ const MANY: usize = 2_000;
 /// Settles so often in one entity.
 const TIMES: usize = 5;
 
-fn measure(members: usize) {
-    let mut lan = at_rest(members, 0, LAN);
+fn measure(members: usize, how: How) {
+    let rested = how.rested || members > MANY;
+    let mut lan = at_rest(members, 0, LAN, rested);
     println!(
-        "       all have {} and are at rest after {} inputs; {}",
-        if members > MANY { "begun" } else { "started" },
-        lan.steps(),
-        spent_so_far()
+        "       all have {} and are at rest after {} inputs",
+        if rested { "begun" } else { "started" },
+        lan.steps()
     );
+    tell(&mut lan);
     // Ten thousand members take a minute for some seconds.
     let (before, steps, seconds) = (processor(), lan.steps(), if members > MANY { 20 } else { 120 });
     let rest = lan.rest(seconds * SECOND);
@@ -87,29 +121,40 @@ fn measure(members: usize) {
         steps / spent,
         seconds as f64 / spent
     );
-    println!("       a silent crash is known: {}; {}", shown(&lan.crash(members - 1)), spent_so_far());
+    println!("       a silent crash is known: {}", shown(&lan.crash(members - 1)));
+    tell(&mut lan);
     let time = lan.newcomer(members - 1).map_or("never".to_owned(), |time| format!("{time} ms"));
     println!("       a newcomer has everybody's report after {time}");
     lan.run(20 * SECOND);
+    tell(&mut lan);
     certificates("LAN", &mut lan);
-    println!("       {}", spent_so_far());
-    lan.set_delay(WAN);
-    lan.run(20 * SECOND);
-    certificates("WAN", &mut lan);
-    println!("       a silent crash is known, WAN: {}", shown(&lan.crash(members - 2)));
-    println!("       {}", spent_so_far());
-    lan.set_delay(LAN);
-    lan.run(20 * SECOND);
+    if how.wide {
+        lan.set_delay(WAN);
+        lan.run(20 * SECOND);
+        certificates("WAN", &mut lan);
+        println!("       a silent crash is known, WAN: {}", shown(&lan.crash(members - 2)));
+        tell(&mut lan);
+        lan.set_delay(LAN);
+        lan.run(20 * SECOND);
+    }
+    if members <= MANY {
+        // Others still tell the epochs that were settled.
+        lan = at_rest(members, 0, LAN, rested);
+    }
+    busy(members, lan);
+    if members <= MANY {
+        disturbed(members, rested);
+    }
+}
+
+fn busy(members: usize, mut entity: Entity) {
     let gone = (members / 100).max(1);
-    let busy = lan.busy(gone, 20);
+    let busy = entity.busy(gone, 20);
     println!(
         "       {gone} crash at once, a member and second of the next 20 on the wire: {} B on average, p99 {} B, most {} B",
         busy.mean, busy.p99, busy.most
     );
-    drop(lan);
-    if members <= MANY {
-        disturbed(members);
-    }
+    tell(&mut entity);
 }
 
 /// How long certificates take to all, and how often what leads to them comes twice.
@@ -132,16 +177,17 @@ fn certificates(links: &str, entity: &mut Entity) {
             copies.map_or("no copies".to_owned(), |copies| format!("{copies:.2} copies too many"))
         );
     }
+    tell(entity);
 }
 
-fn disturbed(members: usize) {
-    let mut entity = at_rest(members, 20, LAN);
+fn disturbed(members: usize, rested: bool) {
+    let mut entity = at_rest(members, 20, LAN, rested);
     let (asked, _, copies) = entity.settle_counted(1);
     let copies = copies.map_or("none".to_owned(), |copies| format!("{copies:.2}"));
     println!("        2 % lost: certificate {}; copies beyond the first {copies}", shown(&asked));
     // A thousand members for five minutes at four losses is an hour of this machine.
     for lost in if members <= 200 { &[50, 100, 200, 300][..] } else { &[][..] } {
-        let mut entity = at_rest(members, *lost, LAN);
+        let mut entity = at_rest(members, *lost, LAN, rested);
         let before = entity.false_notices();
         let rest = entity.rest(300 * SECOND);
         println!(
@@ -154,7 +200,7 @@ fn disturbed(members: usize) {
     }
     let some = (members / 100).max(1);
     for (what, slow) in [("stand still for 6 of 10 s", members / 6), ("lose 80 % both ways", some)] {
-        let mut entity = at_rest(members, 0, LAN);
+        let mut entity = at_rest(members, 0, LAN, rested);
         let seconds = if members <= 200 { 300 } else { 60 };
         let seen = if slow == some && what.starts_with("lose") {
             entity.deafen(slow, seconds)

@@ -75,3 +75,55 @@ fn what_is_settled_is_soon_known_to_those_that_do_not_vote() {
     // Whoever missed the votes hears of it from a neighbour's next pulse, and asks for the chain.
     assert!(known.half <= 40 && known.all.is_some_and(|all| all <= 3500), "{known:?}");
 }
+
+/// Of how many members each knows that they have this epoch, on average, and the least.
+fn known_epochs(entity: &Entity, epoch: u64) -> (usize, usize) {
+    let known = entity.hosts.iter().filter_map(|host| {
+        let seen = host.member.as_ref()?.members()?.members;
+        Some(seen.iter().filter(|seen| seen.epoch == Some(epoch)).count())
+    });
+    let known: Vec<usize> = known.collect();
+    (known.iter().sum::<usize>() / known.len().max(1), known.iter().copied().min().unwrap_or_default())
+}
+
+#[test]
+fn a_new_epoch_is_told_by_each_of_many_at_its_own_time_and_known_of_all_in_the_end() {
+    let mut entity = at_rest(100, 0);
+    entity.under_way().forget();
+    let (_, known) = entity.settle(1);
+    assert!(known.all.is_some_and(|all| all <= 3500), "{known:?}");
+    let epoch = entity.hosts[0].epoch;
+    entity.run(SECOND);
+    let (average, _) = known_epochs(&entity, epoch);
+    assert!((9..30).contains(&average), "voters, and who drew a short time: {average}");
+    // All tell it within ten seconds, and what passes it on gathers for a moment.
+    let mut reports = Vec::new();
+    for _ in 0..11 {
+        entity.rest(SECOND);
+        let pushed = entity.kinds().into_iter().find(|(kind, ..)| kind == "Push");
+        reports.push(pushed.map_or(0, |(_, _, bytes)| bytes));
+    }
+    assert_eq!(known_epochs(&entity, epoch), (100, 100));
+    // At once they would be 100 reports of more than 200 bytes to each of 100 members, and more than one copy.
+    let most = reports.iter().max().copied().unwrap_or_default();
+    assert!(most < reports.iter().sum::<u64>() / 4, "{reports:?}");
+    assert!(entity.under_way().most() < 500_000, "{:?}", entity.under_way());
+    let rest = entity.rest(20 * SECOND);
+    let kinds: Vec<String> = entity.kinds().into_iter().map(|(kind, ..)| kind).collect();
+    assert_eq!(kinds, ["Echo", "Puls"], "{rest:?}: all know the same");
+}
+
+#[test]
+fn of_two_records_that_are_settled_in_a_row_a_member_of_many_tells_once() {
+    let mut entity = at_rest(100, 0);
+    entity.settle(1);
+    entity.settle(2);
+    let epoch = entity.hosts[0].epoch;
+    assert_eq!(epoch, entity.hosts[99].epoch);
+    let rest = entity.rest(15 * SECOND);
+    assert_eq!(known_epochs(&entity, epoch), (100, 100));
+    let pushed = entity.kinds().into_iter().find(|(kind, ..)| kind == "Push");
+    let bytes = pushed.map_or(0, |(_, _, bytes)| bytes);
+    // A report is about 230 bytes, and comes to a member some three times while links are not pruned yet.
+    assert!(bytes < 100 * 100 * 230 * 4, "{bytes}, {rest:?}");
+}
