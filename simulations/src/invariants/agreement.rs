@@ -46,7 +46,8 @@ pub(super) fn settled(world: &mut World, at: usize, link: &Link) {
 }
 
 /// A second record of an epoch. With one liar, or one store that forgot, a bare majority cannot exclude that: then whoever
-/// signed both is known by its signatures, and all that is left to demand is that everybody stops ([`crate::liveness`]).
+/// signed both is known by its signatures, or has prevoted both in one round, so that others left their locks for good
+/// reasons. All that is left to demand is that everybody stops ([`crate::liveness`]).
 fn fork(world: &mut World, name: &str, known: &Settled, link: &Link, parent: &Settled) {
     let signed = |votes: &[Signed]| votes.iter().map(|vote| vote.author).collect::<BTreeSet<_>>();
     let both =
@@ -58,10 +59,22 @@ fn fork(world: &mut World, name: &str, known: &Settled, link: &Link, parent: &Se
             .is_some_and(|at| world.hosts[*at].liar || world.hosts[*at].standing == Standing::Forgetful)
     };
     let majority = parent.state.governance.quorum == QuorumRule::Majority;
-    let proved = majority && !both.is_empty() && both.iter().all(bad);
+    let signers: Vec<MemberId> = if !both.is_empty() && both.iter().all(bad) {
+        both
+    } else {
+        let place = (parent.state.entity, link.certificate.epoch);
+        let values = (known.record, link.certificate.value);
+        parent
+            .state
+            .voters()
+            .map(|voter| voter.id)
+            .filter(|id| bad(id) && votes::prevoted_both(world, id, place, values))
+            .collect()
+    };
+    let proved = majority && !signers.is_empty();
     let (epoch, one, other) = (link.certificate.epoch, known.record.short(), link.certificate.value.short());
     if proved {
-        let names: Vec<String> = both.iter().map(|id| parent.state.name_of(id)).collect();
+        let names: Vec<String> = signers.iter().map(|id| parent.state.name_of(id)).collect();
         world.count("a liar forked the entity");
         world.note(
             None,

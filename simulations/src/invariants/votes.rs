@@ -1,7 +1,7 @@
 //! §5.5.3: no member's durable vote contradicts one it sent; its round never decreases; it precommits only in its
 //! current round. And what stands above all: a vote is durable before it is sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use althing_protocol::ballot::Promise;
 use althing_protocol::codec;
@@ -70,6 +70,21 @@ pub(super) fn sent(world: &mut World, at: usize, envelope: &Envelope, vote: &Vot
     if world.hosts[at].standing == Standing::PutBack && must_know(world, at) {
         world.violate("§5.5.11", format!("{name} votes from a disk that was put back: {vote:?}"));
     }
+}
+
+/// Whether hosts with one key have prevoted both of these values in one round of an epoch of an entity.
+pub(super) fn prevoted_both(
+    world: &World,
+    id: &MemberId,
+    (entity, epoch): (Hash, u64),
+    (one, other): (Hash, Hash),
+) -> bool {
+    let hosts = (0..world.hosts.len()).filter(|at| world.hosts[*at].id == *id);
+    let sent = hosts.filter_map(|at| world.invariants.sent.get(&at)).flat_map(|sent| &sent.votes);
+    let cast = sent.filter(|((of, at, _, step), _)| (*of, *at, *step) == (entity, epoch, Step::Prevote));
+    let cast: BTreeSet<(u32, Hash)> =
+        cast.filter_map(|((.., round, _), value)| Some((*round, (*value)?))).collect();
+    cast.iter().any(|(round, value)| *value == one && cast.contains(&(*round, other)))
 }
 
 /// A member stops to vote, and says why.
