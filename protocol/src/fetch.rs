@@ -211,10 +211,15 @@ impl Plan {
     fn came(&mut self, want: Want) {
         match want {
             Want::Directory(_) => {}
-            Want::File(name, size) => drop(self.large.remove(&(name, size))),
+            Want::File(name, size) => {
+                if self.large.remove(&(name, size)).is_some() {
+                    self.forget_parts(name, size);
+                }
+            }
             Want::Outline(name, size) => {
+                let Some(large) = self.large.get_mut(&(name, size)) else { return };
                 let count = Division::of(size).map_or(0, |division| division.count());
-                self.large.entry((name, size)).or_default().lacking = (0..count).collect();
+                large.lacking = (0..count).collect();
                 self.local.extend((0..count).map(|index| Want::Part(name, size, index)));
             }
             Want::Part(name, size, index) => {
@@ -228,9 +233,28 @@ impl Plan {
         }
     }
 
+    /// What is not asked for yet of a large file.
+    fn forget_parts(&mut self, name: Hash, size: u64) {
+        let is_of_it = |want: &Want| matches!(want, Want::Outline(file, of) | Want::Part(file, of, _) if (*file, *of) == (name, size));
+        self.local.retain(|want| !is_of_it(want));
+        self.remote.retain(|want| !is_of_it(want));
+    }
+
+    /// Whether nothing would come of it: it is of a large file that was had meanwhile, or came in another request.
+    fn is_needless(&self, want: &Want) -> bool {
+        match want {
+            Want::Outline(name, size) => !self.large.contains_key(&(*name, *size)),
+            Want::Part(name, size, index) => {
+                !self.large.get(&(*name, *size)).is_some_and(|large| large.lacking.contains(index))
+            }
+            Want::Directory(_) | Want::File(..) => false,
+        }
+    }
+
     /// What follows from something that was not here, or that a holder did not give.
     fn lacks(&mut self, here: bool, want: Want) {
         match want {
+            want if self.is_needless(&want) => {}
             Want::File(name, size) if here && self.in_parts && Division::of(size).is_some() => {
                 match self.large.get(&(name, size)) {
                     None => self.waiting.push_back((name, size)),
@@ -246,9 +270,7 @@ impl Plan {
             }
             Want::Part(name, size, _) if !here && self.failed_too_often(&(name, size)) => {
                 // Something is wrong with what was gathered, and not with all holders.
-                let of_it = |want: &Want| matches!(want, Want::Part(other, ..) if *other == name);
-                self.local.retain(|want| !of_it(want));
-                self.remote.retain(|want| !of_it(want));
+                self.forget_parts(name, size);
                 self.local.push_back(Want::File(name, size));
             }
             // It may have come before the request failed, or for another application.
@@ -456,6 +478,50 @@ mod tests {
         plan.set_in_parts(in_parts);
         plan.set_holders([Identity::from_seed([1; 32]).id()].into());
         plan
+    }
+
+    #[test]
+    fn a_part_that_was_asked_for_is_not_waited_for_when_its_file_is_here() {
+        let (size, content) = (50 * limits::PART_BYTES, Hash::of(b"large"));
+        let directory = files(&[(size, content)]);
+        let mut plan = plan_for(&directory, true);
+        plan.set_holders([1, 2].map(|seed| Identity::from_seed([seed; 32]).id()).into());
+        // The first request for parts ends after all others; these fail until the file is here from somewhere else.
+        let (mut late, mut refused, mut now) = (None, 0, Instant(0));
+        for fetch in 0..1000 {
+            now = now + BACK_OFF_MAX;
+            let (fetch, ask) = match plan.next(now) {
+                Some(ask) => {
+                    plan.asked(fetch, &ask);
+                    (fetch, ask)
+                }
+                None => match late.take() {
+                    Some(late) => late,
+                    None => break,
+                },
+            };
+            let is_for_parts =
+                ask.from.is_some() && ask.wants.iter().any(|want| matches!(want, Want::Part(..)));
+            if is_for_parts && refused == 0 {
+                refused = 1;
+                late = Some((fetch, ask));
+                continue;
+            }
+            refused += if is_for_parts { ask.wants.len() as u32 } else { 0 };
+            let is_given = |want: &Want| match want {
+                Want::File(..) => ask.from.is_none() && refused > PARTS_FAILED,
+                Want::Part(..) => false,
+                Want::Directory(_) | Want::Outline(..) => ask.from.is_some(),
+            };
+            let (done, missing) = ask.wants.iter().copied().partition(is_given);
+            let mut result = Fetched { done, missing, ..Fetched::default() };
+            if result.done.contains(&Want::Directory(plan.root)) {
+                result.directories.push((plan.root, directory.clone()));
+            }
+            plan.fetched(fetch, &result, now);
+        }
+        assert!(refused > PARTS_FAILED && late.is_none());
+        assert!(plan.is_complete(), "{plan:?}");
     }
 
     #[test]

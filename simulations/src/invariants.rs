@@ -219,6 +219,7 @@ pub(crate) fn crashed(world: &mut World, at: usize) {
 pub(crate) fn put_back(world: &mut World, at: usize) {
     world.invariants.epochs.remove(&at);
     votes::put_back(world, at);
+    kept::put_back(world, at);
 }
 
 /// A member wants this root applied.

@@ -35,3 +35,8 @@ pub(super) fn applied(world: &mut World, at: usize, application: &str, _root: &H
 pub(super) fn meddled(world: &mut World, at: usize, application: &str) {
     world.invariants.before.remove(&(at, application.to_owned()));
 }
+
+/// A disk was put back in the middle of an apply: what its store held, and the apply need not keep, may be gone with it.
+pub(super) fn put_back(world: &mut World, at: usize) {
+    world.invariants.before.retain(|(host, _), _| *host != at);
+}
