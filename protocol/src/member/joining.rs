@@ -356,7 +356,7 @@ impl Entity {
             return self.attend_entering_and_left(core);
         }
         if !self.me(core).is_some_and(|me| me.role != Role::Learner) {
-            return;
+            return self.attend_entering_what_was_begun_anew(core);
         }
         let Some(entering) = self.entering.take() else { return };
         if let Some(recovered) = entering.recovered {
@@ -378,6 +378,15 @@ impl Entity {
         let before = self.state.origin.as_ref().map(|origin| origin.epoch);
         let here = |until: u64| before.is_none_or(|epoch| until > epoch);
         self.state.past.iter().any(|past| past.id == core.me() && here(past.until)) && self.me(core).is_none()
+    }
+
+    /// The entity was begun anew elsewhere before this member counted: nobody makes it count here any more.
+    fn attend_entering_what_was_begun_anew(&mut self, core: &mut Core) {
+        if self.succession().is_none() {
+            return;
+        }
+        let (Some(refusal), Some(entering)) = (self.why_stopped(), self.entering.take()) else { return };
+        self.reply(core, entering.request, Err(refusal));
     }
 
     /// It was removed, or left, before it counted.
