@@ -110,7 +110,8 @@ struct Account {
     momentary: BTreeMap<Offence, Instant>,
     shunned_until: Instant,
     shuns: u32,
-    signatures: Bucket,
+    /// From the first one on, as how much it holds depends on the roster.
+    signatures: Option<Bucket>,
     answers: Bucket,
 }
 
@@ -131,7 +132,7 @@ impl Conduct {
             momentary: BTreeMap::new(),
             shunned_until: Instant::default(),
             shuns: 0,
-            signatures: Bucket::full(SIGNATURES, now),
+            signatures: None,
             answers: Bucket::full(ANSWERS, now),
         })
     }
@@ -161,7 +162,8 @@ impl Conduct {
     pub fn may_verify(&mut self, carrier: MemberId, members: usize, now: Instant) -> bool {
         let more = 4 * members as u64;
         let rate = Rate { burst: SIGNATURES.burst + more, per_second: SIGNATURES.per_second + more };
-        self.account(carrier, now).signatures.take(rate, now, 1)
+        let signatures = &mut self.account(carrier, now).signatures;
+        signatures.get_or_insert_with(|| Bucket::full(rate, now)).take(rate, now, 1)
     }
 
     /// Whether one more question of this peer is answered; its answer is to be paid for with [`Self::answered`].
@@ -270,6 +272,14 @@ mod tests {
         assert_eq!(spans.last(), Some(&SHUN_CAP.0));
         let later = now + CLEAN;
         assert_eq!(conduct.offended(WHO, Offence::Malformed, 6, later), Verdict::Shun(SHUN_FIRST));
+    }
+
+    #[test]
+    fn one_carrier_may_bring_something_of_every_member_of_a_large_entity_at_once() {
+        let mut conduct = Conduct::default();
+        assert!(conduct.may_ask(WHO, Instant(0)), "it is known before");
+        assert!((0..10_000).all(|_| conduct.may_verify(WHO, 10_000, Instant(0))));
+        assert!((0..100_000).any(|_| !conduct.may_verify(WHO, 10_000, Instant(0))), "and not without end");
     }
 
     #[test]

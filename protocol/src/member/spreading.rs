@@ -561,17 +561,16 @@ impl Entity {
     /// At rest, one of two neighbours asks the other; while something is decided both tell each other. In the place of
     /// those that are missed others are asked, so that nobody who can be reached is left alone.
     fn beat_to_neighbours(&mut self, core: &mut Core, busy: bool) {
-        let (beat, mut to) = if busy {
-            (self.heartbeat(), self.liveness.neighbours())
-        } else {
-            (self.pulse(), self.liveness.to_ask())
-        };
         let neighbours = self.liveness.neighbours();
+        // Whoever is not in the roster of the head that it holds may be unknown to those that it asks: of it they hear what
+        // speaks of the chain only.
+        let stranger = neighbours.is_empty();
+        let beat = if busy || stranger { self.heartbeat() } else { self.pulse() };
+        let mut to = if busy { neighbours.clone() } else { self.liveness.to_ask() };
         let missed = self.liveness.missed(core.now.mono).len();
         let mut others: Vec<MemberId> =
             self.overlay.peers().iter().filter(|peer| !neighbours.contains(peer)).copied().collect();
-        // Whoever is not in the roster of the head that it holds has no neighbours.
-        let wanted = if neighbours.is_empty() { others.len().min(FULL_MESH) } else { missed };
+        let wanted = if stranger { others.len().min(FULL_MESH) } else { missed };
         if wanted > 0 {
             core.rng.shuffle(&mut others);
             to.extend(others.into_iter().take(wanted));
