@@ -744,7 +744,9 @@ impl Entity {
         if !self.state.is_voter(&core.me()) || self.is_outcast(core) {
             return;
         }
-        if self.silence.answers.len() + 1 >= self.state.quorum() {
+        // Those of the roster as it is now: who answered and left since may know nothing of what was said meanwhile.
+        let answered = self.silence.answers.iter().filter(|id| self.state.is_voter(id)).count();
+        if answered + 1 >= self.state.quorum() {
             self.silence.over = true;
             self.cast_again(core);
             return;

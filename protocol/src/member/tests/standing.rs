@@ -184,3 +184,29 @@ fn a_settled_record_with_what_it_knows_that_it_signed_burns_nothing() {
     assert_eq!((lone.state(), lone.told("store.burnt")), (&next, 0));
     assert!(lone.member.may_vote());
 }
+
+#[test]
+fn who_answered_and_left_since_does_not_end_the_silence() {
+    let mut head = three();
+    let mut fourth = head.state.member(&id(3)).expect("it is there").clone();
+    (fourth.id, fourth.store, fourth.name) = (id(4), Id16([4; 16]), "m4".into());
+    fourth.addresses = vec![address(4)];
+    head.state.members.push(fourth);
+    head.trail = Trail::begin(&head.state, head.record);
+    let mut lone = Lone::of(&head);
+    [2, 3, 4].into_iter().for_each(|seed| lone.give(Input::Connected(id(seed))));
+    lone.pass(1_100);
+    let incarnation = lone.member.core.life.incarnation;
+    let nothing = || Message::Highest(crate::wire::Highest { incarnation, said: Vec::new() });
+    lone.hear(4, nothing());
+    assert!(!lone.member.may_vote(), "three of four settle");
+
+    let (link, _) = settle(lone.state(), lone.head(), Change::Remove { member: id(4) }, &[2, 3, 4]);
+    lone.hear(2, Message::Chain(vec![link]));
+    lone.pass(1_100);
+    assert_eq!((lone.state().epoch, lone.state().quorum()), (1, 2));
+    assert!(!lone.member.may_vote(), "nobody of those that are left has said what it knows");
+    lone.hear(2, nothing());
+    lone.pass(1_100);
+    assert!(lone.member.may_vote());
+}
