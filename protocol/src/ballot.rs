@@ -643,19 +643,20 @@ impl Ballot {
     }
 
     /// Originators come first; then everybody in the order of the hierarchy, rotated by epoch and round (finding 12).
+    /// Whoever has proposed in this epoch is taken for one of them by those who heard it, and has to take itself for one: if
+    /// it came last by its own count, and first by theirs, no round would be its own.
     fn my_turn(&self, round: u32, turn: Turn) -> Instant {
         if self.rule == QuorumRule::Supermajority {
             return self.strict_turn(&self.me, round);
         }
         let since = self.running.unwrap_or_default();
         let rotated = |voter: &MemberId| self.rotated(voter, round);
-        let contends =
-            |voter: &MemberId| self.contending.contains(voter) || (*voter == self.me && turn == Turn::Own);
+        let contend = turn == Turn::Own || !self.proposed.is_empty();
+        let contends = |voter: &MemberId| self.contending.contains(voter) || (*voter == self.me && contend);
         let mine = (!contends(&self.me), rotated(&self.me));
         let ahead =
             self.voters.iter().filter(|voter| (!contends(voter), rotated(voter)) < mine).count() as u64;
-        let slot =
-            if round == 0 && turn == Turn::Own { 0 } else { ahead.min(8) + u64::from(turn == Turn::Others) };
+        let slot = if round == 0 && turn == Turn::Own { 0 } else { ahead.min(8) + u64::from(!contend) };
         since + Millis(slot * SLOT.0)
     }
 

@@ -669,9 +669,8 @@ impl Entity {
         let links = self.links(core);
         // Until the chain says that it counts, a newcomer knows where others were when its head was settled; of who let
         // it in it knows better.
-        let is_new = self.is_outcast(core) || self.me(core).is_none_or(|me| me.role == Role::Learner);
         let sponsor = self.beginning.as_ref().and_then(|beginning| beginning.sponsor);
-        let newer = sponsor.filter(|_| is_new);
+        let newer = sponsor.filter(|_| self.is_new(core));
         let addresses = |member: &crate::state::Member| {
             let mut addresses = self.addresses_of(member);
             let newer = newer.filter(|sponsor| sponsor.member == member.id).map(|sponsor| sponsor.address);
@@ -700,6 +699,11 @@ impl Entity {
             past: false,
         });
         core.out.push(Output::Peers(present.chain(past).chain(sponsor).collect()));
+    }
+
+    /// Whether this member does not count yet, or not any more, as far as the chain says that it holds.
+    fn is_new(&self, core: &Core) -> bool {
+        self.is_outcast(core) || self.me(core).is_none_or(|me| me.role == Role::Learner)
     }
 
     /// Where a member is found: where the roster says, and where it says itself that it listens now. Nobody who moves when

@@ -398,6 +398,23 @@ fn turns_rotate_and_contenders_come_first() {
     assert!((0..voters).all(|number| turn(0, number).1 == Instant(0)), "who contends alone is first");
 }
 
+/// Who has proposed counts itself among those that the others take for contenders: else it comes last in its own round.
+#[test]
+fn every_contender_is_first_in_a_round_by_its_own_count_too() {
+    let voters = 5;
+    let mut second = Voter::new(2, voters);
+    second.learn(V, true);
+    second.ballot.running = Some(Instant(0));
+    second.ballot.propose(identity(1).id(), 0, Record::hash_of(W), &[]);
+    let epoch = second.state.epoch + 1;
+    let own =
+        (1..=voters as u64).find(|round| (epoch + round) % voters as u64 == 2).expect("one of five") as u32;
+    assert_ne!(second.ballot.my_turn(own, Turn::Others), Instant(0), "it has not contended yet");
+    second.ballot.proposed.insert(0);
+    assert_eq!(second.ballot.my_turn(own, Turn::Others), Instant(0));
+    assert_ne!(second.ballot.my_turn(own + 1, Turn::Others), Instant(0), "the other one's");
+}
+
 /// (finding 43) Votes for another parent are nothing here, and of each member one proposal a round is looked at.
 #[test]
 fn votes_name_their_parent_and_proposals_are_counted() {

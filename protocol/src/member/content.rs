@@ -237,6 +237,8 @@ impl Entity {
                 self.write_applied(core, &name, (basis, root), Some(result), owes);
             }
             Err(not_applied) => {
+                // What is there now may be half of it.
+                local.seen = false;
                 local.hooks.touched = true;
                 local.failures += 1;
                 let pause = RETRY.0.saturating_mul(1 << (local.failures - 1).min(10)).min(RETRY_MAX.0);

@@ -57,8 +57,8 @@ impl Entity {
         let Some(local) = self.locals.get_mut(name) else { return };
         if local.plan.as_ref().map(|plan| plan.root) != next {
             let before = std::mem::replace(&mut local.plan, next.map(Plan::new));
-            let barren = before.filter(Plan::is_barren).map(|plan| (plan.root, now + BARREN));
-            local.barren = barren.or(local.barren);
+            local.barren.retain(|_, until| now < *until);
+            local.barren.extend(before.filter(Plan::is_barren).map(|plan| (plan.root, now + BARREN)));
         }
     }
 
@@ -156,13 +156,13 @@ impl Local {
     /// Whether nobody gives this root, as far as was tried lately.
     fn is_barren(&self, root: &Hash, now: Instant) -> bool {
         let plan = self.plan.as_ref().is_some_and(|plan| plan.root == *root && plan.is_barren());
-        plan || self.barren.is_some_and(|(barren, until)| barren == *root && now < until)
+        plan || self.barren.get(root).is_some_and(|until| now < *until)
     }
 
     /// When somebody may be asked again, or for something else.
     pub(super) fn fetch_deadline(&self, now: Instant) -> Option<Instant> {
         let plan = self.plan.as_ref()?;
-        let barren = self.barren.map(|(_, until)| until).filter(|until| *until > now);
+        let barren = self.barren.values().copied().filter(|until| *until > now);
         plan.deadline(now).into_iter().chain(barren).min()
     }
 }

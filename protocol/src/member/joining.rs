@@ -460,9 +460,9 @@ impl Entity {
             saved.held.insert(name, local.held);
         }
         saved.evidence = std::mem::take(&mut self.evidence);
-        for request in self.operations.keys() {
+        for request in self.operations.keys().copied().chain(self.early.iter().map(|early| early.request)) {
             let text = "this member went over to another entity meanwhile";
-            self.reply(core, *request, Err(Refusal::new(Code::Failed, text)));
+            self.reply(core, request, Err(Refusal::new(Code::Failed, text)));
         }
     }
 

@@ -21,7 +21,8 @@ pub(super) struct Local {
     /// Basis and root applied last; durable.
     pub(super) applied: Option<(u64, Hash)>,
     /// A scan has shown what was applied last, since it was applied. What is seen before that may be half an apply and
-    /// half an edit: it is repaired, and is no vote (finding 2). Not durable: after a start it must be seen again.
+    /// half an edit: it is repaired, and is no vote (finding 2). Not durable: after a start, and after an apply that
+    /// failed, it must be seen again.
     pub(super) seen: bool,
     /// Roots that are complete in the store; durable.
     pub(super) held: BTreeMap<Hash, Extent>,
@@ -32,7 +33,7 @@ pub(super) struct Local {
     /// A root that is being fetched.
     pub(super) plan: Option<Plan>,
     /// What nobody gave, and until when something else comes first.
-    pub(super) barren: Option<(Hash, Instant)>,
+    pub(super) barren: BTreeMap<Hash, Instant>,
     /// A root that was completed or applied and is on its way to the disk.
     pub(super) writing: bool,
     /// Apply under way.

@@ -599,15 +599,17 @@ impl Entity {
             self.capture(core, operation, &name, Source::Live);
             return Next::Wait;
         };
-        if !self.local(&name).is_some_and(|local| local.held.contains_key(&captured.root)) {
-            return Next::Wait;
+        if operation.opened && self.own_window(core, &name).is_none() {
+            return window_closed(&name).into();
+        }
+        let local = self.local(&name);
+        if !local.is_some_and(|local| local.held.contains_key(&captured.root)) {
+            let comes = local.is_some_and(|local| local.saving.contains(&captured.root));
+            return if comes { Next::Wait } else { capture_lost(&name).into() };
         }
         if !operation.opened {
             operation.opened = true;
             return self.go_on(core, operation, change);
-        }
-        if self.own_window(core, &name).is_none() {
-            return window_closed(&name).into();
         }
         self.staged(operation, &name);
         self.window_outcome(core, &name, Some(captured.root))
@@ -789,6 +791,14 @@ fn busy(name: &str) -> Refusal {
 fn window_closed(name: &str) -> Refusal {
     let text = format!("the update window for {name} was closed before the content was settled");
     Refusal::new(Code::NoWindow, text).try_("see who closed it", &format!("althing events --app {name}"))
+}
+
+/// The application was removed, and perhaps made anew, or the content was damaged.
+fn capture_lost(name: &str) -> Refusal {
+    let text = format!("what was captured of {name} to be staged is not here any more; nothing is staged");
+    Refusal::new(Code::Failed, text)
+        .try_("see what happened to it", &format!("althing events --app {name}"))
+        .try_("see whether the window is open", &format!("althing update status {name}"))
 }
 
 pub(super) fn no_application(name: &str) -> Refusal {

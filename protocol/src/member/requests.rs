@@ -16,7 +16,7 @@ use crate::time::Millis;
 
 /// A request that waits for others to be heard.
 pub(super) struct Early {
-    request: u64,
+    pub(super) request: u64,
     by: String,
     command: Command,
 }

@@ -552,10 +552,23 @@ impl Entity {
         self.attend_report(core);
         self.flush_announcements(core);
         self.show_contradictions(core);
+        self.beat_to_sponsor(core);
         if self.is_sparse() {
             return self.beat_to_neighbours(core, busy);
         }
         self.send_all(core, self.overlay.beat_to(), &Message::Beat(self.beat()));
+    }
+
+    /// As long as the chain that it holds does not name who let it in, a newcomer is told nothing that it does not ask for,
+    /// and an answer may be lost.
+    fn beat_to_sponsor(&self, core: &mut Core) {
+        let sponsor = self.beginning.as_ref().and_then(|beginning| beginning.sponsor);
+        let unnamed = sponsor.filter(|sponsor| self.state.member(&sponsor.member).is_none());
+        if let Some(sponsor) =
+            unnamed.filter(|sponsor| self.is_new(core) && core.connected.contains(&sponsor.member))
+        {
+            self.send(core, sponsor.member, &Message::Beat(self.beat()));
+        }
     }
 
     /// At rest, one of two neighbours asks the other; while something is decided both tell each other. In the place of

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
+use althing_protocol::state::Application;
 
 use super::{any, span};
 use crate::host::Standing;
@@ -39,8 +41,21 @@ pub(crate) fn may_shrink(world: &World) -> bool {
     voters > 3 && sound.len() > quorum
 }
 
+/// Whether something of what is in force is on this disk and on no other: what rotted elsewhere would be gone with it.
+fn has_the_last(world: &World, at: usize) -> bool {
+    let Some(state) = world.reference.state() else { return false };
+    let (host, library) = (&world.hosts[at], &world.library);
+    let has = |piece: &Hash| host.content.has(piece);
+    let elsewhere = |piece: &Hash| {
+        let others = world.hosts.iter().enumerate().filter(|(other, host)| *other != at && !host.liar);
+        others.into_iter().any(|(_, other)| other.content.has(piece))
+    };
+    let mut roots = state.applications.values().filter_map(Application::root_hash);
+    roots.any(|root| library.pieces(&root).iter().any(|piece| has(piece) && !elsewhere(piece)))
+}
+
 fn victim(world: &mut World) -> Option<usize> {
-    any(world, true).filter(|at| may_spoil(world, *at))
+    any(world, true).filter(|at| may_spoil(world, *at) && !has_the_last(world, *at))
 }
 
 fn start_later(world: &mut World, at: usize) {
@@ -61,7 +76,8 @@ pub(super) fn lost(world: &mut World) {
 /// An image is taken; and an old one is put back.
 pub(super) fn old(world: &mut World) {
     let aged = |at: &usize| world.hosts[*at].image.as_ref().is_some_and(|image| image.at + OLD < world.now);
-    let found = (0..world.hosts.len()).find(|at| aged(at) && may_spoil(world, *at));
+    let found =
+        (0..world.hosts.len()).find(|at| aged(at) && may_spoil(world, *at) && !has_the_last(world, *at));
     let Some(at) = found else {
         if let Some(at) = victim(world) {
             world.take_image(at);

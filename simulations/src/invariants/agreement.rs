@@ -140,9 +140,13 @@ fn readmitted(world: &mut World, before: &State, after: &State) {
         let store = |state: &State| state.member(&host.id).map(|member| member.store);
         if let (Some(old), Some(new)) = (store(before), store(after))
             && old != new
-            && host.disk.stored().is_some_and(|life| life.store == new)
         {
-            host.standing = Standing::Sound;
+            if host.disk.stored().is_some_and(|life| life.store == new) {
+                host.standing = Standing::Sound;
+            } else if host.was_unsound {
+                // Its copy was let in instead of it, perhaps after it had been let in itself.
+                host.standing = Standing::Forgetful;
+            }
         }
     }
 }

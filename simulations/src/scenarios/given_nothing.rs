@@ -73,6 +73,37 @@ fn a_rollback_to_content_that_nobody_gives_is_refused_soon() {
 }
 
 #[test]
+fn of_several_revisions_that_nobody_gives_each_is_refused_soon() {
+    let mut world = at_rest(3);
+    world.crash(2, "and is away");
+    let first = revision(&world) + 1;
+    let mut lost = Vec::new();
+    for _ in 0..3 {
+        let (command, content) = large(&mut world);
+        answer(&mut world, 0, command).expect("two of three");
+        lost.push(content);
+    }
+    let next = deploy(&mut world, 0);
+    answer(&mut world, 0, next).expect("two of three");
+    world.run(30 * SECOND);
+    for holder in [0, 1] {
+        lost.iter().for_each(|content| world.hosts[holder].content.rot(*content));
+    }
+    world.start(2);
+    world.run(30 * SECOND);
+    for number in first..first + 3 {
+        let back = Command::Rollback { application: WEB.into(), to: number, wish: Wish::default() };
+        let request = world.request(2, back);
+        world.run_until(60 * SECOND, |world| world.replies.contains_key(&request));
+        assert_holds(&world);
+        let refusal =
+            world.replies.get(&request).expect("it is answered").clone().expect_err("nobody gives it");
+        assert_eq!(refusal.code, Code::NoHolders, "{refusal:?}");
+    }
+    assert_rest(&mut world, 60);
+}
+
+#[test]
 fn a_member_that_was_removed_is_told_that_nobody_gives_it_content_any_more() {
     let mut world = at_rest(5);
     world.cut(&[4], &[0, 1, 2, 3], false);

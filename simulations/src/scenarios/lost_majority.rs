@@ -175,3 +175,18 @@ fn a_founder_whose_disk_has_forgotten_the_new_entity_settles_nothing_alone() {
     assert!(world.run_until(60 * SECOND, |world| may_vote(world, 0)), "it is a voter again");
     assert_holds(&world);
 }
+
+#[test]
+fn what_was_asked_before_others_could_be_heard_is_answered_when_the_entity_is_begun_anew() {
+    let mut world = at_rest(3);
+    (0..3).for_each(|at| world.crash(at, "as the power fails"));
+    world.start(0);
+    let command = deploy(&mut world, 0);
+    let waits = world.request(0, command);
+    world.run(SECOND);
+    assert!(!world.replies.contains_key(&waits), "others may be heard yet");
+    answer(&mut world, 0, recover(&[])).expect("there is no majority");
+    assert_holds(&world);
+    let refusal = world.replies.get(&waits).expect("it is answered").clone().expect_err("of another entity");
+    assert_eq!(refusal.code, Code::Failed, "{refusal:?}");
+}

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::control::{Code, Outcome, Refusal};
-use crate::invitation::Invitation;
+use crate::invitation::{Invitation, Sponsor};
 use crate::record::{Abilities, JoinRequest};
 
 fn invitation(seed: u8) -> Identity {
@@ -174,6 +174,37 @@ fn a_majority_that_is_lost_while_a_stranger_waits_is_said() {
     assert_eq!(refusal.code, Code::NotAdmitted);
     assert!(refusal.message.contains("lost while this was voted on"), "{refusal}");
     assert_eq!(lone.member.status().expect("in an entity").joining, []);
+}
+
+/// The founder lost its disk and was let in again by somebody who is not in the genesis: an answer that is lost is asked
+/// for again.
+#[test]
+fn a_newcomer_goes_on_asking_who_let_it_in_as_long_as_the_chain_does_not_name_it() {
+    let genesis = genesis();
+    let state = State::genesis(&genesis);
+    let record = genesis.id();
+    let head = Head { trail: Trail::begin(&state, record), state, record };
+    let life = Life { store: Id16([9; 16]), incarnation: 0, reserved: 0 };
+    let who = invitation(5).id();
+    let sponsor = Some(Sponsor { member: who, address: address(5) });
+    let beginning = Beginning { sponsor, ..Beginning::of(genesis) };
+    let mut disk = BTreeMap::new();
+    for write in [saved::put_life(&life), saved::put_head(&head), saved::put_beginning(&beginning)] {
+        disk.insert((write.family, write.key), write.value.expect("a value"));
+    }
+    let mut lone = Lone::start(disk);
+    let asked = |lone: &mut Lone| {
+        lone.pass(3_000);
+        let sent = std::mem::take(&mut lone.sent);
+        sent.iter().filter(|(to, message)| *to == who && matches!(message, Message::Beat(_))).count()
+    };
+    assert_eq!(asked(&mut lone), 0, "nobody is there");
+    lone.give(Input::Connected(who));
+    for _ in 0..3 {
+        assert!(asked(&mut lone) > 0);
+    }
+    lone.give(Input::Disconnected(who));
+    assert_eq!(asked(&mut lone), 0);
 }
 
 /// A machine in no entity, which joins with an invitation that names three addresses.
