@@ -63,6 +63,8 @@ pub struct Plan {
     pub done: u64,
     /// Why something was missing last, for people.
     pub error: Option<String>,
+    /// Something of the store was lost since it began.
+    shaken: bool,
 }
 
 /// A large file on its way.
@@ -105,7 +107,18 @@ impl Plan {
             bytes: 0,
             done: 0,
             error: None,
+            shaken: false,
         }
+    }
+
+    /// Something that was in the store is lost, and this may have counted on it.
+    pub fn shake(&mut self) {
+        self.shaken = true;
+    }
+
+    /// What follows once everything was in the store: it is looked through again if something was lost meanwhile.
+    pub fn again(&self) -> Option<Self> {
+        self.shaken.then(|| Self { bytes: self.bytes, ..Self::new(self.root) })
     }
 
     /// Who can be asked.

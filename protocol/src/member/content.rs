@@ -159,6 +159,7 @@ impl Entity {
         let local = self.locals.entry(name.to_owned()).or_default();
         local.writing = true;
         local.saving.insert(root);
+        local.suspect.remove(&root);
         core.persist(vec![write], Durable::Held { application: name.to_owned(), root, extent });
     }
 
@@ -169,7 +170,6 @@ impl Entity {
         local.writing = false;
         local.saving.remove(&root);
         local.held.insert(root, extent);
-        local.suspect.remove(&root);
         // What was lacking may be what an apply failed for.
         local.retry = None;
     }
@@ -183,6 +183,10 @@ impl Entity {
         let Some(plan) = &mut local.plan else { return };
         plan.fetched(fetch, result, core.now.mono);
         if plan.is_complete() {
+            if let Some(again) = plan.again() {
+                *plan = again;
+                return;
+            }
             let (root, bytes, done, extent) = (plan.root, plan.bytes, plan.done, plan.extent());
             local.plan = None;
             let Some(extent) = extent else { return self.refuse_root(core, &name, root) };

@@ -8,6 +8,7 @@ use super::{Core, Durable, Entity, Member, saved};
 use crate::control::{Code, Refusal};
 use crate::effect::{NotApplied, Room};
 use crate::event::{Event, Severity};
+use crate::fetch::Plan;
 use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::trouble::{Trouble, Troubled};
@@ -122,14 +123,15 @@ impl Entity {
         local.error = Some(troubled);
     }
 
-    /// Content rotted: every root that is held may be what it belonged to. They stay promised, and are completed from
-    /// others.
+    /// Content rotted: every root that is held, or on its way, may be what it belonged to. Those that are promised stay so,
+    /// and are completed from others.
     pub(super) fn damaged(&mut self, core: &mut Core, content: &Hash, aside: &str) {
         let text =
             format!("{} is not what it was and lies in {aside} now; it is fetched again", content.short());
         core.event(Event::new(Severity::Warning, "content.damaged", text));
         for local in self.locals.values_mut() {
-            local.suspect = local.held.keys().copied().collect();
+            local.suspect = local.held.keys().chain(&local.saving).copied().collect();
+            local.plan.iter_mut().for_each(Plan::shake);
         }
     }
 

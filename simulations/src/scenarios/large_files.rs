@@ -10,7 +10,7 @@ use althing_protocol::limits::PART_BYTES;
 use althing_protocol::manifest::Item;
 
 use super::{answer, assert_holds, assert_rest, at_rest, deploy, settled};
-use crate::world::{MS, SECOND, World};
+use crate::world::{Event, MS, SECOND, World};
 
 const PARTS: u64 = 100;
 const CAME: &str = "a part of a large file came";
@@ -61,4 +61,30 @@ fn what_came_of_a_large_file_before_a_power_cut_is_not_asked_for_again() {
     assert!(world.hosts[4].content.has(&content));
     let root = settled(&world);
     assert_eq!(world.hosts[4].content.lacking(&world.library, &root), []);
+}
+
+#[test]
+fn what_rots_while_the_rest_is_on_its_way_is_fetched_again() {
+    let mut world = at_rest(3);
+    world.crash(2, "and is away");
+    let (command, large) = large(&mut world);
+    answer(&mut world, 0, command).expect("two of three");
+    let root = settled(&world);
+    // It is kept for rollback only: no apply looks at it.
+    let next = deploy(&mut world, 0);
+    answer(&mut world, 0, next).expect("two of three");
+    world.run(30 * SECOND);
+    world.start(2);
+    let comes = |world: &World| world.hosts[2].content.gathered(&large).len() as u64 > PARTS / 10;
+    assert!(world.run_until(60 * SECOND, comes), "it comes in parts");
+    let host = &world.hosts[2];
+    let (pieces, life) = (world.library.pieces(&root), host.life);
+    let piece = host.content.files(&world.library).into_iter().find(|file| pieces.contains(file));
+    let piece = piece.expect("the small files came first");
+    world.hosts[2].content.rot(piece);
+    world.schedule(0, Event::Scrub { host: 2, life, piece });
+    world.run_until(60 * SECOND, |world| world.hosts[2].content.has(&large));
+    world.run(30 * SECOND);
+    assert_holds(&world);
+    assert_eq!(world.hosts[2].content.lacking(&world.library, &root), []);
 }
