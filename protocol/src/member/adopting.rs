@@ -39,6 +39,7 @@ impl Entity {
             list.basis == basis
                 && list.observed == Some(*root)
                 && !list.course.ends
+                && !list.course.busy
                 && (applied.is_none() || list.applied == applied)
         };
         let placed = self.state.placed_voters(application);

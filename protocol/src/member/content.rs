@@ -107,6 +107,7 @@ impl Entity {
         let applied = local.applied.is_some_and(|(_, root)| root == settled.root);
         if seen == Some(settled.root) {
             local.seen |= applied;
+            local.half = false;
             if local.drifting.take().is_some() {
                 let text = format!("the same as revision {} again", settled.number);
                 core.event(Event::new(Severity::Info, "content.agrees", text).about(name));
@@ -114,7 +115,7 @@ impl Entity {
             (local.failures, local.retry, local.error) = (0, None, None);
         } else if applied && local.observed.is_some_and(|observed| observed.ends) {
             // As near as it can be.
-            local.seen = true;
+            (local.seen, local.half) = (true, false);
             (local.drifting, local.failures, local.retry, local.error) = (None, 0, None, None);
         } else if applied && !own_window && local.drifting.is_none() {
             local.drifting = Some((seen, now));
@@ -242,7 +243,7 @@ impl Entity {
             }
             Err(not_applied) => {
                 // What is there now may be half of it.
-                local.seen = false;
+                local.half = true;
                 local.hooks.touched = true;
                 local.failures += 1;
                 let pause = RETRY.0.saturating_mul(1 << (local.failures - 1).min(10)).min(RETRY_MAX.0);
@@ -292,6 +293,7 @@ impl Entity {
         let repair = local.applied.is_some_and(|(_, root)| root == applied.1);
         local.applied = Some(applied);
         local.seen &= result.is_none();
+        local.half &= result.is_none();
         // What was seen since the apply ended, while this was being written, is not seen again unless it changes.
         if let Some(observed) = local.observed.filter(|_| result.is_some()) {
             self.note_drift(core, name, observed.root, core.now.mono);
@@ -524,7 +526,10 @@ impl Entity {
         let applies = rolls && local.applying.is_some_and(|applying| applying.is_new);
         let has = local.applied.is_some_and(|(_, root)| settled.is_some_and(|settled| settled.root == root));
         let ends = local.observed.is_some_and(|observed| observed.ends);
-        let course = Course { ends, ..local.hooks.course(applies, has) };
+        let mut course = Course { ends, ..local.hooks.course(applies, has) };
+        // What a failed apply left is neither what was applied nor an edit; before version 2 that could not be said so.
+        course.busy |= local.half && self.state.protocol >= 2;
+        let shown = local.seen && (!local.half || course.busy);
         // A tree that cannot be read gives no list, and takes back the one that was true before.
         if local.observed.is_none() && local.unseen.is_none() {
             return;
@@ -532,7 +537,7 @@ impl Entity {
         let list = ContentList {
             application: name.to_owned(),
             basis,
-            applied: local.applied.filter(|_| local.seen).map(|(basis, _)| basis),
+            applied: local.applied.filter(|_| shown).map(|(basis, _)| basis),
             seen: local.observed.is_some(),
             observed: local.observed.and_then(|observed| observed.root),
             extent: local.observed.map(|observed| observed.extent).unwrap_or_default(),

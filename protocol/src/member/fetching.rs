@@ -161,8 +161,7 @@ impl Local {
 
     /// When somebody may be asked again, or for something else.
     pub(super) fn fetch_deadline(&self, now: Instant) -> Option<Instant> {
-        let plan = self.plan.as_ref()?;
-        let barren = self.barren.values().copied().filter(|until| *until > now);
-        plan.deadline(now).into_iter().chain(barren).min()
+        let plan = self.plan.as_ref().and_then(|plan| plan.deadline(now));
+        plan.into_iter().chain(self.barren.values().copied().filter(|until| *until > now)).min()
     }
 }

@@ -21,9 +21,10 @@ pub(super) struct Local {
     /// Basis and root applied last; durable.
     pub(super) applied: Option<(u64, Hash)>,
     /// A scan has shown what was applied last, since it was applied. What is seen before that may be half an apply and
-    /// half an edit: it is repaired, and is no vote (finding 2). Not durable: after a start, and after an apply that
-    /// failed, it must be seen again.
+    /// half an edit: it is repaired, and is no vote (finding 2). Not durable: after a start it must be seen again.
     pub(super) seen: bool,
+    /// An apply failed, perhaps half-way, and what is settled was not seen since: what is there is no vote either.
+    pub(super) half: bool,
     /// Roots that are complete in the store; durable.
     pub(super) held: BTreeMap<Hash, Extent>,
     /// Roots that are not taken, whoever offers them.

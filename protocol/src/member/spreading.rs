@@ -105,6 +105,8 @@ impl Entity {
         self.overlay.refresh(&mut core.rng);
         self.liveness.connected(peer, core.now.mono);
         self.spread.compared.remove(&peer);
+        // It may give what the others did not.
+        self.locals.values_mut().for_each(|local| local.barren.clear());
         let beat = self.heartbeat();
         self.send(core, peer, &beat);
         self.show_requests(core, peer);

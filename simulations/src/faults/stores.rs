@@ -111,6 +111,9 @@ pub(super) fn lying(world: &mut World) {
 
 /// The power fails, and what the disk said it had is not there.
 pub(crate) fn truth(world: &mut World, at: usize) {
+    if has_the_last(world, at) {
+        return;
+    }
     let Some(image) = world.hosts[at].image.take() else { return };
     world.count("a disk had lied");
     world.crash(at, "and its disk had lied");

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use althing_protocol::control::{Code, Command, Outcome};
 use althing_protocol::hash::Hash;
+use althing_protocol::manifest::Item;
 use althing_protocol::placement::Placement;
 use althing_protocol::record::Definition;
 use althing_protocol::rollout::{Batch, Hook, Rollout, Wish};
@@ -210,6 +211,29 @@ fn without_a_probation_a_hook_that_fails_stops_the_rollout_until_somebody_says_s
     assert_eq!(refusal.code, Code::NotStopped);
     world.hosts[0].hooks_fail_until = 0;
     assert_rest(&mut world, 60);
+}
+
+#[test]
+fn a_repair_that_fails_half_way_does_not_let_a_stopped_rollout_go_on() {
+    let mut world = with(1, false, true);
+    world.hosts[0].hooks_fail_until = u64::MAX;
+    let root = deployed(&mut world, 4, 0);
+    world.run(30 * SECOND);
+    let has =
+        |world: &World, at: usize| world.hosts[at].live.get(WEB).and_then(|live| live.root()) == Some(root);
+    let mut changed = world.hosts[0].live(WEB).tree.clone().expect("it applied it");
+    let file = changed.values_mut().find(|item| matches!(item, Item::File { .. })).expect("there is a file");
+    *file = Item::directory(0o755);
+    world.fill(0, true);
+    workload::edit(&mut world, &[0], WEB, Some(changed.clone()));
+    let half = |world: &World| world.hosts[0].live[WEB].tree.as_ref() != Some(&changed);
+    assert!(world.run_until(30 * SECOND, half), "what is in the way of the file is moved");
+    world.run(180 * SECOND);
+    assert!((0..9).all(|at| !has(&world, at)), "the others wait, and there is no room to repair the first");
+    world.fill(0, false);
+    world.hosts[0].hooks_fail_until = 0;
+    assert_rest(&mut world, 120);
+    assert!((0..9).all(|at| has(&world, at)));
 }
 
 #[test]
