@@ -15,7 +15,7 @@ use althing_protocol::handling::Handling;
 use althing_protocol::hash::Hash;
 use althing_protocol::limits::REPAIRED_PATHS;
 use althing_protocol::path::ItemPath;
-use althing_store::{Store, Unnamed};
+use althing_store::{Store, Unnamed, Verdict};
 use tokio::sync::mpsc;
 
 use crate::daemon::Happening;
@@ -281,9 +281,13 @@ impl Worker {
         }
     }
 
-    /// Content that is not what its name says is moved away, so that it is fetched again.
+    /// Content that is not what its name says is moved away, and the protocol is told, so that it is fetched again.
     fn put_aside(&self, content: &Hash) {
         match self.store.content().verify(content) {
+            Ok(Verdict::Damaged { aside }) => {
+                let aside = aside.to_string_lossy().into_owned();
+                self.tell(Input::Damaged { content: *content, aside });
+            }
             Ok(verdict) => tracing::warn!(%content, ?verdict, "content in the store was looked at again"),
             Err(error) => tracing::error!(%content, %error, "content in the store cannot be read"),
         }

@@ -144,6 +144,12 @@ impl Plan {
             && self.fruitless >= FRUITLESS * self.holders.len().max(1)
     }
 
+    /// What is lacking is not here, and there is nobody to ask for it.
+    pub fn is_stuck(&self) -> bool {
+        let idle = self.local.is_empty() && self.asked.is_empty();
+        idle && self.holders.is_empty() && !self.remote.is_empty()
+    }
+
     /// How many things are known to be still lacking.
     pub fn lacking(&self) -> u64 {
         let asked: usize = self.asked.values().map(|(_, wants)| wants.len()).sum();

@@ -1,6 +1,7 @@
 //! What more than half of the placed voters show instead of what is settled: adopted or refused, by the
 //! application's policy (design §5.3, findings 2, 22 to 24).
 
+use super::local::Capturing;
 use super::{Core, Entity};
 use crate::effect::{Output, Source};
 use crate::event::{Event, Severity};
@@ -104,7 +105,7 @@ impl Entity {
             let mine = local.observed.and_then(|observed| observed.root) == drift;
             if mine && local.capturing.is_none() && !local.writing && !waits {
                 let capture = core.id();
-                local.capturing = Some(capture);
+                local.capturing = Some(Capturing::new(capture));
                 let application = name.to_owned();
                 core.out.push(Output::Capture { capture, application, source: Source::Live });
             }

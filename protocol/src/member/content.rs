@@ -132,13 +132,15 @@ impl Entity {
     }
 
     pub(super) fn captured(&mut self, core: &mut Core, capture: u64, result: Result<Captured, NotCaptured>) {
-        let adopting = self.locals.iter_mut().find(|(_, local)| local.capturing == Some(capture));
+        let is_it = |local: &Local| local.capturing.is_some_and(|capturing| capturing.id == capture);
+        let adopting = self.locals.iter_mut().find(|(_, local)| is_it(local));
         let Some((name, local)) = adopting else {
             self.operation_captured(core, capture, result);
             return;
         };
-        local.capturing = None;
+        let shaken = local.capturing.take().is_some_and(|capturing| capturing.shaken);
         match result {
+            Ok(_) if shaken => {}
             Ok(captured) => {
                 let name = name.clone();
                 self.hold(core, &name, captured.root, captured.extent);
@@ -159,7 +161,7 @@ impl Entity {
         let write = saved::put_held(name, &root, extent);
         let local = self.locals.entry(name.to_owned()).or_default();
         local.writing = true;
-        local.saving.insert(root);
+        *local.saving.entry(root).or_default() += 1;
         local.suspect.remove(&root);
         core.persist(vec![write], Durable::Held { application: name.to_owned(), root, extent });
     }
@@ -168,8 +170,17 @@ impl Entity {
         let Some(local) = self.locals.get_mut(name) else {
             return self.came_too_late(core, saved::drop_held(name, &root));
         };
+        let more = local.saving.remove(&root).unwrap_or(0).saturating_sub(1);
+        if more > 0 {
+            local.saving.insert(root, more);
+            return;
+        }
         local.writing = false;
-        local.saving.remove(&root);
+        if local.suspect.contains(&root) && !local.held.contains_key(&root) {
+            // What rotted while this was being written may be of it: it is not held, and had anew.
+            local.suspect.remove(&root);
+            return core.persist(vec![saved::drop_held(name, &root)], Durable::Nothing);
+        }
         local.held.insert(root, extent);
         // What was lacking may be what an apply failed for.
         local.retry = None;
@@ -559,7 +570,9 @@ impl Entity {
             return;
         };
         let Some(local) = self.locals.get(name) else { return };
-        let Some(extent) = local.held.get(&root).copied() else { return };
+        // What rotted may be of it: what was promised before stays so, and nothing more is before it is looked through.
+        let held = local.held.get(&root).filter(|_| !local.suspect.contains(&root));
+        let Some(extent) = held.copied() else { return };
         let holding = Holding { application: name.to_owned(), basis, root, extent };
         // A spare's is no evidence, but tells the others what is staged in a window of its own.
         let counts_or_spare = self.me(core).is_some_and(|me| me.role != Role::Learner);

@@ -11,7 +11,7 @@ use crate::hash::Hash;
 use crate::identity::MemberId;
 use crate::limits;
 use crate::record::{Link, Record};
-use crate::statement::{Checked, Signed, Unverified, Vote};
+use crate::statement::{Checked, Signed, StatementFault, Unverified, Vote};
 use crate::succession::Succession;
 use crate::validity::check_certificate;
 use crate::wire::Message;
@@ -146,12 +146,15 @@ impl Entity {
         // Where a known fork begins has been seen.
         let known = self.evidence.values().any(|evidence| matches!(evidence.what, Contradiction::Fork(_)));
         let next = link.certificate.epoch == self.state.epoch + 1;
-        let elsewhere = Record::decode(&link.record).is_ok_and(|record| {
-            record.entity == self.state.entity
-                && record.parent != self.head
-                && record.epoch == link.certificate.epoch
-        });
-        if is_first && next && elsewhere && !known {
+        let record = Record::decode(&link.record);
+        let elsewhere = record
+            .as_ref()
+            .is_ok_and(|record| record.parent != self.head && record.epoch == link.certificate.epoch);
+        let foreign = record.ok().map(|record| record.entity).filter(|entity| *entity != self.state.entity);
+        if let Some(entity) = foreign {
+            // Whoever is back in an entity that was begun anew asks for a chain before it is told so.
+            self.hold_against(core, from, &StatementFault::Foreign(entity));
+        } else if is_first && next && elsewhere && !known {
             self.ask_chain(core, from, self.trail.first());
         } else if next && is_first && !elsewhere {
             tracing::debug!(?from, "a link of the chain does not hold");

@@ -45,30 +45,41 @@ impl Entity {
     /// is lost is followed by one that is not.
     pub(super) fn choose_fetch(&mut self, core: &Core, name: &str) {
         let (wanted, now) = (self.wanted_roots(core, name), core.now.mono);
+        self.set_holders(core, name);
         let Some(local) = self.locals.get(name).filter(|local| !local.writing) else { return };
         let lacks = |root: &&Hash| !local.held.contains_key(root) && !local.refused.contains(root);
         let possible =
             |root: &&Hash| !local.is_barren(root, now) && !self.holders(core, name, root).is_empty();
         // A revision that is only kept for rollback waits until somebody can give it.
         let urgent = || wanted.iter().take(2).find(lacks);
-        let next = wanted.iter().filter(lacks).find(possible).or_else(urgent).copied();
+        let next = wanted.iter().filter(lacks).find(possible).copied();
         // What is held as far as anybody knows is looked through again when nothing else is to be done.
-        let next = next.or_else(|| local.next_suspect());
+        let next = next.or_else(|| local.next_in_turn(urgent().copied(), self.to_promise(core, name), now));
         let Some(local) = self.locals.get_mut(name) else { return };
         if local.plan.as_ref().map(|plan| plan.root) != next {
             let before = std::mem::replace(&mut local.plan, next.map(Plan::new));
             local.barren.retain(|_, until| now < *until);
-            local.barren.extend(before.filter(Plan::is_barren).map(|plan| (plan.root, now + BARREN)));
+            let alone = |plan: &Plan| plan.is_stuck() && local.suspect.contains(&plan.root);
+            let in_vain = before.filter(|plan| plan.is_barren() || alone(plan));
+            local.barren.extend(in_vain.map(|plan| (plan.root, now + BARREN)));
         }
     }
 
+    /// Who can be asked for what is being had, as of now.
+    fn set_holders(&mut self, core: &Core, name: &str) {
+        let plan = self.local(name).and_then(|local| local.plan.as_ref());
+        let Some(holders) = plan.map(|plan| self.holders(core, name, &plan.root)) else { return };
+        let plan = self.locals.get_mut(name).and_then(|local| local.plan.as_mut());
+        plan.into_iter().for_each(|plan| plan.set_holders(holders.clone()));
+    }
+
     pub(super) fn attend_fetch(&mut self, core: &mut Core, name: &str) {
-        let Some(local) = self.locals.get(name) else { return };
-        let Some(root) = local.plan.as_ref().map(|plan| plan.root).filter(|_| !local.writing) else { return };
-        let holders = self.holders(core, name, &root);
+        if self.local(name).is_none_or(|local| local.writing) {
+            return;
+        }
+        self.set_holders(core, name);
         let in_parts = self.state.protocol >= 2;
         let Some(plan) = self.locals.get_mut(name).and_then(|local| local.plan.as_mut()) else { return };
-        plan.set_holders(holders);
         plan.set_in_parts(in_parts);
         while let Some(ask) = plan.next(core.now.mono) {
             let fetch = core.id();
@@ -144,7 +155,7 @@ impl Entity {
 
     /// Whether a root is not here, and nobody that is heard gives it, as far as was tried lately.
     pub(super) fn nobody_gives(&self, core: &Core, name: &str, root: &Hash) -> bool {
-        let lacks = |local: &Local| !local.held.contains_key(root) && !local.saving.contains(root);
+        let lacks = |local: &Local| !local.held.contains_key(root) && !local.saving.contains_key(root);
         let is_barren = |local: &Local| local.is_barren(root, core.now.mono);
         self.local(name).is_some_and(|local| {
             lacks(local) && (is_barren(local) || self.holders(core, name, root).is_empty())
@@ -154,7 +165,7 @@ impl Entity {
 
 impl Local {
     /// Whether nobody gives this root, as far as was tried lately.
-    fn is_barren(&self, root: &Hash, now: Instant) -> bool {
+    pub(super) fn is_barren(&self, root: &Hash, now: Instant) -> bool {
         let plan = self.plan.as_ref().is_some_and(|plan| plan.root == *root && plan.is_barren());
         plan || self.barren.get(root).is_some_and(|until| now < *until)
     }

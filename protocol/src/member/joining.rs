@@ -456,7 +456,7 @@ impl Entity {
     fn end(mut self, core: &mut Core, saved: &mut saved::Saved) {
         for (name, local) in std::mem::take(&mut self.locals) {
             saved.applied.extend(local.applied.map(|applied| (name.clone(), applied)));
-            saved.is_suspect |= local.next_suspect().is_some();
+            saved.is_suspect |= !local.suspect.is_empty();
             saved.held.insert(name, local.held);
         }
         saved.evidence = std::mem::take(&mut self.evidence);

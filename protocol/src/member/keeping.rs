@@ -15,7 +15,7 @@ impl Entity {
         let revisions = mine.flat_map(|(_, application)| &application.revisions);
         let locals = self.locals.values().flat_map(|local| {
             let fetching = local.plan.as_ref().map(|plan| plan.root);
-            local.held.keys().chain(&local.saving).copied().chain(fetching)
+            local.held.keys().chain(local.saving.keys()).copied().chain(fetching)
         });
         let all = revisions.map(|revision| revision.root).chain(locals).chain(self.orders.roots());
         let mut roots: Vec<Hash> = all.collect();

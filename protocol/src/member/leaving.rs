@@ -101,7 +101,9 @@ impl Entity {
             writes.push(saved::drop_owed(name));
         }
         for (name, local) in self.locals.iter().filter(|(name, _)| !after.applications.contains_key(*name)) {
-            writes.extend(local.held.keys().chain(&local.saving).map(|root| saved::drop_held(name, root)));
+            writes.extend(
+                local.held.keys().chain(local.saving.keys()).map(|root| saved::drop_held(name, root)),
+            );
         }
         writes
     }

@@ -29,8 +29,8 @@ pub(super) struct Local {
     pub(super) held: BTreeMap<Hash, Extent>,
     /// Roots that are not taken, whoever offers them.
     pub(super) refused: BTreeSet<Hash>,
-    /// Roots that are complete and are on their way into `held`.
-    pub(super) saving: BTreeSet<Hash>,
+    /// Roots that are complete and are on their way into `held`, and how often: the last one on its way decides.
+    pub(super) saving: BTreeMap<Hash, u32>,
     /// A root that is being fetched.
     pub(super) plan: Option<Plan>,
     /// What nobody gave, and until when something else comes first.
@@ -40,7 +40,7 @@ pub(super) struct Local {
     /// Apply under way.
     pub(super) applying: Option<Applying>,
     /// Capture of the live tree under way, to adopt it.
-    pub(super) capturing: Option<u64>,
+    pub(super) capturing: Option<Capturing>,
     /// What is staged in this member's own window.
     pub(super) staged: Option<Hash>,
     /// Since when the present drift is seen.
@@ -76,6 +76,20 @@ impl Local {
     pub(super) fn without_tree(self) -> Self {
         let Self { held, refused, saving, writing, suspect, .. } = self;
         Self { held, refused, saving, writing, suspect, ..Self::default() }
+    }
+}
+
+/// A capture under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Capturing {
+    pub(super) id: u64,
+    /// Something of the store was lost since it began, and it may have counted on it: it is made once more.
+    pub(super) shaken: bool,
+}
+
+impl Capturing {
+    pub(super) fn new(id: u64) -> Self {
+        Self { id, shaken: false }
     }
 }
 

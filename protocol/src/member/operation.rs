@@ -3,6 +3,7 @@
 
 mod settling;
 
+use super::local::Capturing;
 use super::orders::Start;
 use super::troubles::{no_room, unseen};
 use super::voting::Fate;
@@ -89,7 +90,7 @@ pub(super) struct Operation {
     pub(super) deadline: Instant,
     /// The intent that is waited for.
     pub(super) intent: Option<Id16>,
-    capture: Option<u64>,
+    capture: Option<Capturing>,
     pub(super) captured: Option<Captured>,
     /// The epoch at which it began.
     epoch: u64,
@@ -363,11 +364,16 @@ impl Entity {
         capture: u64,
         result: Result<Captured, NotCaptured>,
     ) {
-        let found = self.operations.values_mut().find(|operation| operation.capture == Some(capture));
-        let Some(operation) = found else { return };
-        operation.capture = None;
+        let is_it = |operation: &&mut Operation| operation.capture.is_some_and(|it| it.id == capture);
+        let Some(operation) = self.operations.values_mut().find(is_it) else { return };
+        let shaken = operation.capture.take().is_some_and(|capturing| capturing.shaken);
         let request = operation.request;
         match result {
+            Ok(_) if shaken && is_opening(operation) => {
+                let name = operation.application().unwrap_or_default().to_owned();
+                self.finish(core, request, Err(capture_lost(&name)));
+            }
+            Ok(_) if shaken => {}
             Ok(captured) => {
                 let name = operation.application().unwrap_or_default().to_owned();
                 operation.captured = Some(captured.clone());
@@ -379,6 +385,21 @@ impl Entity {
             Err(NotCaptured::Refused(why)) => self.finish(core, request, Err(Refusal::new(Code::Input, why))),
             Err(NotCaptured::NoRoom(why)) => self.finish(core, request, Err(no_room(&why))),
             Err(NotCaptured::Failed(why)) => self.finish(core, request, Err(Refusal::new(Code::Failed, why))),
+        }
+    }
+
+    /// Something of the store was lost: what is being captured, or was and is not held yet, may have counted on it, and
+    /// is captured once more. What a window is opened with is not: a repair may come in between.
+    pub(super) fn shake_captures(&mut self) {
+        for operation in self.operations.values_mut() {
+            operation.capture.iter_mut().for_each(|capturing| capturing.shaken = true);
+            let local = operation.application().and_then(|name| self.locals.get(name));
+            let saving = operation.captured_root().is_some_and(|root| {
+                local.is_some_and(|local| local.saving.contains_key(&root) && !local.held.contains_key(&root))
+            });
+            if saving && !is_opening(operation) {
+                operation.captured = None;
+            }
         }
     }
 
@@ -604,7 +625,7 @@ impl Entity {
         }
         let local = self.local(&name);
         if !local.is_some_and(|local| local.held.contains_key(&captured.root)) {
-            let comes = local.is_some_and(|local| local.saving.contains(&captured.root));
+            let comes = local.is_some_and(|local| local.saving.contains_key(&captured.root));
             return if comes { Next::Wait } else { capture_lost(&name).into() };
         }
         if !operation.opened {
@@ -634,7 +655,7 @@ impl Entity {
     fn capture(&mut self, core: &mut Core, operation: &mut Operation, name: &str, source: Source) {
         if operation.capture.is_none() {
             let capture = core.id();
-            operation.capture = Some(capture);
+            operation.capture = Some(Capturing::new(capture));
             core.out.push(Output::Capture { capture, application: name.to_owned(), source });
             self.progress(core, operation, "stage", 0, 1);
         }
@@ -786,6 +807,10 @@ fn busy(name: &str) -> Refusal {
     Refusal::new(Code::Busy, text)
         .try_("see how far it is", &format!("althing update status {name}"))
         .try_("wait until its window is closed", &format!("althing wait --for update/{name}=closed"))
+}
+
+fn is_opening(operation: &Operation) -> bool {
+    matches!(operation.goal, Goal::Open { .. })
 }
 
 fn window_closed(name: &str) -> Refusal {

@@ -3,6 +3,7 @@
 
 mod admitting;
 mod gathering;
+mod rotting;
 mod spreading;
 mod standing;
 mod stopping;
@@ -15,7 +16,7 @@ use super::saved::Saved;
 use super::*;
 use crate::codec;
 use crate::control::{Command, Reply};
-use crate::effect::Family;
+use crate::effect::{Family, Want};
 use crate::invitation::Answer;
 use crate::limits;
 use crate::record::{Certificate, Change, FORMAT, Genesis, Link, Newcomer, Record};
@@ -124,6 +125,10 @@ struct Lone {
     replies: Vec<Reply>,
     sent: Vec<(MemberId, Message)>,
     captures: Vec<u64>,
+    /// The disk takes its time: what was to be written since.
+    slow: Option<VecDeque<(u64, Vec<Write>)>>,
+    /// What was looked for, here or elsewhere.
+    fetches: Vec<(u64, Vec<Want>)>,
     /// What strangers were answered.
     answers: Vec<Answer>,
     /// Who was asked to let this member in.
@@ -168,8 +173,20 @@ impl Lone {
         let config = Config { address: Some(address(1)), trusting_period, ..Config::default() };
         let now = Now { mono: Instant(1), wall: WallTime(1 + ahead) };
         let member = Member::restore(key(1), config, [7; 32], saved, now);
-        let (events, replies, sent, captures, answers, joins) = Default::default();
-        let mut lone = Self { member, disk, mono: 1, ahead, events, replies, sent, captures, answers, joins };
+        let mut lone = Self {
+            member,
+            disk,
+            mono: 1,
+            ahead,
+            events: Vec::new(),
+            replies: Vec::new(),
+            sent: Vec::new(),
+            captures: Vec::new(),
+            slow: None,
+            fetches: Vec::new(),
+            answers: Vec::new(),
+            joins: Vec::new(),
+        };
         lone.give(Input::Tick);
         lone
     }
@@ -192,11 +209,15 @@ impl Lone {
             self.member.step(now, input, &mut out);
             for output in out {
                 match output {
-                    Output::Persist { batch, writes } => {
-                        self.write(writes);
-                        inputs.push_back(Input::Persisted(batch));
-                    }
+                    Output::Persist { batch, writes } => match &mut self.slow {
+                        Some(later) => later.push_back((batch, writes)),
+                        None => {
+                            self.write(writes);
+                            inputs.push_back(Input::Persisted(batch));
+                        }
+                    },
                     Output::Capture { capture, .. } => self.captures.push(capture),
+                    Output::Fetch { fetch, wants, .. } => self.fetches.push((fetch, wants)),
                     Output::Clear { clear, .. } => inputs.push_back(Input::Cleared { clear, result: Ok(0) }),
                     Output::Event(event) => self.events.push(event),
                     Output::Reply { reply, .. } => self.replies.push(reply),
@@ -220,6 +241,15 @@ impl Lone {
                 None => self.disk.remove(&(write.family, write.key)),
             };
         }
+    }
+
+    /// The disk has taken everything, and is fast again.
+    fn written(&mut self) {
+        while let Some((batch, writes)) = self.slow.as_mut().and_then(VecDeque::pop_front) {
+            self.write(writes);
+            self.give(Input::Persisted(batch));
+        }
+        self.slow = None;
     }
 
     fn hear(&mut self, from: u8, message: Message) {

@@ -11,6 +11,7 @@ use crate::event::{Event, Severity};
 use crate::fetch::Plan;
 use crate::hash::Hash;
 use crate::identity::MemberId;
+use crate::time::Instant;
 use crate::trouble::{Trouble, Troubled};
 
 impl Core {
@@ -49,9 +50,27 @@ impl Local {
         self.unseen.as_ref().or(self.error.as_ref()).or(self.beyond.as_ref())
     }
 
-    /// A held root that is to be looked through again.
-    pub(super) fn next_suspect(&self) -> Option<Hash> {
-        self.suspect.iter().find(|root| self.held.contains_key(root)).copied()
+    /// Whether a held root is to be looked through again.
+    pub(super) fn is_suspect(&self, root: &Hash) -> bool {
+        self.suspect.contains(root) && self.held.contains_key(root)
+    }
+
+    /// What comes next where nobody is known to give what is lacking: that, or a held root that is to be looked through
+    /// again, first the one that is to be promised. What is had in vain makes room for the others.
+    pub(super) fn next_in_turn(
+        &self,
+        urgent: Option<Hash>,
+        promise: Option<Hash>,
+        now: Instant,
+    ) -> Option<Hash> {
+        let suspects = promise.iter().chain(&self.suspect).filter(|root| self.is_suspect(root));
+        let all = || urgent.iter().chain(suspects.clone()).copied();
+        let current = self.plan.as_ref().filter(|plan| all().any(|root| root == plan.root));
+        let is_in_vain = |plan: &Plan| plan.is_barren() || plan.is_stuck();
+        let goes_on = current.filter(|plan| !is_in_vain(plan)).map(|plan| plan.root);
+        let current = current.map(|plan| plan.root);
+        let other = || all().find(|root| Some(*root) != current && !self.is_barren(root, now));
+        goes_on.or_else(other).or(current).or_else(|| all().next())
     }
 }
 
@@ -130,9 +149,11 @@ impl Entity {
             format!("{} is not what it was and lies in {aside} now; it is fetched again", content.short());
         core.event(Event::new(Severity::Warning, "content.damaged", text));
         for local in self.locals.values_mut() {
-            local.suspect = local.held.keys().chain(&local.saving).copied().collect();
+            local.suspect = local.held.keys().chain(local.saving.keys()).copied().collect();
             local.plan.iter_mut().for_each(Plan::shake);
+            local.capturing.iter_mut().for_each(|capturing| capturing.shaken = true);
         }
+        self.shake_captures();
     }
 
     /// Whether a root that was completed had been held before: then there is nothing to write or to promise.
@@ -172,4 +193,57 @@ pub(super) fn unseen(application: &str, troubled: &Troubled) -> Refusal {
         return refusal.try_("if the file system is gone for good, make the tree anew", &command);
     }
     refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::{Fetched, Want};
+    use crate::manifest::Extent;
+
+    /// Looks for a root on this member, in vain.
+    fn looked_for(root: Hash) -> Plan {
+        let mut plan = Plan::new(root);
+        let ask = plan.next(Instant(0)).expect("here first");
+        assert_eq!(ask.from, None);
+        plan.asked(1, &ask);
+        assert!(!plan.is_stuck(), "it is being looked for");
+        let missing = vec![Want::Directory(root)];
+        plan.fetched(1, &Fetched { missing, ..Fetched::default() }, Instant(0));
+        plan
+    }
+
+    #[test]
+    fn a_root_that_nobody_gives_keeps_no_other_from_being_looked_through() {
+        let [a, b] = [Hash([1; 32]), Hash([2; 32])];
+        let held = [a, b].map(|root| (root, Extent::default())).into();
+        let mut local = Local { held, suspect: [a, b].into(), ..Local::default() };
+        let next = |local: &Local, now: u64| local.next_in_turn(None, None, Instant(now));
+        assert_eq!(next(&local, 0), Some(a));
+        assert_eq!(local.next_in_turn(None, Some(b), Instant(0)), Some(b), "it is to be promised");
+        local.plan = Some(looked_for(a));
+        assert_eq!(next(&local, 0), Some(b), "nobody can be asked for the first");
+        local.barren.insert(a, Instant(100));
+        local.plan = Some(Plan::new(b));
+        assert_eq!(next(&local, 100), Some(b), "what goes on is not given up for another one");
+        local.plan = Some(looked_for(b));
+        assert_eq!(next(&local, 0), Some(b), "neither can be had: it stays at one");
+        assert_eq!(next(&local, 100), Some(a), "its turn comes again");
+        local.suspect.clear();
+        assert_eq!(next(&local, 100), None);
+    }
+
+    #[test]
+    fn what_is_lacking_and_nobody_has_keeps_no_held_root_from_being_looked_through() {
+        let [lacking, held] = [Hash([1; 32]), Hash([2; 32])];
+        let mut local = Local::default();
+        local.held.insert(held, Extent::default());
+        local.suspect.insert(held);
+        let next = |local: &Local| local.next_in_turn(Some(lacking), None, Instant(0));
+        assert_eq!(next(&local), Some(lacking), "it may be here");
+        local.plan = Some(looked_for(lacking));
+        assert_eq!(next(&local), Some(held));
+        local.suspect.clear();
+        assert_eq!(next(&local), Some(lacking));
+    }
 }

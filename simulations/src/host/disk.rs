@@ -9,6 +9,7 @@ use althing_protocol::evidence::Evidence;
 use althing_protocol::hash::Hash;
 use althing_protocol::member::saved::{self, Life, Saved, SavedError};
 use althing_protocol::record::Link;
+use althing_protocol::statement::Id16;
 
 /// Which part of a torn batch is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Disk {
     pub(crate) format: u32,
     /// What was promised durably, decoded.
     pub(crate) promise: Option<Promise>,
+    /// What was promised durably by the store that this disk was before, and that was burnt.
+    burnt: Option<(Id16, Promise)>,
 }
 
 impl Disk {
@@ -53,6 +56,9 @@ impl Disk {
     /// The next batch is durable.
     pub(crate) fn sync(&mut self) -> Option<Batch> {
         let batch = self.queue.pop_front()?;
+        if batch.writes.iter().any(|write| is_promise(write) && write.value.is_none()) {
+            self.burnt = self.stored().map(|life| life.store).zip(self.promise.clone()).or(self.burnt.take());
+        }
         for write in &batch.writes {
             let key = (write.family, write.key.clone());
             match &write.value {
@@ -64,6 +70,14 @@ impl Disk {
             self.promise = self.read_promise();
         }
         Some(batch)
+    }
+
+    /// What a store of this disk, the present one or the one before, promised durably in an epoch.
+    pub(crate) fn promise_of(&self, store: &Id16, epoch: u64) -> Option<&Promise> {
+        let burnt = self.burnt.as_ref().filter(|(of, _)| of == store).map(|(_, promise)| promise);
+        let present =
+            self.promise.as_ref().filter(|_| self.stored().is_some_and(|life| life.store == *store));
+        present.or(burnt).filter(|promise| promise.epoch == epoch)
     }
 
     fn read_promise(&self) -> Option<Promise> {
@@ -157,6 +171,7 @@ impl Disk {
     /// Puts a snapshot back.
     pub(crate) fn restore(&mut self, snapshot: BTreeMap<(Family, Vec<u8>), Vec<u8>>) {
         self.queue.clear();
+        self.burnt = None;
         self.durable = snapshot;
         self.promise = self.read_promise();
     }
@@ -208,4 +223,8 @@ impl Disk {
         self.durable.retain(|(family, _), _| *family != Family::Votes);
         self.promise.take().is_some()
     }
+}
+
+fn is_promise(write: &Write) -> bool {
+    write.family == Family::Votes && write.key == b"promise"
 }

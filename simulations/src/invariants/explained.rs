@@ -63,6 +63,8 @@ pub(super) fn told(world: &mut World, at: usize, event: &Event) {
         "vote.equivocation" if is_unsound(world, &subject) => None,
         // Whoever brings the other branch is no liar for that.
         "chain.fork" if world.forked || world.invariants.keys_stolen => None,
+        // Whom a newcomer asked may show it a chain that is none.
+        "chain.other" if is_liar(world, &subject) => None,
         "evidence.forged" if is_liar(world, &subject) || world.invariants.keys_stolen => None,
         "member.doubled" if is_unsound(world, &subject) || is_unsound(world, &me) => None,
         "vote.equivocation" | "chain.fork" | "evidence.forged" | "member.doubled" => Some("§5.5.9"),

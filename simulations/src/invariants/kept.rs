@@ -19,7 +19,7 @@ pub(super) fn applied(world: &mut World, at: usize, application: &str, _root: &H
     let Some(live) = host.live.get(application) else { return };
     let now = live.tree.clone().unwrap_or_default();
     let is_kept = |path: &ItemPath, item: &Item| {
-        let same = now.get(path) == Some(item);
+        let same = now.get(path).is_some_and(|now| now == item || is_only_marked(now, item));
         let trashed = live.trash.iter().any(|(other, trashed)| other == path && trashed == item);
         let stored = if let Item::File { content, .. } = item { host.content.has(content) } else { true };
         same || trashed || stored
@@ -29,6 +29,12 @@ pub(super) fn applied(world: &mut World, at: usize, application: &str, _root: &H
         let text = format!("{} lost {path:?} of {application}", host.name);
         world.violate("§5.5.7", text);
     }
+}
+
+/// A file whose mode or owner was put right where it lies: what is in it is there, whatever rots in the store meanwhile.
+fn is_only_marked(now: &Item, before: &Item) -> bool {
+    let content = |item: &Item| if let Item::File { content, .. } = item { Some(*content) } else { None };
+    content(now).is_some() && content(now) == content(before)
 }
 
 /// An administrator changed the tree while the apply ran: what is missing now may be the administrator's doing.

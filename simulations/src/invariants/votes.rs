@@ -47,7 +47,8 @@ pub(super) fn sent(world: &mut World, at: usize, envelope: &Envelope, vote: &Vot
         }
         return;
     }
-    let promise = host.disk.promise.as_ref().filter(|promise| promise.epoch == vote.epoch);
+    // What a store cast that was burnt since is still on the member's board (PROTOCOL.md M4).
+    let promise = host.disk.promise_of(&envelope.store, vote.epoch);
     let durable = promise.and_then(|promise| match vote.step {
         Step::Prevote => promise.prevotes.get(&vote.round).map(|(value, _)| *value),
         Step::Precommit => promise.precommits.get(&vote.round).copied(),

@@ -295,6 +295,15 @@ impl World {
         Hash::of(&bytes) == name_of(want)
     }
 
+    /// A running member reads a piece of its content: if it is not what it was, that is put aside and told.
+    fn read_again(&mut self, at: usize, piece: Hash) {
+        if self.hosts[at].content.find_rotten(&piece) {
+            self.count("rotten content was found");
+            let aside = "the directory for damaged content".to_owned();
+            self.give(at, Input::Damaged { content: piece, aside });
+        }
+    }
+
     /// A member reads a piece of its content again.
     pub(super) fn scrub(&mut self, at: usize, life: u64, piece: Hash) {
         if !self.is_alive(at, life) {
@@ -305,13 +314,7 @@ impl World {
             let life = self.hosts[at].life;
             return self.schedule(5 * SECOND, Event::Scrub { host: at, life, piece });
         }
-        if self.hosts[at].content.find_rotten(&piece) {
-            self.count("rotten content was found");
-            self.give(
-                at,
-                Input::Damaged { content: piece, aside: "the directory for damaged content".to_owned() },
-            );
-        }
+        self.read_again(at, piece);
     }
 
     /// What is here already stays until its user has named it.
@@ -389,6 +392,7 @@ impl World {
             } else {
                 "an apply met rotten content"
             });
+            self.read_again(at, *content);
             let why = NotApplied::Lacking("its content is damaged or gone".to_owned());
             return self.give_up(at, application, &journal, why);
         }

@@ -210,3 +210,19 @@ fn who_answered_and_left_since_does_not_end_the_silence() {
     lone.pass(1_100);
     assert!(lone.member.may_vote());
 }
+
+/// Whoever is back in an entity that was begun anew, by an old disk, hears of a longer chain before it hears why.
+#[test]
+fn the_chain_of_another_entity_is_no_record_without_its_certificate() {
+    let mut lone = Lone::voting();
+    let mut other = three();
+    (other.state.entity, other.record) = (Hash::of(b"other"), Hash::of(b"its genesis"));
+    let (theirs, _) = link(&other.state, other.record, "a", &[2, 3]);
+    lone.hear(2, Message::Chain(vec![theirs]));
+    assert_eq!((lone.state().epoch, lone.told("peer.misbehaves")), (0, 0));
+
+    let (mut ours, _) = link(lone.state(), lone.head(), "a", &[2, 3]);
+    ours.certificate.votes.pop();
+    lone.hear(2, Message::Chain(vec![ours]));
+    assert_eq!((lone.state().epoch, lone.told("peer.misbehaves")), (0, 1));
+}

@@ -8,7 +8,7 @@ use crate::placement::Placement;
 use crate::record::Policy;
 
 /// The only member of an entity: it settles by itself.
-fn alone() -> Lone {
+pub(super) fn alone() -> Lone {
     let genesis = genesis();
     let state = State::genesis(&genesis);
     let record = genesis.id();
@@ -24,7 +24,7 @@ fn alone() -> Lone {
 }
 
 /// `app new shop --from DIR`, up to where the content is to be captured.
-fn creating(lone: &mut Lone) -> u64 {
+pub(super) fn creating(lone: &mut Lone) -> u64 {
     let command = Command::Create {
         application: "shop".into(),
         root: "/srv/shop".into(),
@@ -48,7 +48,7 @@ fn creating(lone: &mut Lone) -> u64 {
     panic!("nothing is captured: {:?}", lone.replies);
 }
 
-fn until_answered(lone: &mut Lone) -> Reply {
+pub(super) fn until_answered(lone: &mut Lone) -> Reply {
     for _ in 0..200 {
         if let Some(reply) = lone.replies.pop() {
             return reply;
