@@ -170,10 +170,17 @@ impl Entity {
         let Some(local) = self.locals.get_mut(name) else {
             return self.came_too_late(core, saved::drop_held(name, &root));
         };
-        let more = local.saving.remove(&root).unwrap_or(0).saturating_sub(1);
-        if more > 0 {
-            local.saving.insert(root, more);
-            return;
+        match local.saving.remove(&root) {
+            Some(more @ 2..) => {
+                local.saving.insert(root, more - 1);
+                return;
+            }
+            Some(_) => {}
+            // Written for the entity before, or for an application of that name before: it is looked through.
+            None => {
+                local.held.insert(root, extent);
+                local.suspect.insert(root);
+            }
         }
         local.writing = false;
         if local.suspect.contains(&root) && !local.held.contains_key(&root) {
@@ -570,9 +577,7 @@ impl Entity {
             return;
         };
         let Some(local) = self.locals.get(name) else { return };
-        // What rotted may be of it: what was promised before stays so, and nothing more is before it is looked through.
-        let held = local.held.get(&root).filter(|_| !local.suspect.contains(&root));
-        let Some(extent) = held.copied() else { return };
+        let Some(extent) = local.held.get(&root).copied() else { return };
         let holding = Holding { application: name.to_owned(), basis, root, extent };
         // A spare's is no evidence, but tells the others what is staged in a window of its own.
         let counts_or_spare = self.me(core).is_some_and(|me| me.role != Role::Learner);

@@ -147,11 +147,13 @@ impl Entity {
         let known = self.evidence.values().any(|evidence| matches!(evidence.what, Contradiction::Fork(_)));
         let next = link.certificate.epoch == self.state.epoch + 1;
         let record = Record::decode(&link.record);
-        let elsewhere = record
-            .as_ref()
-            .is_ok_and(|record| record.parent != self.head && record.epoch == link.certificate.epoch);
-        let foreign = record.ok().map(|record| record.entity).filter(|entity| *entity != self.state.entity);
-        if let Some(entity) = foreign {
+        let elsewhere = record.as_ref().is_ok_and(|record| {
+            record.entity == self.state.entity
+                && record.parent != self.head
+                && record.epoch == link.certificate.epoch
+        });
+        let foreign = record.ok().map(|record| record.entity).filter(|entity| self.is_foreign(link, entity));
+        if let Some(entity) = foreign.filter(|_| is_first && next) {
             // Whoever is back in an entity that was begun anew asks for a chain before it is told so.
             self.hold_against(core, from, &StatementFault::Foreign(entity));
         } else if is_first && next && elsewhere && !known {
@@ -160,6 +162,17 @@ impl Entity {
             tracing::debug!(?from, "a link of the chain does not hold");
             self.offended(core, from, crate::conduct::Offence::Chain, 1);
         }
+    }
+
+    /// Whether a link is of that entity in all its parts, and of this one in none.
+    fn is_foreign(&self, link: &Link, entity: &Hash) -> bool {
+        let certificate = &link.certificate;
+        let is_of_it = |signed: &Signed| {
+            let read = Unverified::read(signed.clone(), &self.state.entity);
+            matches!(read, Err(StatementFault::Foreign(of)) if of == *entity)
+        };
+        let named = Record::hash_of(&link.record) == certificate.value;
+        named && *entity != self.state.entity && certificate.votes.iter().all(is_of_it)
     }
 
     // --- an entity that succeeds this one ----------------------------------------------------------------------
@@ -259,7 +272,8 @@ impl Entity {
             matches!(&evidence.what, Contradiction::Succession(succession) if succession.successor == *entity)
         });
         let before = self.state.origin.as_ref().is_some_and(|origin| origin.entity == *entity);
-        learned || before || self.following.as_ref() == Some(entity)
+        let unjudged = self.unjudged.as_ref().is_some_and(|(_, told)| told.successor == *entity);
+        learned || before || unjudged || self.following.as_ref() == Some(entity)
     }
 
     /// Whose chain is not this one: it was told what it should know.

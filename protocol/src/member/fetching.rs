@@ -54,7 +54,7 @@ impl Entity {
         let urgent = || wanted.iter().take(2).find(lacks);
         let next = wanted.iter().filter(lacks).find(possible).copied();
         // What is held as far as anybody knows is looked through again when nothing else is to be done.
-        let next = next.or_else(|| local.next_in_turn(urgent().copied(), self.to_promise(core, name), now));
+        let next = next.or_else(|| local.next_in_turn(urgent().copied(), now));
         let Some(local) = self.locals.get_mut(name) else { return };
         if local.plan.as_ref().map(|plan| plan.root) != next {
             let before = std::mem::replace(&mut local.plan, next.map(Plan::new));

@@ -50,20 +50,10 @@ impl Local {
         self.unseen.as_ref().or(self.error.as_ref()).or(self.beyond.as_ref())
     }
 
-    /// Whether a held root is to be looked through again.
-    pub(super) fn is_suspect(&self, root: &Hash) -> bool {
-        self.suspect.contains(root) && self.held.contains_key(root)
-    }
-
     /// What comes next where nobody is known to give what is lacking: that, or a held root that is to be looked through
-    /// again, first the one that is to be promised. What is had in vain makes room for the others.
-    pub(super) fn next_in_turn(
-        &self,
-        urgent: Option<Hash>,
-        promise: Option<Hash>,
-        now: Instant,
-    ) -> Option<Hash> {
-        let suspects = promise.iter().chain(&self.suspect).filter(|root| self.is_suspect(root));
+    /// again. What is had in vain makes room for the others.
+    pub(super) fn next_in_turn(&self, urgent: Option<Hash>, now: Instant) -> Option<Hash> {
+        let suspects = self.suspect.iter().filter(|root| self.held.contains_key(root));
         let all = || urgent.iter().chain(suspects.clone()).copied();
         let current = self.plan.as_ref().filter(|plan| all().any(|root| root == plan.root));
         let is_in_vain = |plan: &Plan| plan.is_barren() || plan.is_stuck();
@@ -125,9 +115,10 @@ impl Entity {
                 return self.unseen(core, name, Troubled::new(Trouble::RootVanished, text));
             }
             NotApplied::Lacking(text) => {
-                let held = self.locals.get_mut(name).and_then(|local| local.held.remove(root));
+                let Some(local) = self.locals.get_mut(name) else { return };
                 // It is looked for again, here and then elsewhere.
-                if held.is_some() {
+                local.barren.remove(root);
+                if local.held.remove(root).is_some() {
                     core.persist(vec![saved::drop_held(name, root)], Durable::Nothing);
                 }
                 (Trouble::ApplyFails, text)
@@ -218,9 +209,8 @@ mod tests {
         let [a, b] = [Hash([1; 32]), Hash([2; 32])];
         let held = [a, b].map(|root| (root, Extent::default())).into();
         let mut local = Local { held, suspect: [a, b].into(), ..Local::default() };
-        let next = |local: &Local, now: u64| local.next_in_turn(None, None, Instant(now));
+        let next = |local: &Local, now: u64| local.next_in_turn(None, Instant(now));
         assert_eq!(next(&local, 0), Some(a));
-        assert_eq!(local.next_in_turn(None, Some(b), Instant(0)), Some(b), "it is to be promised");
         local.plan = Some(looked_for(a));
         assert_eq!(next(&local, 0), Some(b), "nobody can be asked for the first");
         local.barren.insert(a, Instant(100));
@@ -239,7 +229,7 @@ mod tests {
         let mut local = Local::default();
         local.held.insert(held, Extent::default());
         local.suspect.insert(held);
-        let next = |local: &Local| local.next_in_turn(Some(lacking), None, Instant(0));
+        let next = |local: &Local| local.next_in_turn(Some(lacking), Instant(0));
         assert_eq!(next(&local), Some(lacking), "it may be here");
         local.plan = Some(looked_for(lacking));
         assert_eq!(next(&local), Some(held));
