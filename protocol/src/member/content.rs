@@ -577,7 +577,10 @@ impl Entity {
             return;
         };
         let Some(local) = self.locals.get(name) else { return };
-        let Some(extent) = local.held.get(&root).copied() else { return };
+        // What rotted may be of it: what was promised before stays so, and nothing more is before it is looked through.
+        let Some(extent) = local.held.get(&root).copied().filter(|_| !local.suspect.contains(&root)) else {
+            return;
+        };
         let holding = Holding { application: name.to_owned(), basis, root, extent };
         // A spare's is no evidence, but tells the others what is staged in a window of its own.
         let counts_or_spare = self.me(core).is_some_and(|me| me.role != Role::Learner);

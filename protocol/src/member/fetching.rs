@@ -52,7 +52,12 @@ impl Entity {
             |root: &&Hash| !local.is_barren(root, now) && !self.holders(core, name, root).is_empty();
         // A revision that is only kept for rollback waits until somebody can give it.
         let urgent = || wanted.iter().take(2).find(lacks);
-        let next = wanted.iter().filter(lacks).find(possible).copied();
+        let given = |most: usize| wanted.iter().take(most).filter(lacks).find(possible).copied();
+        let promise = self.to_promise(core, name).filter(|root| {
+            local.suspect.contains(root) && local.held.contains_key(root) && !local.is_in_vain(root, now)
+        });
+        // What is to be promised is looked through before what is only kept is had.
+        let next = given(2).or(promise).or_else(|| given(usize::MAX));
         // What is held as far as anybody knows is looked through again when nothing else is to be done.
         let next = next.or_else(|| local.next_in_turn(urgent().copied(), now));
         let Some(local) = self.locals.get_mut(name) else { return };
@@ -153,6 +158,13 @@ impl Entity {
         plan.filter(|plan| plan.root == *root).map_or(0, |plan| plan.bytes)
     }
 
+    /// Whether a root is not all here, as far as is known, and nobody that is heard gives what it lacks.
+    pub(super) fn is_lost(&self, core: &Core, name: &str, root: &Hash) -> bool {
+        let lacks = |local: &Local| local.suspect.contains(root) && local.is_in_vain(root, core.now.mono);
+        self.nobody_gives(core, name, root)
+            || self.local(name).is_some_and(|local| local.held.contains_key(root) && lacks(local))
+    }
+
     /// Whether a root is not here, and nobody that is heard gives it, as far as was tried lately.
     pub(super) fn nobody_gives(&self, core: &Core, name: &str, root: &Hash) -> bool {
         let lacks = |local: &Local| !local.held.contains_key(root) && !local.saving.contains_key(root);
@@ -168,6 +180,12 @@ impl Local {
     pub(super) fn is_barren(&self, root: &Hash, now: Instant) -> bool {
         let plan = self.plan.as_ref().is_some_and(|plan| plan.root == *root && plan.is_barren());
         plan || self.barren.get(root).is_some_and(|until| now < *until)
+    }
+
+    /// Whether it was looked for in vain: nobody gives it, or nobody can be asked.
+    pub(super) fn is_in_vain(&self, root: &Hash, now: Instant) -> bool {
+        let plan = self.plan.as_ref().filter(|plan| plan.root == *root);
+        self.is_barren(root, now) || plan.is_some_and(Plan::is_stuck)
     }
 
     /// When somebody may be asked again, or for something else.

@@ -624,9 +624,10 @@ impl Entity {
             return window_closed(&name).into();
         }
         let local = self.local(&name);
-        if !local.is_some_and(|local| local.held.contains_key(&captured.root)) {
+        let lost = !operation.opened && self.is_lost(core, &name, &captured.root);
+        if lost || !local.is_some_and(|local| local.held.contains_key(&captured.root)) {
             let comes = local.is_some_and(|local| local.saving.contains_key(&captured.root));
-            return if comes { Next::Wait } else { capture_lost(&name).into() };
+            return if comes && !lost { Next::Wait } else { capture_lost(&name).into() };
         }
         if !operation.opened {
             operation.opened = true;
@@ -646,10 +647,15 @@ impl Entity {
             self.capture(core, operation, &name, source);
             return Next::Wait;
         }
-        self.staged(operation, &name).map_or(Next::Wait, |captured| {
-            let (root, extent) = (captured.root, captured.extent);
-            Next::Done(Ok(Outcome::Staged { application: name.clone(), root, extent }))
-        })
+        match self.staged(operation, &name) {
+            Some(Captured { root, extent }) => {
+                Next::Done(Ok(Outcome::Staged { application: name, root, extent }))
+            }
+            None => {
+                self.capture_again_if_lost(core, operation, &name);
+                Next::Wait
+            }
+        }
     }
 
     fn capture(&mut self, core: &mut Core, operation: &mut Operation, name: &str, source: Source) {
@@ -661,11 +667,19 @@ impl Entity {
         }
     }
 
-    /// The captured content once it is promised durably; from then on it is what this member's window stages.
+    /// What was captured may be where it was captured from.
+    fn capture_again_if_lost(&self, core: &Core, operation: &mut Operation, name: &str) {
+        if operation.captured_root().is_some_and(|root| self.is_lost(core, name, &root)) {
+            operation.captured = None;
+        }
+    }
+
+    /// The captured content once it is held durably, and not in doubt; from then on it is what this member's window stages.
     fn staged(&mut self, operation: &Operation, name: &str) -> Option<Captured> {
         let captured = operation.captured.clone()?;
         let local = self.locals.get_mut(name)?;
-        local.held.contains_key(&captured.root).then(|| local.staged = Some(captured.root))?;
+        let whole = local.held.contains_key(&captured.root) && !local.suspect.contains(&captured.root);
+        whole.then(|| local.staged = Some(captured.root))?;
         Some(captured)
     }
 

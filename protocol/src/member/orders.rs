@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::local::Local;
 use super::operation::{Content, Goal, IMPLICIT_WINDOW, Next, Operation};
 use super::{Core, Durable, Entity, saved};
 use crate::codec;
@@ -233,8 +234,11 @@ impl Entity {
         }
         self.choose_content(core, operation, &name, &content);
         let Some(captured) = operation.captured.clone() else { return Next::Wait };
-        if !self.local(&name).is_some_and(|local| local.held.contains_key(&captured.root)) {
-            return Next::Wait;
+        let whole = |local: &Local| {
+            local.held.contains_key(&captured.root) && !local.suspect.contains(&captured.root)
+        };
+        if !self.local(&name).is_some_and(whole) {
+            return self.await_content(core, operation, &name);
         }
         if state.root_hash() == Some(captured.root) && !wish.again {
             let revision = self.revision_number(&name);

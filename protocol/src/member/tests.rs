@@ -16,7 +16,7 @@ use super::saved::Saved;
 use super::*;
 use crate::codec;
 use crate::control::{Command, Reply};
-use crate::effect::Family;
+use crate::effect::{Family, Want};
 use crate::invitation::Answer;
 use crate::limits;
 use crate::record::{Certificate, Change, FORMAT, Genesis, Link, Newcomer, Record};
@@ -127,6 +127,8 @@ struct Lone {
     captures: Vec<u64>,
     /// The disk takes its time: what was to be written since.
     slow: Option<VecDeque<(u64, Vec<Write>)>>,
+    /// What was looked for, here or elsewhere.
+    fetches: Vec<(u64, Vec<Want>)>,
     /// What strangers were answered.
     answers: Vec<Answer>,
     /// Who was asked to let this member in.
@@ -181,6 +183,7 @@ impl Lone {
             sent: Vec::new(),
             captures: Vec::new(),
             slow: None,
+            fetches: Vec::new(),
             answers: Vec::new(),
             joins: Vec::new(),
         };
@@ -214,6 +217,7 @@ impl Lone {
                         }
                     },
                     Output::Capture { capture, .. } => self.captures.push(capture),
+                    Output::Fetch { fetch, wants, .. } => self.fetches.push((fetch, wants)),
                     Output::Clear { clear, .. } => inputs.push_back(Input::Cleared { clear, result: Ok(0) }),
                     Output::Event(event) => self.events.push(event),
                     Output::Reply { reply, .. } => self.replies.push(reply),

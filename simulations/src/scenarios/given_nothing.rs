@@ -1,11 +1,14 @@
 //! Content that does not come: whoever asked is told so, and not before it is sure.
 
 use althing_protocol::control::{Code, Command};
-use althing_protocol::rollout::Wish;
+use althing_protocol::hash::Hash;
+use althing_protocol::rollout::{Hook, Rollout, Wish};
+use althing_protocol::time::Millis;
 
 use super::large_files::{large, parts_that_came};
-use super::{WEB, answer, assert_holds, assert_rest, at_rest, deploy, revision};
-use crate::world::{MS, SECOND, World};
+use super::tree;
+use super::{WEB, answer, assert_holds, assert_rest, at_rest, deploy, revision, settled};
+use crate::world::{Event, MS, SECOND, World};
 
 fn repair() -> Command {
     Command::Repair { application: WEB.into() }
@@ -125,4 +128,93 @@ fn a_member_that_was_removed_is_told_that_nobody_gives_it_content_any_more() {
     let refusal = world.replies[&request].clone().expect_err("it lacks the content");
     assert_eq!(refusal.code, Code::NotInEntity);
     assert!(answer(&mut world, 0, repair()).is_ok(), "the others are as they were");
+}
+
+/// A piece rots, and its member reads it soon.
+fn rots(world: &mut World, at: usize, piece: Hash) {
+    world.hosts[at].content.rot(piece);
+    world.hosts[at].has_rotted = true;
+    let life = world.hosts[at].life;
+    world.schedule(MS, Event::Scrub { host: at, life, piece });
+}
+
+/// A file of one root that is not of the other.
+fn file_of(world: &World, at: usize, root: Hash, not_of: Option<Hash>) -> Hash {
+    let (of, other) = (world.library.pieces(&root), not_of.map(|other| world.library.pieces(&other)));
+    let other = other.unwrap_or_default();
+    let files = world.hosts[at].content.files(&world.library);
+    files.into_iter().find(|piece| of.contains(piece) && !other.contains(piece)).expect("there is one")
+}
+
+#[test]
+fn a_rollback_to_content_that_rotted_everywhere_is_refused_soon() {
+    let mut world = at_rest(3);
+    let (number, first) = (revision(&world), settled(&world));
+    let command = deploy(&mut world, 1);
+    answer(&mut world, 1, command).expect("deployed");
+    assert_rest(&mut world, 30);
+    let piece = file_of(&world, 0, first, Some(settled(&world)));
+    (0..3).for_each(|at| rots(&mut world, at, piece));
+    world.run(20 * SECOND);
+    let back = Command::Rollback { application: WEB.into(), to: number, wish: Wish::default() };
+    let request = world.request(0, back);
+    world.run_until(60 * SECOND, |world| world.replies.contains_key(&request));
+    assert_holds(&world);
+    let refusal = world.replies[&request].clone().expect_err("nobody has all of it");
+    assert_eq!(refusal.code, Code::NoHolders, "{refusal:?}");
+    assert_eq!(revision(&world), number + 1, "nothing was changed");
+}
+
+#[test]
+fn new_content_whose_checks_are_lost_everywhere_is_refused_soon() {
+    let mut world = at_rest(3);
+    let check = vec![Hook { path: "hooks/check".into(), arguments: Vec::new(), limit: Millis(2_000) }];
+    let arrange = Command::Arrange {
+        application: WEB.into(),
+        placement: None,
+        definition: Default::default(),
+        keep_files: false,
+        rollout: Some(Rollout { check, ..Rollout::default() }),
+    };
+    answer(&mut world, 0, arrange).expect("arranged");
+    let (number, piece) = (revision(&world), file_of(&world, 0, settled(&world), None));
+    for at in 0..3 {
+        let other = tree::random(&mut world.workload.rng);
+        world.hosts[at].live(WEB).set(Some(other));
+        rots(&mut world, at, piece);
+    }
+    world.run(20 * SECOND);
+    let command = deploy(&mut world, 0);
+    let request = world.request(0, command);
+    world.run_until(60 * SECOND, |world| world.replies.contains_key(&request));
+    assert_holds(&world);
+    let refusal = world.replies[&request].clone().expect_err("no check can be run");
+    assert_eq!(refusal.code, Code::NoHolders, "{refusal:?}");
+    assert_eq!(revision(&world), number, "nothing was changed");
+}
+
+#[test]
+fn what_rots_before_anybody_else_has_it_is_captured_again() {
+    let mut world = at_rest(3);
+    let (number, before) = (revision(&world), settled(&world));
+    [1, 2].into_iter().for_each(|at| world.hosts[at].full = true);
+    let command = deploy(&mut world, 0);
+    let request = world.request(0, command);
+    let known = world.library.pieces(&before);
+    let fresh = |world: &World| {
+        let files = world.hosts[0].content.files(&world.library);
+        files.into_iter().find(|piece| !known.contains(piece))
+    };
+    assert!(world.run_until(30 * SECOND, |world| fresh(world).is_some()));
+    world.run(2 * SECOND);
+    let piece = fresh(&world).expect("it was captured");
+    rots(&mut world, 0, piece);
+    assert!(world.run_until(30 * SECOND, |world| world.hosts[0].content.is_damaged(&piece)));
+    let again = world.run_until(60 * SECOND, |world| world.hosts[0].content.has(&piece));
+    assert!(again, "it is where it was captured from");
+    [1, 2].into_iter().for_each(|at| world.hosts[at].full = false);
+    world.run_until(90 * SECOND, |world| world.replies.contains_key(&request));
+    assert_holds(&world);
+    world.replies[&request].as_ref().expect("deployed");
+    assert_eq!(revision(&world), number + 1);
 }

@@ -181,7 +181,7 @@ impl World {
             self.violate("F5", "parts are asked for where not everybody knows what they are".to_owned());
         }
         let life = self.hosts[at].life;
-        let from = from.and_then(|id| self.by_id.get(&id).copied());
+        let from = from.and_then(|id| self.route(at, &id));
         let bytes: u64 = wants.iter().map(|want| want.bytes().unwrap_or(500)).sum();
         let after = match from {
             None => MS + self.rng.below(20 * MS),

@@ -79,7 +79,8 @@ impl Entity {
         }
         self.progress(core, operation, "hold", evidence.len(), self.holders_of(&name).len());
         if self.suffices(&name, &evidence).is_err() {
-            return self.await_holders(core, operation, &name);
+            let refusal = self.nothing_to_check_with(core, operation, &state, &captured.root);
+            return refusal.map_or_else(|| self.await_holders(core, operation, &name), Next::from);
         }
         if self.is_being_checked(core, operation, &name, &captured.root) {
             return Next::Wait;
@@ -140,28 +141,71 @@ impl Entity {
         waits && core.now.mono < deadline
     }
 
-    /// What is to be gone back to must come from others, if it is not here; says so soon if none of them gives it. Whoever was
-    /// asked in vain is asked again now and then: that is no reason to begin to wait anew, but what came meanwhile is.
-    fn await_content(&self, core: &Core, operation: &mut Operation, name: &str) -> Next {
-        let goes_back = matches!(operation.goal, Goal::Settle { content: Content::Earlier(..), .. });
-        let Some(root) = operation.captured_root().filter(|_| goes_back) else { return Next::Wait };
-        let came = self.arrived(name, &root);
-        if !self.nobody_gives(core, name, &root) {
+    /// The bytes of a check are those of the revision in force: where that is lost none can be run, and new content is not
+    /// promised by the member that has it.
+    fn nothing_to_check_with(
+        &self,
+        core: &Core,
+        operation: &mut Operation,
+        state: &Application,
+        root: &Hash,
+    ) -> Option<Refusal> {
+        let name = operation.application()?.to_owned();
+        let settled = state.settled()?;
+        let waits = !self.is_checked(core, &name, root);
+        if !waits || !self.is_lost_for_long(core, operation, &name, &settled.root) {
+            return None;
+        }
+        let text = format!(
+            "the checks of {name} are of revision {}, which is not all here, and no member that is heard gives what it lacks; nothing was changed",
+            settled.number
+        );
+        let refusal = Refusal::new(Code::NoHolders, text)
+            .try_("see who is heard", "althing member list")
+            .try_("take the checks out of its definition, then deploy", "althing app apply MANIFEST");
+        Some(refusal)
+    }
+
+    /// What is to be settled must come from others, if it is not all here; says so soon if none of them gives it. What was
+    /// captured is captured again.
+    pub(in crate::member) fn await_content(
+        &self,
+        core: &Core,
+        operation: &mut Operation,
+        name: &str,
+    ) -> Next {
+        let Goal::Settle { content, .. } = &operation.goal else { return Next::Wait };
+        let goes_back = matches!(content, Content::Earlier(..));
+        if matches!(content, Content::From(_)) {
+            self.capture_again_if_lost(core, operation, name);
             return Next::Wait;
         }
-        let now = core.now.mono;
-        let since = match operation.barren.filter(|(_, before)| *before == came) {
-            Some((since, _)) => since,
-            None => operation.barren.insert((now, came)).0,
-        };
-        if now < since + PATIENCE {
+        let Some(root) = operation.captured_root() else { return Next::Wait };
+        if !self.is_lost_for_long(core, operation, name, &root) {
             return Next::Wait;
         }
-        let text = "the content to go back to is not here, and no member that is heard gives it; nothing was changed";
+        let what = if goes_back { "to go back to" } else { "that was staged" };
+        let text = format!(
+            "the content {what} is not all here, and no member that is heard gives it; nothing was changed"
+        );
         Refusal::new(Code::NoHolders, text)
             .try_("see which revisions there are", &format!("althing app history {name}"))
             .try_("see who is heard", "althing member list")
             .into()
+    }
+
+    /// Whether nobody gives what a root lacks, and nothing of it came for a while. Whoever was asked in vain is asked again
+    /// now and then: that is no reason to begin to wait anew, but what came meanwhile is.
+    fn is_lost_for_long(&self, core: &Core, operation: &mut Operation, name: &str, root: &Hash) -> bool {
+        let (came, now) = (self.arrived(name, root), core.now.mono);
+        if !self.is_lost(core, name, root) {
+            return false;
+        }
+        let since = match operation.barren.filter(|(_, before)| *before == came) {
+            Some((since, _)) => since,
+            None => operation.barren.insert((now, came)).0,
+        };
+        now >= since + PATIENCE
     }
 
     /// Content must be held by more members than can be reached. Says so soon, instead of when the time for content is

@@ -2,8 +2,9 @@
 
 use super::undoing::{alone, creating, until_answered};
 use super::*;
-use crate::effect::Captured;
-use crate::manifest::{Extent, Manifest};
+use crate::effect::{Captured, Fetched};
+use crate::manifest::{self, Directory, Extent, Manifest};
+use crate::record::Policy;
 
 fn captured(lone: &mut Lone, capture: u64) {
     let captured = Captured { root: Manifest::empty().root, extent: Extent::default() };
@@ -102,4 +103,71 @@ fn a_window_that_adopts_what_is_there_is_not_opened_with_what_is_there_later() {
     let refusal = until_answered(&mut lone).expect_err("lost");
     assert_eq!(refusal.code, crate::control::Code::Failed);
     assert!(lone.captures.is_empty() && lone.state().applications["shop"].window.is_none());
+}
+
+/// Member 1 of three, with a root on its disk that member 2 stages in a window of its own.
+fn asked_to_promise() -> (Lone, Signed) {
+    let create = Change::Create {
+        application: "shop".into(),
+        root: "/srv/shop".into(),
+        policy: Policy::Majority,
+        unmanaged: Vec::new(),
+        adopts: false,
+        terms: Default::default(),
+    };
+    let open = Change::Open {
+        application: "shop".into(),
+        expires: WallTime(3_600_000),
+        reason: "better".into(),
+        implicit: false,
+        root: None,
+        auto: None,
+    };
+    let head = three();
+    let (first, state) = settle(&head.state, head.record, create, &[2, 3]);
+    let (second, state) = settle(&state, first.certificate.value, open, &[2, 3]);
+    let record = second.certificate.value;
+    let mut lone = Lone::of(&Head { trail: Trail::begin(&state, record), record, state });
+    let (root, basis) = (Manifest::empty().root, lone.state().applications["shop"].basis);
+    lone.write(vec![saved::put_held("shop", &root, Extent::default())]);
+    let mut lone = Lone::start(lone.disk);
+    lone.meet();
+    let holding =
+        crate::statement::Holding { application: "shop".into(), basis, root, extent: Extent::default() };
+    let staged = said(lone.state().entity, 2, (9, 500), Statement::Holding(holding));
+    (lone, staged)
+}
+
+fn promises(lone: &Lone) -> bool {
+    lone.member.entity.as_ref().is_some_and(|entity| entity.holding_of(&id(1), "shop").is_some())
+}
+
+#[test]
+fn what_is_held_is_promised() {
+    let (mut lone, staged) = asked_to_promise();
+    lone.hear(2, Message::Push(vec![staged]));
+    assert!(promises(&lone));
+}
+
+#[test]
+fn what_is_held_is_promised_only_once_it_was_looked_through_if_something_rotted() {
+    let (mut lone, staged) = asked_to_promise();
+    rots(&mut lone);
+    lone.hear(2, Message::Push(vec![staged]));
+    assert!(!promises(&lone));
+    let empty = Directory { format: manifest::FORMAT, entries: Vec::new() };
+    let fetched = |wants: Vec<Want>| Fetched {
+        done: wants,
+        directories: vec![(Manifest::empty().root, empty.clone())],
+        ..Fetched::default()
+    };
+    rots(&mut lone);
+    for (fetch, wants) in std::mem::take(&mut lone.fetches) {
+        lone.give(Input::Fetched { fetch, result: fetched(wants) });
+    }
+    assert!(!promises(&lone), "something more rotted meanwhile");
+    for (fetch, wants) in std::mem::take(&mut lone.fetches) {
+        lone.give(Input::Fetched { fetch, result: fetched(wants) });
+    }
+    assert!(promises(&lone));
 }
