@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::local::Local;
+use super::local::{Local, Vain};
+use super::operation::Operation;
 use super::{Core, Entity};
 use crate::effect::Output;
 use crate::fetch::Plan;
@@ -46,6 +47,7 @@ impl Entity {
     pub(super) fn choose_fetch(&mut self, core: &Core, name: &str) {
         let (wanted, now) = (self.wanted_roots(core, name), core.now.mono);
         self.set_holders(core, name);
+        self.drop_vain(core, name);
         let Some(local) = self.locals.get(name).filter(|local| !local.writing) else { return };
         let lacks = |root: &&Hash| !local.held.contains_key(root) && !local.refused.contains(root);
         let possible =
@@ -53,20 +55,40 @@ impl Entity {
         // A revision that is only kept for rollback waits until somebody can give it.
         let urgent = || wanted.iter().take(2).find(lacks);
         let given = |most: usize| wanted.iter().take(most).filter(lacks).find(possible).copied();
-        let promise = self.to_promise(core, name).filter(|root| {
+        let in_doubt = |root: &Hash| {
             local.suspect.contains(root) && local.held.contains_key(root) && !local.is_in_vain(root, now)
-        });
-        // What is to be promised is looked through before what is only kept is had.
-        let next = given(2).or(promise).or_else(|| given(usize::MAX));
+        };
+        // What somebody waits for is looked through before what is only kept is had.
+        let awaited = self.awaited_roots(core, name).into_iter().find(in_doubt);
+        let next = given(2).or(awaited).or_else(|| given(usize::MAX));
         // What is held as far as anybody knows is looked through again when nothing else is to be done.
         let next = next.or_else(|| local.next_in_turn(urgent().copied(), now));
         let Some(local) = self.locals.get_mut(name) else { return };
         if local.plan.as_ref().map(|plan| plan.root) != next {
             let before = std::mem::replace(&mut local.plan, next.map(Plan::new));
-            local.barren.retain(|_, until| now < *until);
+            local.barren.retain(|_, vain| now < vain.until);
             let alone = |plan: &Plan| plan.is_stuck() && local.suspect.contains(&plan.root);
             let in_vain = before.filter(|plan| plan.is_barren() || alone(plan));
-            local.barren.extend(in_vain.map(|plan| (plan.root, now + BARREN)));
+            let until = now + BARREN;
+            local.barren.extend(in_vain.map(|plan| (plan.root, Vain { until, asked: !plan.is_stuck() })));
+        }
+    }
+
+    /// Roots that are to be promised, to be settled, or that the checks of what is staged are of.
+    fn awaited_roots(&self, core: &Core, name: &str) -> Vec<Hash> {
+        let about = self.operations.values().filter(|operation| operation.application() == Some(name));
+        let asked = about.filter_map(Operation::captured_root);
+        let checks = self.check_due(core, name).and_then(|_| self.state.applications.get(name)?.root_hash());
+        self.to_promise(core, name).into_iter().chain(asked).chain(checks).collect()
+    }
+
+    /// What nobody could be asked for, and somebody can now.
+    fn drop_vain(&mut self, core: &Core, name: &str) {
+        let Some(local) = self.locals.get(name).filter(|local| !local.barren.is_empty()) else { return };
+        let alone = local.barren.iter().filter(|(_, vain)| !vain.asked).map(|(root, _)| *root);
+        let given: Vec<Hash> = alone.filter(|root| !self.holders(core, name, root).is_empty()).collect();
+        if let Some(local) = self.locals.get_mut(name) {
+            given.iter().for_each(|root| drop(local.barren.remove(root)));
         }
     }
 
@@ -160,9 +182,14 @@ impl Entity {
 
     /// Whether a root is not all here, as far as is known, and nobody that is heard gives what it lacks.
     pub(super) fn is_lost(&self, core: &Core, name: &str, root: &Hash) -> bool {
-        let lacks = |local: &Local| local.suspect.contains(root) && local.is_in_vain(root, core.now.mono);
-        self.nobody_gives(core, name, root)
-            || self.local(name).is_some_and(|local| local.held.contains_key(root) && lacks(local))
+        let Some(local) = self.local(name) else { return false };
+        let is_planned = local.plan.as_ref().is_some_and(|plan| plan.root == *root);
+        let in_vain = local.is_in_vain(root, core.now.mono);
+        if local.held.contains_key(root) {
+            return local.suspect.contains(root) && in_vain;
+        }
+        // It may be in the live tree.
+        self.nobody_gives(core, name, root) && (in_vain || !is_planned)
     }
 
     /// Whether a root is not here, and nobody that is heard gives it, as far as was tried lately.
@@ -179,18 +206,21 @@ impl Local {
     /// Whether nobody gives this root, as far as was tried lately.
     pub(super) fn is_barren(&self, root: &Hash, now: Instant) -> bool {
         let plan = self.plan.as_ref().is_some_and(|plan| plan.root == *root && plan.is_barren());
-        plan || self.barren.get(root).is_some_and(|until| now < *until)
+        plan || self.barren.get(root).is_some_and(|vain| now < vain.until)
     }
 
     /// Whether it was looked for in vain: nobody gives it, or nobody can be asked.
     pub(super) fn is_in_vain(&self, root: &Hash, now: Instant) -> bool {
-        let plan = self.plan.as_ref().filter(|plan| plan.root == *root);
-        self.is_barren(root, now) || plan.is_some_and(Plan::is_stuck)
+        match self.plan.as_ref().filter(|plan| plan.root == *root) {
+            Some(plan) => plan.is_barren() || plan.is_stuck(),
+            None => self.is_barren(root, now),
+        }
     }
 
     /// When somebody may be asked again, or for something else.
     pub(super) fn fetch_deadline(&self, now: Instant) -> Option<Instant> {
         let plan = self.plan.as_ref().and_then(|plan| plan.deadline(now));
-        plan.into_iter().chain(self.barren.values().copied().filter(|until| *until > now)).min()
+        let barren = self.barren.values().map(|vain| vain.until).filter(|until| *until > now);
+        plan.into_iter().chain(barren).min()
     }
 }

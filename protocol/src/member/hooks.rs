@@ -178,7 +178,7 @@ impl Entity {
     }
 
     /// The staged root that is to be checked now.
-    fn check_due(&self, core: &Core, name: &str) -> Option<(Kind, Hash)> {
+    pub(super) fn check_due(&self, core: &Core, name: &str) -> Option<(Kind, Hash)> {
         let (application, local) = (self.state.applications.get(name)?, self.local(name)?);
         let root = self.to_promise(core, name)?;
         // Only what failed waits until it is tried again.

@@ -33,8 +33,8 @@ pub(super) struct Local {
     pub(super) saving: BTreeMap<Hash, u32>,
     /// A root that is being fetched.
     pub(super) plan: Option<Plan>,
-    /// What nobody gave, and until when something else comes first.
-    pub(super) barren: BTreeMap<Hash, Instant>,
+    /// What was looked for in vain, and until when something else comes first.
+    pub(super) barren: BTreeMap<Hash, Vain>,
     /// A root that was completed or applied and is on its way to the disk.
     pub(super) writing: bool,
     /// Apply under way.
@@ -77,6 +77,14 @@ impl Local {
         let Self { held, refused, saving, writing, suspect, .. } = self;
         Self { held, refused, saving, writing, suspect, ..Self::default() }
     }
+}
+
+/// A root that was looked for in vain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Vain {
+    pub(super) until: Instant,
+    /// Somebody was asked. Otherwise there was nobody, and it is over when there is.
+    pub(super) asked: bool,
 }
 
 /// A capture under way.

@@ -99,7 +99,7 @@ pub(super) struct Operation {
     /// Fewer members than must hold the content can be reached since this time.
     short: Option<Instant>,
     /// Nobody gives the content since this time, when so many bytes of it had come.
-    barren: Option<(Instant, u64)>,
+    barren: Option<(Instant, (Hash, u64))>,
     /// The last progress told.
     told: Option<Progress>,
     /// A look at the tree was asked for.
@@ -124,7 +124,7 @@ impl Operation {
         self.captured.as_ref().map(|captured| captured.root)
     }
 
-    fn application(&self) -> Option<&str> {
+    pub(super) fn application(&self) -> Option<&str> {
         match &self.goal {
             Goal::Open { application, .. }
             | Goal::Extend { application }
@@ -678,9 +678,8 @@ impl Entity {
     fn staged(&mut self, operation: &Operation, name: &str) -> Option<Captured> {
         let captured = operation.captured.clone()?;
         let local = self.locals.get_mut(name)?;
-        let whole = local.held.contains_key(&captured.root) && !local.suspect.contains(&captured.root);
-        whole.then(|| local.staged = Some(captured.root))?;
-        Some(captured)
+        local.held.contains_key(&captured.root).then(|| local.staged = Some(captured.root))?;
+        (!local.suspect.contains(&captured.root)).then_some(captured)
     }
 
     // --- windows that end by themselves ------------------------------------------------------------------------

@@ -188,6 +188,7 @@ pub(super) fn unseen(application: &str, troubled: &Troubled) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::local::Vain;
     use super::*;
     use crate::effect::{Fetched, Want};
     use crate::manifest::Extent;
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(next(&local, 0), Some(a));
         local.plan = Some(looked_for(a));
         assert_eq!(next(&local, 0), Some(b), "nobody can be asked for the first");
-        local.barren.insert(a, Instant(100));
+        local.barren.insert(a, Vain { until: Instant(100), asked: true });
         local.plan = Some(Plan::new(b));
         assert_eq!(next(&local, 100), Some(b), "what goes on is not given up for another one");
         local.plan = Some(looked_for(b));

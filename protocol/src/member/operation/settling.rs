@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::local::Local;
 use super::super::{Core, Entity};
 use super::{Content, Goal, IMPLICIT_WINDOW, Next, Operation, PATIENCE, no_application, window_closed};
 use crate::control::{Code, Outcome, Refusal};
@@ -12,6 +13,7 @@ use crate::identity::MemberId;
 use crate::record::Change;
 use crate::rollout::Kind;
 use crate::state::{Application, Role};
+use crate::time::Millis;
 use crate::validity::Invalid;
 
 impl Entity {
@@ -153,7 +155,9 @@ impl Entity {
         let name = operation.application()?.to_owned();
         let settled = state.settled()?;
         let waits = !self.is_checked(core, &name, root);
-        if !waits || !self.is_lost_for_long(core, operation, &name, &settled.root) {
+        // Others may be at their checks.
+        let patience = state.rollout().limit(Kind::Check) + PATIENCE;
+        if !waits || !self.is_lost_for(core, operation, &name, &settled.root, patience) {
             return None;
         }
         let text = format!(
@@ -181,7 +185,7 @@ impl Entity {
             return Next::Wait;
         }
         let Some(root) = operation.captured_root() else { return Next::Wait };
-        if !self.is_lost_for_long(core, operation, name, &root) {
+        if !self.is_lost_for(core, operation, name, &root, PATIENCE) {
             return Next::Wait;
         }
         let what = if goes_back { "to go back to" } else { "that was staged" };
@@ -194,18 +198,29 @@ impl Entity {
             .into()
     }
 
-    /// Whether nobody gives what a root lacks, and nothing of it came for a while. Whoever was asked in vain is asked again
+    /// Whether nobody gives what a root lacks, and nothing of it came for so long. Whoever was asked in vain is asked again
     /// now and then: that is no reason to begin to wait anew, but what came meanwhile is.
-    fn is_lost_for_long(&self, core: &Core, operation: &mut Operation, name: &str, root: &Hash) -> bool {
-        let (came, now) = (self.arrived(name, root), core.now.mono);
+    fn is_lost_for(
+        &self,
+        core: &Core,
+        operation: &mut Operation,
+        name: &str,
+        root: &Hash,
+        patience: Millis,
+    ) -> bool {
+        let (about, now) = ((*root, self.arrived(name, root)), core.now.mono);
         if !self.is_lost(core, name, root) {
+            let whole = |local: &Local| local.held.contains_key(root) && !local.suspect.contains(root);
+            if self.local(name).is_some_and(whole) {
+                operation.barren = None;
+            }
             return false;
         }
-        let since = match operation.barren.filter(|(_, before)| *before == came) {
+        let since = match operation.barren.filter(|(_, before)| *before == about) {
             Some((since, _)) => since,
-            None => operation.barren.insert((now, came)).0,
+            None => operation.barren.insert((now, about)).0,
         };
-        now >= since + PATIENCE
+        now >= since + patience
     }
 
     /// Content must be held by more members than can be reached. Says so soon, instead of when the time for content is
