@@ -105,6 +105,29 @@ fn a_window_that_adopts_what_is_there_is_not_opened_with_what_is_there_later() {
     assert!(lone.captures.is_empty() && lone.state().applications["shop"].window.is_none());
 }
 
+/// It is what a commit settles from then on, and not what a repair may have made of the tree meanwhile.
+#[test]
+fn what_rots_while_a_window_is_being_opened_with_it_is_staged_there_all_the_same() {
+    let mut lone = alone();
+    let capture = creating(&mut lone);
+    captured(&mut lone, capture);
+    until_answered(&mut lone).expect("settled");
+    let (application, reason) = ("shop".to_owned(), "by hand".to_owned());
+    let command = Command::Open { application, lasts: Millis(600_000), reason, adopt: true, auto: None };
+    lone.give(Input::Requested { request: 2, by: "ada".into(), command });
+    let capture = lone.captures.pop().expect("captured first");
+    lone.slow = Some(VecDeque::new());
+    captured(&mut lone, capture);
+    let (batch, writes) = lone.slow.as_mut().and_then(VecDeque::pop_front).expect("what is held");
+    lone.write(writes);
+    lone.give(Input::Persisted(batch));
+    rots(&mut lone);
+    lone.written();
+    until_answered(&mut lone).expect("opened");
+    let entity = lone.member.entity.as_ref().expect("in an entity");
+    assert_eq!(entity.locals["shop"].staged, Some(Manifest::empty().root));
+}
+
 /// Member 1 of three, with a root on its disk that member 2 stages in a window of its own.
 fn asked_to_promise() -> (Lone, Signed) {
     let create = Change::Create {
