@@ -88,7 +88,7 @@ impl Entity {
         let alone = local.barren.iter().filter(|(_, vain)| !vain.asked).map(|(root, _)| *root);
         let given: Vec<Hash> = alone.filter(|root| !self.holders(core, name, root).is_empty()).collect();
         if let Some(local) = self.locals.get_mut(name) {
-            given.iter().for_each(|root| drop(local.barren.remove(root)));
+            local.barren.retain(|root, _| !given.contains(root));
         }
     }
 
