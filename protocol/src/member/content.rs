@@ -163,6 +163,7 @@ impl Entity {
         local.writing = true;
         *local.saving.entry(root).or_default() += 1;
         local.suspect.remove(&root);
+        local.barren.remove(&root);
         core.persist(vec![write], Durable::Held { application: name.to_owned(), root, extent });
     }
 

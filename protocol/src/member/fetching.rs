@@ -59,7 +59,8 @@ impl Entity {
             local.suspect.contains(root) && local.held.contains_key(root) && !local.is_in_vain(root, now)
         };
         // What somebody waits for is looked through before what is only kept is had.
-        let awaited = self.awaited_roots(core, name).into_iter().find(in_doubt);
+        let awaited = || self.awaited_roots(core, name).into_iter().find(in_doubt);
+        let awaited = if local.suspect.is_empty() { None } else { awaited() };
         let next = given(2).or(awaited).or_else(|| given(usize::MAX));
         // What is held as far as anybody knows is looked through again when nothing else is to be done.
         let next = next.or_else(|| local.next_in_turn(urgent().copied(), now));

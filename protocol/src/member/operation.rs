@@ -633,7 +633,10 @@ impl Entity {
             operation.opened = true;
             return self.go_on(core, operation, change);
         }
-        self.staged(operation, &name);
+        // Also if it came to be in doubt meanwhile: the live tree may be another one by now.
+        if let Some(local) = self.locals.get_mut(&name) {
+            local.staged = Some(captured.root);
+        }
         self.window_outcome(core, &name, Some(captured.root))
     }
 
@@ -678,8 +681,9 @@ impl Entity {
     fn staged(&mut self, operation: &Operation, name: &str) -> Option<Captured> {
         let captured = operation.captured.clone()?;
         let local = self.locals.get_mut(name)?;
-        local.held.contains_key(&captured.root).then(|| local.staged = Some(captured.root))?;
-        (!local.suspect.contains(&captured.root)).then_some(captured)
+        let whole = local.held.contains_key(&captured.root) && !local.suspect.contains(&captured.root);
+        whole.then(|| local.staged = Some(captured.root))?;
+        Some(captured)
     }
 
     // --- windows that end by themselves ------------------------------------------------------------------------

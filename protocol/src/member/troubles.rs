@@ -149,9 +149,10 @@ impl Entity {
 
     /// Whether a root that was completed had been held before: then there is nothing to write or to promise.
     pub(super) fn is_whole_again(&mut self, name: &str, root: &Hash) -> bool {
-        self.locals
-            .get_mut(name)
-            .is_some_and(|local| local.suspect.remove(root) && local.held.contains_key(root))
+        self.locals.get_mut(name).is_some_and(|local| {
+            local.barren.remove(root);
+            local.suspect.remove(root) && local.held.contains_key(root)
+        })
     }
 
     /// What this member says of itself.
