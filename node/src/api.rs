@@ -2,6 +2,7 @@
 //!
 //! A [`Call`] is answered the same way wherever it comes from; `on=MEMBER` has it answered by that member.
 
+mod afar;
 mod candidate;
 mod chain;
 mod changes;
@@ -24,7 +25,7 @@ use althing_protocol::time::WallTime;
 use althing_store::Store;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub(crate) use chain::for_each_link;
 pub(crate) use http::listen;
@@ -36,6 +37,10 @@ use crate::net::{Net, NetError, PeerKey};
 const RELAY: Duration = Duration::from_secs(10);
 /// Changing calls may wait for content to spread.
 const RELAY_CHANGE: Duration = Duration::from_secs(119);
+
+/// Trees that are read, compared and written out for other members at once: each may take hundreds of megabytes, and who
+/// waits takes none.
+pub(crate) const TREES_AT_ONCE: usize = 2;
 
 /// What a call is answered with: lines of JSON, the last of which is the answer.
 pub(crate) type Answered = Result<Value, Refusal>;
@@ -54,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) events: watch::Receiver<u64>,
     /// Where this member listens.
     pub(crate) address: Address,
+    /// Turns of other members at whole trees.
+    pub(crate) trees: Semaphore,
     /// Whether calls may cut this member off.
     pub(crate) faults: bool,
 }
@@ -165,14 +172,23 @@ impl Api {
                 // It was sent here: nothing is passed on twice.
                 call.query.remove("on");
                 call.by = format!("{}@{name}", call.by);
-                match self.answer_here(&call, None).await {
-                    Ok(value) | Err(value) => value,
-                }
+                self.answer_from_afar(&call).await
             }
             (None, _) => error_document(&Refusal::new(Code::Denied, "not a member of this entity"), ""),
             (_, Err(error)) => error_document(&Refusal::new(Code::Input, error.to_string()), ""),
         };
         serde_json::to_vec(&value).unwrap_or_default()
+    }
+
+    async fn answer_from_afar(&self, call: &Call) -> Value {
+        if let Err(refusal) = afar::refuse(call) {
+            return error_document(&refusal, &self.own_name().await);
+        }
+        // It is never closed.
+        let _turn = if afar::takes_a_tree(call) { self.shared.trees.acquire().await.ok() } else { None };
+        match self.answer_here(call, None).await {
+            Ok(value) | Err(value) => value,
+        }
     }
 
     async fn here(&self, call: &Call, progress: Option<mpsc::UnboundedSender<Value>>) -> Answered {

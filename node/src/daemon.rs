@@ -23,11 +23,11 @@ use althing_protocol::wire::Message;
 use althing_store::{Store, Unnamed};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::collect::Collector;
-use crate::files::{self, Files, Neighbours, Patterns, TRASH_KEPT};
+use crate::files::{self, Files, Neighbours, Patterns, TRASH_KEPT, TrashClock};
 use crate::net::{BulkStream, Net, NetConfig, NetError, NetEvent, Peer, Speech};
 use crate::place::{self, Ending, Entry, Place, Work as PlaceWork};
 use crate::sample::Sampler;
@@ -107,6 +107,7 @@ struct Daemon {
     next: u64,
     began: Instant,
     neighbours: Arc<Neighbours>,
+    trash_clock: TrashClock,
     serving: Serving,
     /// Who misbehaved, and until when it is left alone.
     shunned: BTreeMap<MemberId, Instant>,
@@ -191,6 +192,7 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         events,
         address,
         faults: config.faults,
+        trees: Semaphore::new(api::TREES_AT_ONCE),
     });
     let socket = api::listen(api.clone(), &config.socket, config.group.as_deref(), stop.clone())?;
     tokio::spawn(sample(config.dir.clone(), to.clone(), stop.clone()));
@@ -211,6 +213,7 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         next: 0,
         began,
         neighbours: Arc::default(),
+        trash_clock: TrashClock::start(),
         serving: Serving::default(),
         shunned: BTreeMap::new(),
     };
@@ -300,9 +303,10 @@ impl Daemon {
 
     /// What removed applications left in the trash goes when it is old enough, and they are forgotten with it.
     fn prune_retired(&self) {
+        let clock = self.trash_clock;
         for files in self.live.retired.values().map(Arc::clone) {
             tokio::task::spawn_blocking(move || {
-                let pruned = files.prune(SystemTime::now(), TRASH_KEPT, None).and_then(|_| {
+                let pruned = files.prune(clock.now(), TRASH_KEPT, None).and_then(|_| {
                     if files.trash()?.is_empty() {
                         files.unretire()?
                     }
@@ -634,7 +638,8 @@ impl Daemon {
             self.live.retired.remove(&name);
             let at = self.path_of(&entry.root);
             let (paths, to) = ((&*at, &*self.config.dir), self.to.clone());
-            match Place::start((entry, before.remove(&name)), paths, &self.neighbours, &self.store, to) {
+            let shared = (&self.neighbours, &self.store, self.trash_clock);
+            match Place::start((entry, before.remove(&name)), paths, shared, to) {
                 Ok(place) => {
                     self.live.places.insert(name, place);
                 }

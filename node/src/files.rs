@@ -66,6 +66,7 @@ pub(crate) use self::journal::journal_roots;
 pub use self::neighbours::Neighbours;
 pub use self::restore::RestoreError;
 pub use self::scan::{Scan, ScanError};
+pub(crate) use self::trash::TrashClock;
 pub use self::trash::{Pruned, TRASH_BYTES, TRASH_KEPT, TrashError, TrashId, Trashed, TrashedKind};
 pub use self::unmanaged::Patterns;
 pub use self::walk::{Special, Unmanaged};
@@ -92,6 +93,7 @@ pub struct Files {
     store: Arc<Store>,
     /// The other applications of this member.
     neighbours: Arc<Neighbours>,
+    ticket: neighbours::Ticket,
     /// Bytes that the trash may hold, if not what follows from its disk.
     trash_bytes: Option<u64>,
     patterns: Patterns,
@@ -183,6 +185,7 @@ impl Files {
             directory,
             store,
             neighbours,
+            ticket: neighbours::Ticket::default(),
             trash_bytes,
             patterns,
             handling,
@@ -216,9 +219,14 @@ impl Files {
         if self.has_releases() {
             places.push(release::releases_of(&self.root));
         }
-        neighbours.enter(&self.application, places);
+        self.ticket = neighbours.enter(&self.application, places);
         self.neighbours = Arc::clone(neighbours);
         self
+    }
+
+    /// Is not among others any more: the application is gone from here, and only its trash is looked after.
+    pub(crate) fn part(&self) {
+        self.neighbours.leave(&self.application, self.ticket);
     }
 
     /// Sets how many bytes of this application the trash may hold.
@@ -287,7 +295,7 @@ impl Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        self.neighbours.leave(&self.application, &self.root);
+        self.part();
     }
 }
 

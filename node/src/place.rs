@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use althing_protocol::effect::{
     Applied, Captured, Depth, Input, NotApplied, NotCaptured, Order, Scan, Source,
@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use crate::daemon::Happening;
 use crate::files::{
     self, ApplyError, CaptureError, Files, Job, Neighbours, Patterns, ScanError, ScanMode, TRASH_KEPT,
+    TrashClock,
 };
 use crate::writer::end;
 
@@ -81,8 +82,7 @@ impl Place {
     pub(crate) fn start(
         (of, before): (Entry, Option<Ending>),
         (at, dir): (&Path, &Path),
-        neighbours: &Arc<Neighbours>,
-        store: &Arc<Store>,
+        (neighbours, store, clock): (&Arc<Neighbours>, &Arc<Store>, TrashClock),
         to: mpsc::Sender<Happening>,
     ) -> anyhow::Result<Self> {
         let name = of.name.as_str();
@@ -97,16 +97,20 @@ impl Place {
             name: name.to_owned(),
             files: Arc::clone(&files),
             store: Arc::clone(store),
+            clock,
             to,
             stop: Arc::clone(&stop),
             scanning: Arc::clone(&scanning),
             again: false,
             told: None,
         };
+        let leaving = Arc::clone(&files);
         let run = move || {
             // One that panicked has ended, too.
             let _ = before.map(Ending::join);
             worker.run(&queue);
+            // Another application may have this root now, while the driver is kept for the trash.
+            leaving.part();
         };
         let worker = Some(thread::Builder::new().name(format!("app {name}")).spawn(run)?);
         let place = Self { of, files, work, stop, scanning, worker };
@@ -145,6 +149,7 @@ struct Worker {
     name: String,
     files: Arc<Files>,
     store: Arc<Store>,
+    clock: TrashClock,
     to: mpsc::Sender<Happening>,
     stop: Arc<AtomicBool>,
     scanning: Arc<AtomicBool>,
@@ -294,7 +299,7 @@ impl Worker {
     }
 
     fn prune(&self) {
-        if let Err(error) = self.files.prune(SystemTime::now(), TRASH_KEPT, None) {
+        if let Err(error) = self.files.prune(self.clock.now(), TRASH_KEPT, None) {
             tracing::warn!(application = self.name, %error, "the trash could not be looked through");
         }
     }

@@ -15,7 +15,7 @@ use althing_protocol::hash::Hash;
 use althing_protocol::limits;
 use althing_protocol::manifest::Directory;
 use althing_protocol::parts::{Division, Outline};
-use althing_store::{Came, ContentError, Outlined, Put, Store, Verdict, is_hole};
+use althing_store::{Came, CommitError, ContentError, Outlined, Put, Store, Verdict, is_hole};
 use anyhow::{Context, bail, ensure};
 use tokio_util::io::SyncIoBridge;
 
@@ -173,6 +173,7 @@ fn receive(store: &Store, stream: BulkStream, wants: &[Want]) -> Given {
     let durable = batch.finish().map_err(anyhow::Error::from).and_then(|()| {
         Ok(store.put_directories(directories.iter().map(|(name, directory)| (name, directory)))?)
     });
+    durable.as_ref().err().into_iter().chain(&error).for_each(end_if_fatal);
     if let Err(why) = durable {
         return nothing(wants.to_vec(), format!("{why:#}"));
     }
@@ -181,6 +182,15 @@ fn receive(store: &Store, stream: BulkStream, wants: &[Want]) -> Given {
     let abused = error.as_ref().is_some_and(is_abuse);
     fetched.error = error.map(|why| format!("{why:#}"));
     Given { fetched, abused }
+}
+
+/// What may or may not be on the disk is nothing to go on with.
+fn end_if_fatal(error: &anyhow::Error) {
+    let content = error.downcast_ref::<ContentError>().is_some_and(ContentError::is_fatal);
+    let index = error.downcast_ref::<CommitError>().is_some_and(CommitError::is_fatal);
+    if content || index {
+        end(error);
+    }
 }
 
 /// Whether the other side is at fault, and not the wire, the disk or the time.

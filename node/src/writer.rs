@@ -109,6 +109,7 @@ fn log(store: &Store, events: &mut Vec<Vec<u8>>, last_event: &watch::Sender<u64>
             let surplus = events.len().saturating_sub(WAITING_EVENTS);
             events.drain(..surplus);
         }
+        Err(error) if error.is_fatal() => end(&error),
         Err(error) => {
             tracing::error!(%error, "events were not logged");
             events.clear();

@@ -20,8 +20,10 @@ const LOG_BYTES: u64 = 8 << 20;
 const OPEN_FILES: i32 = 64;
 /// RocksDB's list of its files is rewritten beyond this.
 const FILE_LIST_BYTES: usize = 1 << 20;
-/// A value. Larger than anything the protocol has; a limit against mistakes.
-pub(crate) const VALUE_BYTES: usize = 16 << 20;
+/// A value; a limit against mistakes. The largest one is the settled state: ten thousand members with all their labels and
+/// addresses, and a thousand applications with all their hooks and patterns, are some 150 MB. What is settled must be
+/// kept, or every member would end over it, again after each start.
+pub(crate) const VALUE_BYTES: usize = 256 << 20;
 /// A key: a path with an application's name is the longest.
 pub(crate) const KEY_BYTES: usize = 4 << 10;
 

@@ -3,11 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use althing_protocol::backup::{BackupError, Contents, FRAME_BYTES, MAGIC, Part, Reader};
 use althing_protocol::control::Code;
 use althing_protocol::identity::Scheme;
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 
 use crate::args::Output;
 use crate::args::tools::BackupVerb;
@@ -39,14 +41,44 @@ async fn create(context: &Context, path: &Path, with_content: bool) -> Result<Ex
             .remedy("check what it is", &["althing", "backup", "check", &named(path)])
             .into());
     }
-    let partial = path.with_extension("partial");
+    let partial = beside(path);
     let written = write(context, &partial, with_content).await;
     let contents = written.and_then(|()| check(&partial)).inspect_err(|_| {
         // What is not whole is of no use to anybody; that it could not be removed says nothing more.
         let _ = std::fs::remove_file(&partial);
     })?;
-    std::fs::rename(&partial, path)?;
+    put_in_place(&partial, path)?;
     report(context, "created", path, &contents)
+}
+
+/// A name of its own next to the file: no other backup's, and nothing that anybody has there.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Never over something that came there meanwhile, where the file system can tell; and once this is said to be done, it is
+/// there after a power failure, too.
+fn put_in_place(partial: &Path, path: &Path) -> Result<()> {
+    let cannot = |error: io::Error| {
+        let failure = Failure::new(Code::Failed, format!("{} cannot be written", path.display()));
+        failure.fact("reason", error).fact("the backup is at", partial.display())
+    };
+    match rustix::fs::renameat_with(CWD, partial, CWD, path, RenameFlags::NOREPLACE) {
+        // A stick or a share that has no such flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if !path.exists() => {
+            std::fs::rename(partial, path)
+        }
+        renamed => renamed.map_err(io::Error::from),
+    }
+    .map_err(cannot)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match File::open(directory).and_then(|directory| directory.sync_all()) {
+        // Nor do all of these take that of a directory.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        synced => Ok(synced.map_err(cannot)?),
+    }
 }
 
 async fn write(context: &Context, path: &Path, with_content: bool) -> Result<()> {
@@ -54,8 +86,7 @@ async fn write(context: &Context, path: &Path, with_content: bool) -> Result<()>
         Failure::new(Code::Failed, format!("{} cannot be written", path.display())).fact("reason", error)
     };
     // A backup names everything and may have all content: it is for its owner alone.
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(cannot)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(cannot)?;
     let query = Query::new("backup").with_any("content", with_content.then_some(1));
     context
         .client

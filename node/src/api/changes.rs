@@ -20,8 +20,8 @@ use crate::net::PeerKey;
 use crate::scrub;
 
 #[derive(Deserialize)]
-struct CommandBody {
-    command: Command,
+pub(super) struct CommandBody {
+    pub(super) command: Command,
 }
 
 #[derive(Deserialize)]
@@ -39,9 +39,9 @@ struct JoinBody {
 }
 
 #[derive(Deserialize)]
-struct RestoreBody {
+pub(super) struct RestoreBody {
     id: String,
-    to: Option<PathBuf>,
+    pub(super) to: Option<PathBuf>,
 }
 
 /// Faults of the disk, for tests.
@@ -62,7 +62,7 @@ struct BlockBody {
     members: Vec<String>,
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, Refusal> {
+pub(super) fn parse<T: for<'de> Deserialize<'de>>(call: &Call) -> Result<T, Refusal> {
     let body = call.body.as_deref().unwrap_or_default();
     serde_json::from_str(body).map_err(|error| Refusal::new(Code::Input, format!("the call's body: {error}")))
 }

@@ -384,7 +384,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// What has another name is replaced by a copy that has none.
+    /// What may not be changed where it lies is replaced by a copy that nobody else has.
     fn set_copy(
         &mut self,
         path: &ItemPath,

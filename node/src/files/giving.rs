@@ -24,6 +24,9 @@ use super::{Files, StoreFault};
 /// Set-user-id and set-group-id.
 const LENDS_RIGHTS: u32 = 0o6000;
 
+/// The extended attribute by which a program has rights of its own.
+const CAPABILITY: &str = "security.capability";
+
 /// What the kernel refused in the last apply, and why: of each item its [`OWNER`], its [`GROUP`], or an extended
 /// attribute by name.
 pub(crate) type Refused = BTreeMap<ItemPath, BTreeMap<Box<str>, String>>;
@@ -217,11 +220,18 @@ impl<'a> Giving<'a> {
         if !is_meant {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "another kind of item by now"));
         }
-        if stamp.links > 1 {
+        if stamp.links > 1 || self.lends_rights(mode, attributes) {
             return Ok(SetMode::Shared);
         }
         self.give(&item, path, (mode, attributes))?;
         Ok(SetMode::Done)
+    }
+
+    /// Whether it would run with rights that are not those of whoever runs it. Whoever had it open, or mapped, before it
+    /// was given could go on writing in it: such a file is always a new one.
+    fn lends_rights(&self, mode: Option<u32>, attributes: &Attributes) -> bool {
+        let bits = self.files.handling.owners && mode.is_some_and(|mode| mode & LENDS_RIGHTS != 0);
+        bits || attributes.extended.contains_key(CAPABILITY)
     }
 
     /// The same for a directory. What is none any more, or is gone, is left as it is.

@@ -27,7 +27,8 @@ pub(crate) type Loosened = BTreeMap<ItemPath, u32>;
 pub(crate) enum SetMode {
     /// Done.
     Done,
-    /// An item with several names: one of them may lie outside of the tree, so it must be replaced, not changed.
+    /// It must be replaced, not changed: it has several names, one of which may lie outside of the tree; or it is to lend
+    /// rights, and somebody may have it open.
     Shared,
 }
 

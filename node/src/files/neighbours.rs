@@ -12,28 +12,45 @@ use super::scan::ScanError;
 /// Roots by application.
 #[derive(Debug, Default)]
 pub struct Neighbours {
-    roots: Mutex<BTreeMap<String, Vec<PathBuf>>>,
+    entered: Mutex<Entered>,
 }
+
+/// Who is here.
+#[derive(Debug, Default)]
+struct Entered {
+    /// How many ever came.
+    count: u64,
+    /// By application: which one of them it is, and where it lies.
+    roots: BTreeMap<String, (Ticket, Vec<PathBuf>)>,
+}
+
+/// With what somebody leaves: an application that goes must not take its successor's entry with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Ticket(u64);
 
 impl Neighbours {
     /// The root comes first; whatever else is the application's lies beside it.
-    pub(crate) fn enter(&self, application: &str, places: Vec<PathBuf>) {
-        self.roots().insert(application.to_owned(), places);
+    pub(crate) fn enter(&self, application: &str, places: Vec<PathBuf>) -> Ticket {
+        let mut entered = self.entered();
+        entered.count += 1;
+        let ticket = Ticket(entered.count);
+        entered.roots.insert(application.to_owned(), (ticket, places));
+        ticket
     }
 
-    /// Unless its successor with another root is here already.
-    pub(crate) fn leave(&self, application: &str, root: &Path) {
-        let mut roots = self.roots();
-        if roots.get(application).is_some_and(|entered| entered.first().is_some_and(|it| it == root)) {
-            roots.remove(application);
+    /// Unless its successor is here already.
+    pub(crate) fn leave(&self, application: &str, ticket: Ticket) {
+        let mut entered = self.entered();
+        if entered.roots.get(application).is_some_and(|(holds, _)| *holds == ticket) {
+            entered.roots.remove(application);
         }
     }
 
     /// Whether an application's tree is apart from all others, with the links there are now.
     pub(crate) fn check(&self, application: &str, root: &Path) -> Result<(), ScanError> {
-        let roots = self.roots().clone();
-        let own = roots.get(application).cloned().unwrap_or_else(|| vec![root.to_owned()]);
-        for (other, theirs) in roots.into_iter().filter(|(other, _)| other != application) {
+        let roots = self.entered().roots.clone();
+        let own = roots.get(application).map_or_else(|| vec![root.to_owned()], |(_, places)| places.clone());
+        for (other, (_, theirs)) in roots.into_iter().filter(|(other, _)| other != application) {
             let meets =
                 |theirs: &PathBuf| own.iter().any(|own| is_within(own, theirs) || is_within(theirs, own));
             if let Some(theirs) = theirs.into_iter().find(meets) {
@@ -43,7 +60,7 @@ impl Neighbours {
         Ok(())
     }
 
-    fn roots(&self) -> MutexGuard<'_, BTreeMap<String, Vec<PathBuf>>> {
-        self.roots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entered(&self) -> MutexGuard<'_, Entered> {
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

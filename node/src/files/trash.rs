@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use althing_protocol::codec;
 use althing_protocol::hash::Hash;
@@ -21,6 +21,30 @@ use super::{Files, StoreFault, place};
 
 /// How long the trash keeps things.
 pub const TRASH_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// What is it now, for the age of what is in the trash: never further on than as much time as has really passed since the
+/// daemon began. A machine without a battery for its clock begins in the past and is put right later; what was taken away
+/// meanwhile is not a week old by that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TrashClock {
+    wall: SystemTime,
+    steady: Instant,
+}
+
+impl TrashClock {
+    /// Of a daemon that begins now.
+    pub(crate) fn start() -> Self {
+        Self { wall: SystemTime::now(), steady: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.now_at(SystemTime::now(), self.steady.elapsed())
+    }
+
+    fn now_at(&self, wall: SystemTime, passed: Duration) -> SystemTime {
+        wall.min(self.wall + passed)
+    }
+}
+
 /// How many bytes of one application the trash takes at most. When it is full, repair stops.
 pub const TRASH_BYTES: u64 = 10 << 30;
 /// The share of its disk that it takes at most: one part of so many.
@@ -246,4 +270,22 @@ fn layer_name(batch: &str, layer: u8) -> String {
 pub(crate) fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_put_right_ages_nothing() {
+        let clock = TrashClock { wall: UNIX_EPOCH + TRASH_KEPT, steady: Instant::now() };
+        let hour = Duration::from_secs(3600);
+        assert_eq!(clock.now_at(clock.wall + hour, hour), clock.wall + hour);
+        assert_eq!(clock.now_at(clock.wall + 2 * TRASH_KEPT, hour), clock.wall + hour, "it was in the past");
+        assert_eq!(
+            clock.now_at(clock.wall - hour, hour),
+            clock.wall - hour,
+            "it was ahead: nothing goes early"
+        );
+    }
 }

@@ -44,6 +44,9 @@ pub struct ContentBatch {
     staged: BTreeMap<Hash, PathBuf>,
     /// Those of `staged` whose data may not be on the disk.
     unsynced: Vec<(PathBuf, File)>,
+    /// Why a sync failed, if one did. The kernel tells that once and may drop the data, so a second one that succeeds says
+    /// nothing: of this batch nothing is put in place any more.
+    failed: Option<io::ErrorKind>,
     files: u64,
 }
 
@@ -66,7 +69,7 @@ impl Drop for Staging {
 impl ContentBatch {
     pub(super) fn new(inner: Arc<Inner>, number: u64) -> Self {
         let staging = inner.staging.join(number.to_string());
-        Self { inner, staging, staged: BTreeMap::new(), unsynced: Vec::new(), files: 0 }
+        Self { inner, staging, staged: BTreeMap::new(), unsynced: Vec::new(), failed: None, files: 0 }
     }
 
     /// Stages content that is known by hash and size. Anything else is refused, and read no further than it takes to
@@ -119,6 +122,9 @@ impl ContentBatch {
     /// Makes everything durable and puts it in place. What is in place stays after an error, but only success is a
     /// promise for all.
     pub fn finish(mut self) -> Result<(), ContentError> {
+        if let Some(kind) = self.failed {
+            return Err(writing("sync", &self.staging, kind.into()));
+        }
         self.sync()?;
         // Even with nothing staged this waits for other batches: what was relied upon may be theirs.
         let inner = Arc::clone(&self.inner);
@@ -178,16 +184,23 @@ impl ContentBatch {
         }
         self.inner.admit(&self.staging, 0)?;
         let files = std::mem::take(&mut self.unsynced);
-        if files.len() >= FEW
-            && let Some((path, file)) = files.last()
-        {
-            // All of them lie in one directory, so on one file system: one sync for all is many times cheaper, even
-            // where it writes out what others left dirty (docs/benchmarks.md).
-            return rustix::fs::syncfs(file).map_err(|error| writing("sync", path, error.into()));
-        }
-        in_threads(&files, |(_, file)| file.sync_data())
-            .map_err(|((path, _), source)| writing("sync", path, source))
+        sync_all(&files).map_err(|(path, source)| {
+            self.failed = Some(source.kind());
+            writing("sync", path, source)
+        })
     }
+}
+
+/// Has the data of these files, which lie in one directory, on the disk; or where it failed.
+fn sync_all(files: &[(PathBuf, File)]) -> Result<(), (&Path, io::Error)> {
+    if files.len() >= FEW
+        && let Some((path, file)) = files.last()
+    {
+        // All of them are on one file system: one sync for all is many times cheaper, even where it writes out what
+        // others left dirty (docs/benchmarks.md).
+        return rustix::fs::syncfs(file).map_err(|error| (path.as_path(), error.into()));
+    }
+    in_threads(files, |(_, file)| file.sync_data()).map_err(|((path, _), source)| (path.as_path(), source))
 }
 
 impl Drop for ContentBatch {
@@ -291,4 +304,29 @@ fn in_threads<'a, T: Sync>(
             .into_iter()
             .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Store;
+
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_synced_is_never_put_in_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("store")).unwrap();
+        let content = store.content();
+        let mut batch = content.batch();
+        let (kept, _) = batch.add_any(&mut &b"one"[..]).unwrap();
+        // A pipe has nothing that could be synced.
+        let (_, pipe) = std::io::pipe().unwrap();
+        let pipe = File::from(std::os::fd::OwnedFd::from(pipe));
+        batch.unsynced.push((PathBuf::from("pipe"), pipe));
+        assert!(batch.sync().is_err());
+        assert!(batch.sync().is_ok(), "a second try says nothing");
+        assert!(batch.add_any(&mut &b"two"[..]).is_ok());
+        assert!(batch.finish().is_err());
+        assert!(!content.has(&kept));
+    }
 }

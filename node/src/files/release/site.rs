@@ -109,32 +109,24 @@ impl<'a> Site<'a> {
     }
 
     /// Makes the root a link to this release, in one step. What was there, unless it was such a link, is then beside
-    /// it under the name that is returned.
-    pub(super) fn link(&self, name: &Name, was: &Standing) -> io::Result<Option<Vec<u8>>> {
+    /// it under the name that is returned: whatever was put there since the root was looked at is kept.
+    pub(super) fn link(&self, name: &Name) -> io::Result<Option<Vec<u8>>> {
         let base = base_of(self.files.root());
         let fresh = Temporary::Aside(Temporary::mark(base)).name()?;
         let target = name.target(self.files.root());
         rustix::fs::symlinkat(&target[..], &self.parent, &fresh[..])?;
-        let is_free = matches!(was, Standing::Release(_))
-            || (*was == Standing::Nothing && self.leads_to_a_release_or_nowhere());
-        let aside = if is_free {
-            rustix::fs::renameat(&self.parent, &fresh[..], &self.parent, base)
-                .map(|()| None)
-                .map_err(Into::into)
-        } else {
-            swap::swap_in(&self.parent, &fresh, base)
-        };
-        if aside.is_err() {
+        let aside = swap::swap_in(&self.parent, &fresh, base).inspect_err(|_| {
+            // What stays is found by the next apply.
             let _ = rustix::fs::unlinkat(&self.parent, &fresh[..], AtFlags::empty());
-        }
-        let aside = aside?;
+        })?;
         rustix::fs::fsync(&self.parent)?;
-        Ok(aside)
-    }
-
-    /// Whether what is at the root is nothing, or a link of ours whose release is gone.
-    fn leads_to_a_release_or_nowhere(&self) -> bool {
-        self.is_ours(base_of(self.files.root())).unwrap_or(true)
+        match aside {
+            Some(aside) if self.is_ours(&aside) == Some(true) => {
+                rustix::fs::unlinkat(&self.parent, &aside[..], AtFlags::empty())?;
+                Ok(None)
+            }
+            aside => Ok(aside),
+        }
     }
 
     /// Whether this is a link of ours; `None` if nothing is there.
@@ -209,4 +201,37 @@ fn open(path: &Path, more: OFlags) -> io::Result<OwnedFd> {
 
 fn name_of_releases(root: &Path) -> Vec<u8> {
     releases_of(root).file_name().map_or_else(Vec::new, |name| name.as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::sync::Arc;
+
+    use althing_protocol::handling::{Handling, Switching};
+    use althing_store::Store;
+
+    use super::*;
+
+    #[test]
+    fn what_was_put_at_the_root_since_it_was_looked_at_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let store = Arc::new(Store::open(&at("daemon/store")).unwrap());
+        let handling = Handling { switching: Switching::Release, ..Handling::default() };
+        let files = Files::new("web", &at("root"), &at("daemon"), store).unwrap();
+        let files = files.with_handling(handling).unwrap();
+        let site = Site::make(&files).unwrap();
+        let [one, two] = [1, 2].map(|number| Name { root: Hash([7; 32]), number });
+        assert_eq!(site.link(&one).unwrap(), None, "nothing was there");
+        assert_eq!(site.link(&two).unwrap(), None, "a link of ours is not kept");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3, "nor is it left beside the root");
+
+        fs::remove_file(at("root")).unwrap();
+        fs::write(at("root"), "an administrator's").unwrap();
+        let aside = site.link(&one).unwrap().expect("it is beside the root");
+        assert_eq!(fs::read_to_string(at("").join(OsStr::from_bytes(&aside))).unwrap(), "an administrator's");
+        assert_eq!(fs::read_link(at("root")).unwrap().as_os_str().as_bytes(), &one.target(files.root())[..]);
+    }
 }

@@ -65,7 +65,7 @@ impl Apply<'_> {
             _ => self.ready(&site, &was, &want, &items, &journal)?,
         };
         if was != Standing::Release(current) {
-            site.link(&current, &was).map_err(at_root_io)?;
+            site.link(&current).map_err(at_root_io)?;
             self.files.remember_ground()?;
         }
         let parting = Parting { files: self.files, journal: &journal, reason: self.reason, job: self.job };

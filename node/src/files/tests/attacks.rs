@@ -286,6 +286,19 @@ fn two_applications_that_a_link_brings_together_are_both_left_alone() {
     fs::remove_file(at("two")).unwrap();
     assert!(scan(&one).is_ok(), "it goes on by itself");
     symlink(at("one"), at("two")).unwrap();
-    drop(two);
-    assert!(scan(&one).is_ok(), "an application that is gone is in nobody's way");
+    let retired = Arc::new(two);
+    retired.part();
+    assert!(
+        scan(&one).is_ok(),
+        "an application that is gone is in nobody's way, also while its trash is kept"
+    );
+
+    let again = application("two", &at("two/inner"));
+    drop(retired);
+    assert!(
+        matches!(scan(&one), Err(ScanError::Shared { .. })),
+        "whoever goes leaves its successor's entry alone"
+    );
+    drop(again);
+    assert!(scan(&one).is_ok());
 }

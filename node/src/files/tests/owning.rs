@@ -118,6 +118,7 @@ fn items_say_whose_they_are_and_what_is_asked_for_and_no_more() {
 fn owners_and_attributes_are_put_back_without_writing_content() {
     let Some(world) = world() else { return };
     furnish(&world);
+    mode(&world, "dir/file", 0o750);
     let root = world.capture();
     world.apply(root);
     let inode = fs::metadata(world.at("dir/file")).unwrap().ino();
@@ -129,10 +130,30 @@ fn owners_and_attributes_are_put_back_without_writing_content() {
     assert_ne!(world.scan().manifest.root, root);
     let applied = world.apply(root);
     assert_eq!((applied.changed, applied.trashed.len(), applied.left), (4, 0, 0), "{applied:?}");
-    check_furnished(&world, root);
+    assert_eq!(world.scan().manifest.root, root);
+    assert_eq!(marks(&world, "dir/file"), (USER.1, GROUP.1, 0o750));
     assert_eq!(fs::metadata(world.at("dir/file")).unwrap().ino(), inode, "it was not replaced");
     assert!(tags(&world, "plain").is_empty());
     assert_eq!(tags(&world, "dir/file")["user.other"], b"not asked for", "nobody's business");
+}
+
+/// Whoever had it open for writing, or mapped, while it was not the settled owner's yet, could go on writing in it.
+#[test]
+fn what_lends_rights_is_never_given_to_a_file_that_was_there() {
+    let Some(world) = world() else { return };
+    furnish(&world);
+    let root = world.capture();
+    world.apply(root);
+    chown(world.at("dir/file"), Some(GROUP.1), Some(GROUP.1)).unwrap();
+    mode(&world, "dir/file", 0o750);
+    let before = fs::metadata(world.at("dir/file")).unwrap().ino();
+    let mut held = fs::OpenOptions::new().write(true).open(world.at("dir/file")).unwrap();
+    let applied = world.apply(root);
+    assert_eq!((applied.changed, applied.trashed.len()), (1, 1), "{applied:?}");
+    assert_ne!(fs::metadata(world.at("dir/file")).unwrap().ino(), before, "it is a new file");
+    std::io::Write::write_all(&mut held, b"rewritten").unwrap();
+    assert_eq!(fs::read(world.at("dir/file")).unwrap(), b"content");
+    check_furnished(&world, root);
 }
 
 #[test]
