@@ -1,7 +1,7 @@
 # Two commands do all: `make demo` sets up, builds and runs the main job; `make test` sets up, builds and tests.
 # Both install what is missing (.ci/setup says what) and work as root or not.
 
-.PHONY: demo test build setup simulate prove
+.PHONY: demo test build setup simulate swarm prove
 
 build: setup
 	cargo build --locked -p althing-cli

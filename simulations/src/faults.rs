@@ -13,7 +13,7 @@ use althing_protocol::rng::Rng;
 
 use crate::network::Weather;
 use crate::options::Options;
-use crate::plan::{Does, Plan};
+use crate::plan::{Act, Does, Plan};
 use crate::world::{Event, MS, World, stream};
 
 /// A class of faults that strike now and then.
@@ -27,19 +27,34 @@ pub(crate) struct Class {
     /// How often in one world at most.
     pub(crate) most: usize,
     pub(crate) strike: fn(&mut World),
-    /// It happens between hosts: who names several means one such event, and not one on each.
-    pub(crate) between: bool,
+    /// What naming hosts for it means.
+    pub(crate) place: Place,
     /// It goes on for a time.
     pub(crate) lasts: bool,
 }
 
+/// What it means that somebody names hosts for a fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It strikes on each of them.
+    Each,
+    /// It strikes once: they are one side, and all others the other one.
+    Side,
+    /// It strikes once, between the two of them: who names one leaves the other end to chance.
+    Link,
+    /// It strikes once, on all of them.
+    Together,
+    /// Nobody can name any: the world has it where it can happen.
+    Anywhere,
+}
+
 const fn class(name: &'static str, per_mille: u64, every: u64, most: usize, strike: fn(&mut World)) -> Class {
-    Class { name, per_mille, every, most, strike, between: false, lasts: false }
+    Class { name, per_mille, every, most, strike, place: Place::Each, lasts: false }
 }
 
 impl Class {
-    const fn between(self) -> Self {
-        Self { between: true, ..self }
+    const fn of(self, place: Place) -> Self {
+        Self { place, ..self }
     }
 
     const fn lasts(self) -> Self {
@@ -49,27 +64,27 @@ impl Class {
 
 /// Every class. What takes a vote away for good is rare, and never takes a majority (`stores::may_spoil`).
 pub(crate) const CLASSES: &[Class] = &[
-    class("partition", 500, 120, 500, links::partition).between().lasts(),
-    class("one-sided", 250, 150, 500, links::one_sided).between().lasts(),
+    class("partition", 500, 120, 500, links::partition).of(Place::Side).lasts(),
+    class("one-sided", 250, 150, 500, links::one_sided).of(Place::Side).lasts(),
     class("alone", 250, 150, 500, links::isolate).lasts(),
-    class("bridge", 200, 180, 500, links::bridge).between().lasts(),
-    class("flap", 200, 150, 500, links::flap).between(),
-    class("reset", 250, 60, 500, links::reset).between(),
-    class("half-open", 200, 120, 500, links::half_open).between().lasts(),
-    class("corruption", 200, 90, 500, links::corrupt).between(),
-    class("truncation", 200, 90, 500, links::truncate).between(),
-    class("delay-spike", 250, 150, 500, links::delay_spike).lasts(),
+    class("bridge", 200, 180, 500, links::bridge).of(Place::Side).lasts(),
+    class("flap", 200, 150, 500, links::flap).of(Place::Link),
+    class("reset", 250, 60, 500, links::reset).of(Place::Link),
+    class("half-open", 200, 120, 500, links::half_open).of(Place::Link).lasts(),
+    class("corruption", 200, 90, 500, links::corrupt).of(Place::Link),
+    class("truncation", 200, 90, 500, links::truncate).of(Place::Link),
+    class("delay-spike", 250, 150, 500, links::delay_spike).of(Place::Anywhere).lasts(),
     class("narrow", 150, 200, 500, links::narrow).lasts(),
-    class("swizzle", 150, 200, 500, links::swizzle).between(),
-    class("replay", 250, 90, 500, links::replay),
-    class("old-chain", 200, 120, 500, links::old_chain),
+    class("swizzle", 150, 200, 500, links::swizzle).of(Place::Together),
+    class("replay", 250, 90, 500, links::replay).of(Place::Link),
+    class("old-chain", 200, 120, 500, links::old_chain).of(Place::Link),
     class("move", 150, 250, 6, processes::relocate).lasts(),
     class("crash", 500, 100, 500, processes::crash).lasts(),
     class("die-in-step", 400, 120, 500, processes::die_between_outputs).lasts(),
-    class("blackout", 150, 250, 20, processes::blackout),
+    class("blackout", 150, 250, 20, processes::blackout).of(Place::Anywhere),
     class("long-outage", 150, 250, 20, processes::long_outage).lasts(),
     class("pause", 300, 120, 500, processes::pause).lasts(),
-    class("upgrade", 1000, 40, 500, processes::upgrade).lasts(),
+    class("upgrade", 1000, 40, 500, processes::upgrade).of(Place::Anywhere).lasts(),
     class("hang", 200, 150, 500, processes::hang).lasts(),
     class("throttle", 200, 150, 500, processes::throttle).lasts(),
     class("clock-jump", 300, 90, 500, processes::jump),
@@ -93,9 +108,9 @@ pub(crate) const CLASSES: &[Class] = &[
     class("equivocation", 60, 300, 1, liars::equivocator),
     class("forgery", 80, 300, 1, liars::forger),
     class("hooks-fail", 300, 100, 500, hooks::fail).lasts(),
-    class("race", 400, 90, 500, admins::race),
-    class("stale-invitation", 150, 250, 10, admins::stale_invitation),
-    class("readmission", 300, 80, 500, admins::readmit),
+    class("race", 400, 90, 500, admins::race).of(Place::Anywhere),
+    class("stale-invitation", 150, 250, 10, admins::stale_invitation).of(Place::Anywhere),
+    class("readmission", 300, 80, 500, admins::readmit).of(Place::Anywhere),
     class("recovery", 60, 400, 1, admins::recover),
 ];
 
@@ -230,7 +245,11 @@ pub(crate) fn act(world: &mut World, number: usize) {
             let at = |name: &String| world.hosts.iter().position(|host| host.name == *name);
             world.faults.named = act.hosts.iter().filter_map(at).collect();
             world.faults.lasts = act.lasts;
+            let before = told(world);
             strike(world);
+            if act.is_asked_for() {
+                answer(world, &act, before);
+            }
             world.faults.named.clear();
             world.faults.lasts = None;
         }
@@ -243,6 +262,21 @@ pub(crate) fn act(world: &mut World, number: usize) {
             }
         }
         Does::Work | Does::Fault(_) | Does::Deploy { .. } => {}
+    }
+}
+
+/// How much the timeline and the counts have.
+fn told(world: &World) -> (usize, u64) {
+    (world.timeline.len(), world.sometimes.values().sum())
+}
+
+/// Whoever asked for a fault is told of it, also where it says nothing, or could not strike.
+fn answer(world: &mut World, act: &Act, before: (usize, u64)) {
+    let after = told(world);
+    if after.0 == before.0 {
+        let at = if act.hosts.is_empty() { String::new() } else { format!(" at {}", act.hosts.join(" ")) };
+        let what = if after.1 == before.1 { "is asked for, and cannot strike now" } else { "strikes" };
+        world.note(None, format!("{}{at} {what}", act.class()));
     }
 }
 

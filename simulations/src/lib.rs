@@ -14,6 +14,7 @@ mod mutation;
 mod network;
 mod options;
 mod plan;
+pub mod processor;
 mod reading;
 mod reference;
 mod run;

@@ -1,6 +1,7 @@
 //! §5.5.8: after faults stop, every request is answered, every member reaches the head and its content, in bounded
 //! time; and if not, who is stuck and why.
 
+use althing_protocol::limits;
 use althing_protocol::state::{Application, Role};
 
 use crate::host::{Host, Standing};
@@ -115,7 +116,13 @@ fn is_elsewhere(world: &World, host: &Host) -> bool {
     settled.is_none_or(|settled| settled.record != head)
 }
 
-/// After a fork that is proved: everybody that saw both branches stops, and those are all that can be reached.
+/// A fork that lies further back than a member remembers who decided (V12): it cannot judge what it is shown of it.
+fn is_too_old(fork: u64, head: u64) -> bool {
+    fork + limits::TRAIL_EPOCHS as u64 <= head + 1
+}
+
+/// After a fork that is proved: everybody that saw both branches and can judge them stops, and those are all that can be
+/// reached and have not gone on alone for long.
 pub(crate) fn demand_stop(world: &mut World) {
     // A copy that was stopped for good may have been alone with its branch: then nobody can show it any more.
     if world.hosts.iter().all(|host| !is_elsewhere(world, host)) {
@@ -125,7 +132,9 @@ pub(crate) fn demand_stop(world: &mut World) {
         let Some(state) = world.reference.state() else { return Vec::new() };
         let hosts = world.hosts.iter().filter(|host| {
             let member = host.member.as_ref();
-            let here = member.and_then(|member| member.state()).is_some_and(|own| own.entity == state.entity);
+            let own = member.and_then(|member| member.state());
+            let here =
+                own.is_some_and(|own| own.entity == state.entity && !is_too_old(world.fork_epoch, own.epoch));
             here && !host.absent && state.is_voter(&host.id) && member.is_some_and(|member| member.may_vote())
         });
         hosts.map(|host| host.name.clone()).collect()

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use althing_protocol::governance::QuorumRule;
 
-use crate::faults::CLASSES;
+use crate::faults::{CLASSES, Place};
 use crate::likeness::Likeness;
 use crate::mutation::Mutation;
-use crate::plan::CONDITIONS;
+use crate::plan::{CONDITIONS, MIXED, UPGRADE};
 
 /// One simulation.
 #[derive(Clone, PartialEq, Debug)]
@@ -116,6 +116,12 @@ impl Options {
             if deploy.application.as_deref().is_some_and(|name| !names.contains(&name)) {
                 return Err(format!("{deploy}: no such application; there are {}", names.join(", ")));
             }
+        }
+        let mixed = self.strikes.iter().find(|strike| [MIXED, UPGRADE].contains(&strike.class.as_str()));
+        if let Some(strike) = mixed.filter(|_| self.rule() != QuorumRule::Majority) {
+            return Err(format!(
+                "{strike}: the older version knows only the quorum rule majority (--quorum)"
+            ));
         }
         let length = (self.hours * 3_600_000.0) as u64;
         let struck = self.strikes.iter().filter_map(|strike| Some((strike.to_string(), strike.at?)));
@@ -261,7 +267,8 @@ impl Strike {
 
     /// Whether it cuts so many members off from nobody.
     fn is_all_of(&self, members: usize) -> bool {
-        matches!(self.class.as_str(), "partition" | "one-sided" | "bridge") && self.hosts.len() >= members
+        let class = CLASSES.iter().find(|class| class.name == self.class);
+        class.is_some_and(|class| class.place == Place::Side) && self.hosts.len() >= members
     }
 }
 
@@ -298,7 +305,17 @@ impl FromStr for Strike {
         if lasts.is_some() && !known.lasts {
             return Err(format!("{class} is over at once: it takes no +SECONDS"));
         }
-        let hosts = hosts.map_or_else(Vec::new, |hosts| hosts.split(',').map(str::to_owned).collect());
+        let hosts: Vec<String> =
+            hosts.map_or_else(Vec::new, |hosts| hosts.split(',').map(str::to_owned).collect());
+        match known.place {
+            Place::Anywhere if !hosts.is_empty() => {
+                return Err(format!("{class} happens wherever it can: it takes no :HOST"));
+            }
+            Place::Link if hosts.len() > 2 => {
+                return Err(format!("{class} is of one link: it takes no more than two hosts"));
+            }
+            _ => {}
+        }
         Ok(Self { class: class.to_owned(), at: Some(milliseconds(at)?), lasts, hosts })
     }
 }
@@ -390,6 +407,8 @@ mod tests {
             "--fault crash@-1",
             "--fault loss@30",
             "--fault reset@30+5",
+            "--fault blackout@30:m1",
+            "--fault reset@30:m1,m2,m3",
             "--deploy 30",
             "--deploy 30:",
             "--deploy soon:m1",
@@ -406,6 +425,7 @@ mod tests {
             ("--minutes 1 --fault crash@60:m1", "after the end, which is at 60 s"),
             ("--minutes 1 --deploy 61:m1", "after the end"),
             ("--members 2 --fault partition@30:m1,m2", "nobody else"),
+            ("--quorum supermajority --fault upgrade@30", "only the quorum rule majority"),
         ] {
             let options: Options = text.parse().expect("these are options");
             let refused = options.check().expect_err(text);

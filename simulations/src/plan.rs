@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use althing_protocol::rng::Rng;
 
-use crate::faults::{CLASSES, Class};
+use crate::faults::{CLASSES, Class, Place};
 use crate::options::{Deploy, Options, Strike};
 use crate::world::{MS, SECOND, World, stream};
 
@@ -28,6 +28,18 @@ pub(crate) struct Act {
     pub(crate) hosts: Vec<String>,
     /// For how many microseconds, if somebody said so.
     pub(crate) lasts: Option<u64>,
+}
+
+impl Act {
+    /// The class in its name.
+    pub(crate) fn class(&self) -> &str {
+        self.name.split_once('.').map_or(&self.name, |(class, _)| class)
+    }
+
+    /// Whether somebody asked for it, and when.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.name.contains(".at")
+    }
 }
 
 /// What an act does.
@@ -87,10 +99,14 @@ impl Plan {
         for strike in &options.strikes {
             conditions.extend(CONDITIONS.iter().map(|(name, _)| *name).filter(|name| *name == strike.class));
         }
+        if options.strikes.iter().any(|strike| strike.class == UPGRADE) {
+            // Who asks for upgrades wants programs that can be upgraded.
+            conditions.insert(MIXED);
+        }
         conditions.retain(|name| !options.without.contains(*name));
         if !conditions.contains(MIXED) {
             // There is nothing to be upgraded.
-            acts.retain(|act| !act.name.starts_with("upgrade."));
+            acts.retain(|act| act.class() != UPGRADE);
         }
         Self { acts, conditions }
     }
@@ -101,7 +117,7 @@ impl Plan {
 
     /// Whether anything of a class is planned.
     pub(crate) fn has_class(&self, class: &str) -> bool {
-        self.acts.iter().any(|act| act.name.split_once('.').is_some_and(|(name, _)| name == class))
+        self.acts.iter().any(|act| act.class() == class)
     }
 }
 
@@ -126,6 +142,9 @@ pub(crate) const CONDITIONS: [(&str, u64); 15] = [
 
 /// Members of two protocol versions live together, and are upgraded one by one.
 pub(crate) const MIXED: &str = "mixed-versions";
+
+/// The class of faults that upgrades them.
+pub(crate) const UPGRADE: &str = "upgrade";
 
 fn has(seed: u64, (name, per_mille): &(&'static str, u64)) -> bool {
     stream(seed, &format!("condition {name}")).chance(*per_mille)
@@ -186,7 +205,7 @@ fn at(strike: &Strike) -> Vec<Act> {
         hosts: hosts.to_vec(),
         lasts: strike.lasts.map(time),
     };
-    if class.between || strike.hosts.len() < 2 {
+    if class.place != Place::Each || strike.hosts.len() < 2 {
         return vec![act(&strike.hosts)];
     }
     strike.hosts.iter().map(|host| act(std::slice::from_ref(host))).collect()

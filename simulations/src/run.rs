@@ -193,6 +193,7 @@ fn outcome(mut world: World) -> Outcome {
         likeness: world.options.likeness.as_deref().cloned(),
         tally: world.tallies(),
         surveys: world.surveys,
+        untold: world.untold,
         timeline: world.timeline,
         sometimes: world.sometimes,
     }

@@ -40,6 +40,9 @@ pub fn story(outcome: &Outcome, whole: bool) -> String {
         let who = who(&line.hosts, &all);
         let _ = writeln!(text, "{when:>15} s  {who}{}{}", if who.is_empty() { "" } else { ": " }, line.text);
     }
+    if outcome.untold > 0 {
+        let _ = writeln!(text, "{:>15}    {} more that happened later are not told", "", outcome.untold);
+    }
     surveys.for_each(|survey| show(&mut text, outcome.begun, survey));
     outcome.tally.iter().for_each(|tally| counts(&mut text, tally));
     sums(&mut text, outcome);
@@ -256,6 +259,8 @@ mod tests {
 
     #[test]
     fn a_violation_is_the_end_of_the_story() {
+        let told = story(&Outcome { untold: 3, ..outcome() }, false);
+        assert!(told.contains("3 more that happened later are not told"), "{told}");
         let violation = Violation { clause: "§5.2", step: 1, seconds: 3.0, text: "two records".into() };
         let told = story(&Outcome { violations: vec![violation], ..outcome() }, false);
         assert!(told.ends_with("VIOLATION of §5.2 at 3.000 s: two records\n"), "{told}");

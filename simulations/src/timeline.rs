@@ -219,6 +219,13 @@ pub struct Outcome {
     /// How all members were, if that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub surveys: Vec<Survey>,
-    /// Notable events.
+    /// Notable events that came after those of [`Outcome::timeline`], and were too many for it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub untold: u64,
+    /// Notable events, up to 20,000.
     pub timeline: Vec<Entry>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

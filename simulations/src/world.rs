@@ -76,6 +76,8 @@ pub(crate) struct World {
     tickets: BTreeMap<u64, Joiner>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) timeline: Vec<Entry>,
+    /// Notable events that were too many for it.
+    pub(crate) untold: u64,
     pub(crate) surveys: Vec<Survey>,
     tally: Vec<Tally>,
     pub(crate) sometimes: BTreeMap<&'static str, u64>,
@@ -84,6 +86,8 @@ pub(crate) struct World {
     pub(crate) twin: Option<(usize, usize)>,
     /// Two records of one epoch were settled, and who signed both is known: all that is left is that everybody stops.
     pub(crate) forked: bool,
+    /// The epoch of both.
+    pub(crate) fork_epoch: u64,
     /// When faults began, in seconds.
     pub(crate) begun: f64,
     /// A story: what goes wrong in it is nobody's plan.
@@ -95,6 +99,15 @@ pub(crate) struct World {
 pub(crate) fn stream(seed: u64, part: &str) -> Rng {
     let bytes = [&seed.to_le_bytes()[..], part.as_bytes()].concat();
     Rng::new(Hash::in_domain("althing simulation 1", &bytes).0)
+}
+
+/// Members of two versions of the program.
+fn mix_versions(hosts: &mut [Host], mut versions: Rng) {
+    // Who founds an entity with a newer program begins it with the newer version.
+    let is_older = |at: usize, drawn: bool| at == 0 || drawn;
+    for (at, host) in hosts.iter_mut().enumerate() {
+        host.speaks = if is_older(at, versions.chance(700)) { PROTOCOL - 1 } else { PROTOCOL };
+    }
 }
 
 impl World {
@@ -119,12 +132,7 @@ impl World {
         hosts.iter_mut().skip(options.members + later).for_each(|host| host.absent = true);
         // The older version knows no other quorum.
         if faults.plan.has(MIXED) && options.rule() == QuorumRule::Majority {
-            let mut versions = stream(seed, "versions");
-            // Who founds an entity with a newer program begins it with the newer version.
-            let is_older = |at: usize, drawn: bool| at == 0 || drawn;
-            for (at, host) in hosts.iter_mut().enumerate() {
-                host.speaks = if is_older(at, versions.chance(700)) { PROTOCOL - 1 } else { PROTOCOL };
-            }
+            mix_versions(&mut hosts, stream(seed, "versions"));
         }
         let there = hosts.iter().enumerate().filter(|(_, host)| !host.absent);
         let by_id = there.map(|(index, host)| (host.id, index)).collect();
@@ -154,12 +162,14 @@ impl World {
             tickets: BTreeMap::new(),
             violations: Vec::new(),
             timeline: Vec::new(),
+            untold: 0,
             surveys: Vec::new(),
             tally: Vec::new(),
             sometimes: BTreeMap::new(),
             out: Vec::new(),
             twin: None,
             forked: false,
+            fork_epoch: 0,
             begun: 0.0,
             by_hand: false,
             stopped: false,
@@ -440,6 +450,8 @@ impl World {
         if self.timeline.len() < TIMELINE {
             let host = host.map(|host| self.hosts[host].name.clone()).unwrap_or_default();
             self.timeline.push(Entry { seconds: self.seconds(), host, text: text.into() });
+        } else {
+            self.untold += 1;
         }
     }
 

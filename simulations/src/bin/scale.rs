@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use althing_simulations::processor;
 use althing_simulations::scale::{Entity, Scale, Spread};
 
 const SECOND: u64 = 1_000_000;
@@ -46,10 +47,7 @@ fn main() -> ExitCode {
 
 /// Seconds of a processor that this process has taken.
 fn processor() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // After the name in parentheses the 12th and 13th field are user and system time, in ticks of 10 ms.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+    processor::seconds().unwrap_or(0.0)
 }
 
 /// Memory in bytes, by its name in `/proc/self/status`: `VmHWM` is the most that this process ever had.

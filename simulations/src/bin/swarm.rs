@@ -1,6 +1,6 @@
 //! Runs many seeds: `swarm --seeds A..B [--members N|N-M] [--minutes M] [--threads N] [--all-reached] [--no-shrink]`,
 //! or one case: `swarm --seed S --members N --minutes M [--variant V] [--without CONDITION,…] [--acts NAME.N,…]`; both
-//! with `[--fault CLASS[@SECONDS[+SECONDS][:HOST,…]]]… [--deploy SECONDS:HOST]… [--mutation NAME] [--quiet] [--plan] [--timeline] [--votes] [--json]`.
+//! with `[--fault CLASS[@SECONDS[+SECONDS][:HOST,…]]]… [--deploy SECONDS:HOST]… [--quorum RULE] [--mutation NAME] [--quiet] [--plan] [--timeline] [--votes] [--json]`.
 //!
 //! Prints each failing seed with the command that replays it, and of the first ones that of the smallest case that
 //! fails in the same way; then how often each interesting thing happened. Exit code 1 if anything was violated, or
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use althing_simulations::{Options, Outcome, SOMETIMES, plan_of, shrink, simulate};
+use althing_simulations::{Options, Outcome, SOMETIMES, plan_of, processor, shrink, simulate};
 
 /// Much of a world's time goes into many small allocations.
 #[global_allocator]
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(why) => {
             eprintln!(
-                "{why}\nusage: swarm --seeds A..B | --seed S [--members N|N-M] [--minutes M] [--threads N] [--variant V] [--without CONDITION,…] [--acts NAME.N,…] [--fault CLASS[@SECONDS[+SECONDS][:HOST,…]]]… [--deploy SECONDS:HOST]… [--mutation NAME] [--quiet] [--plan] [--timeline] [--votes] [--json] [--all-reached] [--no-shrink]"
+                "{why}\nusage: swarm --seeds A..B | --seed S [--members N|N-M] [--minutes M] [--threads N] [--variant V] [--without CONDITION,…] [--acts NAME.N,…] [--fault CLASS[@SECONDS[+SECONDS][:HOST,…]]]… [--deploy SECONDS:HOST]… [--quorum RULE] [--mutation NAME] [--quiet] [--plan] [--timeline] [--votes] [--json] [--all-reached] [--no-shrink]"
             );
             return ExitCode::from(64);
         }
@@ -68,6 +68,7 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let started = Instant::now();
     let outcomes = run(&arguments);
+    let (elapsed, spent) = (started.elapsed().as_secs_f64(), processor::seconds());
     let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.violations.is_empty()).collect();
     if !arguments.json {
         for (number, outcome) in failed.iter().enumerate() {
@@ -81,7 +82,8 @@ fn main() -> ExitCode {
     if arguments.json {
         println!("{}", serde_json::to_string(&outcomes).unwrap_or_default());
     } else {
-        summary(&outcomes, failed.len(), started.elapsed().as_secs_f64());
+        summary(&outcomes, failed.len(), elapsed);
+        spent.into_iter().for_each(|spent| speed(&outcomes, spent));
         never.iter().for_each(|what| println!("    never in any seed  {what}"));
     }
     if failed.is_empty() && (never.is_empty() || !arguments.all_reached) {
@@ -197,6 +199,9 @@ fn timeline(outcome: &Outcome) {
     for entry in &outcome.timeline {
         println!("{:9.3} {:4} {}", entry.seconds, entry.host, entry.text);
     }
+    if outcome.untold > 0 {
+        println!("{} more that happened later are not told", outcome.untold);
+    }
 }
 
 /// What no seed reached.
@@ -226,5 +231,17 @@ fn summary(outcomes: &[Outcome], failed: usize, elapsed: f64) {
         events as f64 / elapsed,
         seconds / 3600.0,
         seconds / elapsed
+    );
+}
+
+/// How fast that was, whatever else the machine did: what the goals of the design are about.
+fn speed(outcomes: &[Outcome], spent: f64) {
+    let spent = spent.max(0.01);
+    let sum = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>();
+    println!(
+        "{spent:.1} s of a processor; {:.0} seeds in an hour of it, {:.0} events in a second of it, {:.0} times its time simulated",
+        outcomes.len() as f64 / spent * 3600.0,
+        sum(|outcome| outcome.events as f64) / spent,
+        sum(|outcome| outcome.seconds) / spent
     );
 }

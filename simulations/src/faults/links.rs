@@ -39,6 +39,18 @@ fn parts(world: &mut World) -> Option<(Vec<usize>, Vec<usize>)> {
     Some((one, other))
 }
 
+/// Who sends something, and whom: any two that run, or the two ends that somebody named. None if one of them does not.
+fn two(world: &mut World) -> Option<(usize, usize)> {
+    let (from, to) = if world.faults.named.is_empty() {
+        (any(world, true)?, any(world, true)?)
+    } else {
+        let all = shuffled(world);
+        (*all.first()?, *all.get(1)?)
+    };
+    let run = world.hosts[from].is_up() && world.hosts[to].is_up();
+    (from != to && run).then_some((from, to))
+}
+
 fn names(world: &World, hosts: &[usize]) -> String {
     hosts.iter().map(|at| world.hosts[*at].name.as_str()).collect::<Vec<_>>().join(" ")
 }
@@ -116,8 +128,7 @@ pub(super) fn reset(world: &mut World) {
 
 /// Somebody sends again what others said long ago: signatures hold, whoever carries them.
 pub(super) fn replay(world: &mut World) {
-    let (Some(from), Some(to)) = (any(world, true), any(world, true)) else { return };
-    if from != to {
+    if let Some((from, to)) = two(world) {
         world.replay(from, to);
     }
 }
@@ -149,6 +160,12 @@ fn damage(world: &mut World, how: Damage) {
     let all = shuffled(world);
     if let [a, b, ..] = all[..] {
         world.network.connection(a, b).damage = Some(how);
+        if !world.faults.named.is_empty() {
+            world.note(
+                None,
+                format!("what {} and {} say next is damaged", names(world, &[a]), names(world, &[b])),
+            );
+        }
     }
 }
 
@@ -177,7 +194,10 @@ pub(super) fn narrow(world: &mut World) {
 /// Hosts are clogged one after the other, and let go in another order: what was said meanwhile comes late, all at once.
 pub(super) fn swizzle(world: &mut World) {
     let mut some = shuffled(world);
-    let count = 1 + world.faults.rng.below(some.len() as u64) as usize;
+    let count = match world.faults.named.len() {
+        0 => 1 + world.faults.rng.below(some.len() as u64) as usize,
+        named => named,
+    };
     some.truncate(count);
     world.count("hosts were clogged and let go in another order");
     let text = format!("{} are clogged", names(world, &some));
@@ -196,8 +216,7 @@ pub(super) fn swizzle(world: &mut World) {
 
 /// Settled records of long ago are sent to somebody who has them.
 pub(super) fn old_chain(world: &mut World) {
-    let (Some(from), Some(to)) = (any(world, true), any(world, true)) else { return };
-    if from != to {
+    if let Some((from, to)) = two(world) {
         let after = world.faults.rng.below(8);
         world.send_old_chain(from, to, after);
     }

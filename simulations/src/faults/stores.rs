@@ -77,9 +77,10 @@ pub(super) fn lost(world: &mut World) {
 
 /// An image is taken; and an old one is put back.
 pub(super) fn old(world: &mut World) {
+    let meant = |at: &usize| world.faults.named.is_empty() || world.faults.named.contains(at);
     let aged = |at: &usize| world.hosts[*at].image.as_ref().is_some_and(|image| image.at + OLD < world.now);
-    let found =
-        (0..world.hosts.len()).find(|at| aged(at) && may_spoil(world, *at) && !has_the_last(world, *at));
+    let mut hosts = (0..world.hosts.len()).filter(|at| meant(at) && aged(at));
+    let found = hosts.find(|at| may_spoil(world, *at) && !has_the_last(world, *at));
     let Some(at) = found else {
         if let Some(at) = victim(world) {
             world.take_image(at);

@@ -80,7 +80,7 @@ fn fork(world: &mut World, name: &str, known: &Settled, link: &Link, parent: &Se
             None,
             format!("epoch {epoch} is {one}, and {other} on {name}; {} signed both", names.join(" ")),
         );
-        world.forked = true;
+        (world.forked, world.fork_epoch) = (true, epoch);
         return;
     }
     world.violate("§5.5.1", format!("epoch {epoch} is {one}, and {other} on {name}"));

@@ -54,3 +54,38 @@ fn a_second_cut_is_told_to_be_none() {
     assert_eq!(told(&outcome, "something is").len(), 1);
     assert_eq!(told(&outcome, "the network is whole again"), [(90.0, "")]);
 }
+
+#[test]
+fn what_is_said_again_goes_from_the_first_that_is_named_to_the_second() {
+    let outcome = run("--seed 4 --members 4 --minutes 2 --fault old-chain@30:m3,m1 --fault old-chain@60:m2");
+    assert_eq!(told(&outcome, "old-chain at m3 m1 strikes"), [(30.0, "")]);
+    assert_eq!(told(&outcome, "old-chain at m2 strikes"), [(60.0, "")], "the other end is any");
+    assert_eq!(outcome.sometimes.get("old certificates were sent again"), Some(&2));
+}
+
+#[test]
+fn those_that_are_named_are_clogged_and_nobody_else() {
+    let outcome = run("--seed 4 --members 5 --minutes 2 --fault swizzle@30:m5,m2");
+    assert_eq!(told(&outcome, "m5 m2 are clogged"), [(30.0, "")]);
+}
+
+#[test]
+fn who_asks_for_an_upgrade_has_programs_that_can_be_upgraded() {
+    let outcome =
+        run("--seed 2 --members 4 --minutes 3 --fault upgrade@30 --fault upgrade@60 --fault upgrade@90");
+    let upgrades = told(&outcome, "to run another program").len();
+    assert!(upgrades > 0 && outcome.sometimes.contains_key("a program was upgraded"), "{outcome:?}");
+}
+
+#[test]
+fn what_cannot_strike_is_told() {
+    let outcome = run("--seed 4 --members 4 --minutes 2 --fault crash@30+60:m3 --fault pause@40:m3");
+    assert_eq!(told(&outcome, "pause at m3 is asked for, and cannot strike now"), [(40.0, "")]);
+}
+
+#[test]
+fn an_image_is_taken_of_the_disk_that_is_named_and_put_back_there() {
+    let outcome = run("--seed 4 --members 5 --minutes 4 --fault old-disk@30:m3 --fault old-disk@90:m3");
+    assert_eq!(told(&outcome, "an image of its disk is taken"), [(30.0, "m3")]);
+    assert_eq!(told(&outcome, "an old image of its disk is put back"), [(90.0, "m3")]);
+}
