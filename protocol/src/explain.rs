@@ -127,8 +127,9 @@ impl Code {
     fn plain_page(self) -> Page {
         match self {
             Self::Unsafe => page(
-                "What was asked would overwrite or remove something that is not kept elsewhere. Nothing was changed. The \
-                 message says what is in the way; ask for it under another name or path, or move it aside first.",
+                "What was asked would overwrite or remove something that is not kept elsewhere, or give up what cannot be had \
+                 back: a majority that is still there, say. Nothing was changed. The message says what is in the way; of files, \
+                 ask for it under another name or path, or move aside what is there.",
                 &[("put it somewhere else", "althing trash restore ID --to PATH")],
             ),
             Self::Input => page(
@@ -137,8 +138,9 @@ impl Code {
                 &[("see what there is", "althing status")],
             ),
             Self::Denied => page(
-                "The node does not talk to this user. Whoever may use its socket is an administrator of the entity: the \
-                 superuser, the user of the node, and the group that owns the socket.",
+                "The node does not talk to this user, or was asked from another machine (--on) for what only whoever is on this \
+                 one may have. Whoever may use a node's socket is an administrator of the entity: the superuser, the user of the \
+                 node, and the group that owns the socket.",
                 &[("see who may, and why not you", "althing doctor")],
             ),
             _ => page(
@@ -356,8 +358,9 @@ impl Code {
                 ],
             ),
             _ => page(
-                "New content must be on the disks of more than half of the voters before it is settled, so that losing the \
-                 others cannot lose it. Nothing was changed.",
+                "New content must be held by a quorum of the members that hold the application before it is settled, so that \
+                 losing the others cannot lose it. Or what was staged, what is gone back to, or what the checks are made of is \
+                 not all here, and no member that is heard gives it. Nothing was changed.",
                 &[
                     ("see who is heard", "althing member list"),
                     ("see what is short on members", "althing health"),
@@ -421,7 +424,8 @@ impl Code {
                 ],
             ),
             Self::OtherHandling => page(
-                "How an application's tree is handled, in place or by releases, is the same for its whole life. To change it, \
+                "How an application's tree is handled, in place or by releases, with or without owners and extended attributes, \
+                 is the same for its whole life. To change it, \
                  take the application out of the entity with its files left where they are, and define it anew.",
                 &[
                     ("see how it is", "althing app show APP"),
@@ -661,7 +665,8 @@ conditions! {
         ["see what was found" => "althing roster show",
          "come over, with an invitation of the new entity" => "althing join"];
     NotAMember = "A104", "not-a-member", Critical, ByHand, "This machine was removed from the roster.",
-        "The others settled that this machine does not count any more. What it has stays as it is and is not repaired.",
+        "The others settled that this machine does not count any more. It goes on with what it has, and repairs it from its own \
+         store; nobody owes it content.",
         ["leave the entity here, too" => "althing leave", "come back with an invitation from a member" => "althing join"];
     Unvouched = "A108", "unvouched", Critical, ByHand, "A member was away for longer than its trusting period.",
         "Keys of a majority that was decommissioned meanwhile could show it another chain than the real one. So it takes nothing \
@@ -716,7 +721,8 @@ conditions! {
     ContentMissing = "A215", "content-missing", Critical, ByItself, "Nobody that is heard has what is settled.",
         "The member that answers lacks the revision in force of an application, and no member that it hears gives it. Those \
          that hold it are away; where an entity was begun anew, they may be members of the one before, which are asked as well \
-         as soon as they are connected. If none of them comes back, settle another revision: an earlier one, or new content.",
+         as soon as they are connected. If none of them comes back, settle another revision: an earlier one, or new content; where the application has check \
+         hooks, take them out of its definition first, as they are in what is missing.",
         ["see who is heard" => "althing member list", "see the revisions there are" => "althing app history APP",
          "go back to one that is here" => "althing app rollback --help"];
     Load = "A204", "load", Critical, ByItself, "A member is short of processor, memory or disk.",

@@ -31,13 +31,13 @@ pub(crate) enum AppVerb {
     /// Check the file that says what an application is
     #[command(after_help = "Examples:\n  althing app check shop.toml")]
     Check {
-        /// A TOML file with name, root, policy, groups, unmanaged, adopt, and the tables update and hooks
+        /// A TOML file with name, root, policy, groups, switching, owners, xattrs, unmanaged, adopt, and the tables update and hooks
         manifest: PathBuf,
     },
     /// Define an application as a file says, or change it to that
     #[command(after_help = "Examples:\n  althing app apply shop.toml -n\n  althing app apply shop.toml")]
     Apply {
-        /// A TOML file with name, root, policy, groups, unmanaged, adopt, and the tables update and hooks
+        /// A TOML file with name, root, policy, groups, switching, owners, xattrs, unmanaged, adopt, and the tables update and hooks
         manifest: PathBuf,
         /// Members that it does not go to any more leave its files, instead of moving them to the trash
         #[arg(long)]
@@ -178,7 +178,7 @@ pub(crate) struct New {
     /// How many members apply a revision at once: a number, or a share of them; one at a time by default
     #[arg(long, value_name = "N|PCT", value_parser = crate::span::batch)]
     pub(crate) batch: Option<althing_protocol::rollout::Batch>,
-    /// Owner and group of every item are settled, too, by name; daemons must run as root
+    /// Owner and group of every item are settled, too, by name; daemons must run as root, or be able to give files away
     #[arg(long)]
     pub(crate) owners: bool,
     /// Extended attributes of this name are settled, too; may be given several times. user.NAME, user.*,

@@ -378,7 +378,7 @@ fn next(because: Option<&str>) -> &'static str {
         None => "Nothing is wrong.",
         Some("content-differs" | "local-change") => "Repair ends by itself; nothing is needed from you.",
         Some("contested") => {
-            "What is changed again and again is left alone for an hour after its last repair; the rest is repaired."
+            "What is changed again and again is left alone until the first of its three repairs is an hour old; the rest is repaired."
         }
         Some("unreachable") => "It is heard again by itself when it and the network are up.",
         Some("misbehaves") => "What it sends is dropped, and it is left alone for a while when it goes on.",
