@@ -4,6 +4,8 @@
 
 mod agreement;
 mod applied;
+mod chain;
+mod electorate;
 mod explained;
 mod found;
 mod holdings;
@@ -98,7 +100,7 @@ pub(crate) fn written(world: &mut World, at: usize, writes: &[Write]) {
             continue;
         }
         match read_link(bytes) {
-            Ok(link) => agreement::settled(world, at, &link),
+            Ok(link) => chain::settled(world, at, &link),
             Err(error) => world.violate("saved", format!("a link that cannot be read: {error}")),
         }
         if world.violations.is_empty() && !world.forked {

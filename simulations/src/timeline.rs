@@ -10,7 +10,7 @@ use crate::likeness::Likeness;
 pub const STRUCK: &str = "a planted bug struck";
 
 /// Everything interesting that a swarm must reach: what no seed ever did was not tested.
-pub const SOMETIMES: [&str; 88] = [
+pub const SOMETIMES: [&str; 91] = [
     "a blackout",
     "a bridge",
     "a chain was sent",
@@ -48,6 +48,7 @@ pub const SOMETIMES: [&str; 88] = [
     "a member was re-admitted",
     "a member went",
     "a message came twice",
+    "a message waited for its link",
     "a message was cut off",
     "a message was held up and overtaken",
     "a message was lost",
@@ -55,6 +56,7 @@ pub const SOMETIMES: [&str; 88] = [
     "a one-sided partition",
     "a part of a large file came",
     "a partition",
+    "a promise was judged by the model's guards",
     "a process hung until its watchdog killed it",
     "a process stood still",
     "a process was slow",
@@ -86,6 +88,7 @@ pub const SOMETIMES: [&str; 88] = [
     "drift on one member",
     "drift was noticed",
     "drift was repaired",
+    "hooks failed on a host",
     "hosts were clogged and let go in another order",
     "messages took more or less long",
     "old certificates were sent again",
