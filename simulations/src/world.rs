@@ -45,9 +45,13 @@ pub(crate) const MS: u64 = 1_000;
 pub(crate) const SECOND: u64 = 1_000_000;
 /// Steps that may happen in any world.
 const CALM: u64 = 100_000;
+/// And each two hosts, as all join within a second or two.
+const MEETING: u64 = 500;
 /// And a second and host, on average: ten times what a busy world needs.
 const STORM: u64 = 150;
-/// Notable events that are kept.
+/// Of what is under way so many kinds are shown.
+const SHOWN: usize = 8;
+/// Notable events that are kept, of the founding and of what comes then.
 const TIMELINE: usize = 20_000;
 /// Surveys that are kept.
 const SURVEYS: usize = 200;
@@ -76,6 +80,8 @@ pub(crate) struct World {
     tickets: BTreeMap<u64, Joiner>,
     pub(crate) violations: Vec<Violation>,
     pub(crate) timeline: Vec<Entry>,
+    /// How many of them were there when faults began.
+    founding: usize,
     /// Notable events that were too many for it.
     pub(crate) untold: u64,
     pub(crate) surveys: Vec<Survey>,
@@ -162,6 +168,7 @@ impl World {
             tickets: BTreeMap::new(),
             violations: Vec::new(),
             timeline: Vec::new(),
+            founding: 0,
             untold: 0,
             surveys: Vec::new(),
             tally: Vec::new(),
@@ -201,8 +208,9 @@ impl World {
         self.trace.update(&due.at.to_le_bytes());
         self.happen(due.event);
         // Every seed ends: whoever keeps everybody busy with nothing is a bug.
-        if self.steps > CALM + STORM * (self.now / SECOND) * self.hosts.len() as u64 {
-            let text = format!("{} steps; waiting: {:?}", self.steps, self.waiting());
+        let hosts = self.hosts.len() as u64;
+        if self.steps > CALM + MEETING * hosts * hosts + STORM * (self.now / SECOND) * hosts {
+            let text = format!("{} steps; under way are {}", self.steps, self.waiting());
             self.violate("storm", text);
         }
         true
@@ -242,15 +250,21 @@ impl World {
         self.faults.on || self.by_hand || self.faults.ended.is_some_and(|ended| ended + lately > self.now)
     }
 
-    /// Messages under way, by the first bytes that name their kind and by their ends.
-    fn waiting(&self) -> BTreeMap<String, usize> {
-        let mut kinds = BTreeMap::new();
+    /// What most messages under way are, and between whom.
+    fn waiting(&self) -> String {
+        let mut kinds: BTreeMap<(&str, usize, usize), usize> = BTreeMap::new();
         for Reverse(due) in &self.queue {
             let Event::Deliver { from, to, bytes, .. } = &due.event else { continue };
-            let name = String::from_utf8_lossy(bytes.get(2..9).unwrap_or_default()).into_owned();
-            *kinds.entry(format!("{name:?} {from} to {to}")).or_default() += 1;
+            *kinds.entry((Message::kind(bytes), *from, *to)).or_default() += 1;
         }
-        kinds
+        let mut kinds: Vec<_> = kinds.into_iter().collect();
+        kinds.sort_by_key(|(_, count)| Reverse(*count));
+        let name = |host: usize| self.hosts[host].name.as_str();
+        let shown = kinds
+            .iter()
+            .take(SHOWN)
+            .map(|((kind, from, to), count)| format!("{count} {kind} from {} to {}", name(*from), name(*to)));
+        shown.collect::<Vec<_>>().join(", ")
     }
 
     /// Lets so many microseconds pass.
@@ -447,7 +461,7 @@ impl World {
 
     /// Writes something into the timeline.
     pub(crate) fn note(&mut self, host: Option<usize>, text: impl Into<String>) {
-        if self.timeline.len() < TIMELINE {
+        if self.timeline.len() < self.founding + TIMELINE {
             let host = host.map(|host| self.hosts[host].name.clone()).unwrap_or_default();
             self.timeline.push(Entry { seconds: self.seconds(), host, text: text.into() });
         } else {
@@ -466,6 +480,13 @@ impl World {
     /// Faults begin: from now on messages are counted, if that was asked for.
     pub(crate) fn begin(&mut self) {
         self.begun = self.seconds();
+        // A thousand members that join tell a million things; what was asked about comes after that.
+        let untold = std::mem::take(&mut self.untold);
+        if untold > 0 {
+            let text = format!("{untold} more of the founding are not told");
+            self.timeline.push(Entry { seconds: self.begun, host: String::new(), text });
+        }
+        self.founding = self.timeline.len();
         let moments = self.options.tally.windows(2);
         let empty = |moments: &[u64]| Tally { from: moments[0], until: moments[1], kinds: BTreeMap::new() };
         self.tally = moments.map(empty).collect();
