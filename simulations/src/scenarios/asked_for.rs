@@ -89,3 +89,12 @@ fn an_image_is_taken_of_the_disk_that_is_named_and_put_back_there() {
     assert_eq!(told(&outcome, "an image of its disk is taken"), [(30.0, "m3")]);
     assert_eq!(told(&outcome, "an old image of its disk is put back"), [(90.0, "m3")]);
 }
+
+/// From 33 on statements are passed on over an overlay, and all that join say something to all.
+#[test]
+fn more_members_than_push_to_everybody_come_together_and_live() {
+    let outcome = run("--seed 2 --members 36 --minutes 0.5 --deploy 10:m2 --fault alone@5+20:m18");
+    let whole = told(&outcome, "the network is whole again");
+    let applied = told(&outcome, "revision.applied");
+    assert!(whole == [(25.0, "")] && applied.iter().any(|(at, host)| *at >= 25.0 && *host == "m18"));
+}
