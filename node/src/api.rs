@@ -13,7 +13,7 @@ mod http;
 mod past;
 mod reads;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(crate) use althing_protocol::call::Call;
@@ -25,22 +25,19 @@ use althing_protocol::time::WallTime;
 use althing_store::Store;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use chain::for_each_link;
 pub(crate) use http::listen;
 
 use crate::daemon::{Happening, Live, ending};
 use crate::net::{Net, NetError, PeerKey};
+use crate::serving::Serving;
 
 /// A peer that answers a relayed call takes at most this long, unless the call says otherwise.
 const RELAY: Duration = Duration::from_secs(10);
 /// Changing calls may wait for content to spread.
 const RELAY_CHANGE: Duration = Duration::from_secs(119);
-
-/// Trees that are read, compared and written out for other members at once: each may take hundreds of megabytes, and who
-/// waits takes none.
-pub(crate) const TREES_AT_ONCE: usize = 2;
 
 /// What a call is answered with: lines of JSON, the last of which is the answer.
 pub(crate) type Answered = Result<Value, Refusal>;
@@ -60,7 +57,7 @@ pub(crate) struct Shared {
     /// Where this member listens.
     pub(crate) address: Address,
     /// Turns of other members at whole trees.
-    pub(crate) trees: Semaphore,
+    pub(crate) trees: Mutex<Serving>,
     /// Whether calls may cut this member off.
     pub(crate) faults: bool,
 }
@@ -172,7 +169,7 @@ impl Api {
                 // It was sent here: nothing is passed on twice.
                 call.query.remove("on");
                 call.by = format!("{}@{name}", call.by);
-                self.answer_from_afar(&call).await
+                self.answer_from_afar(from, &call).await
             }
             (None, _) => error_document(&Refusal::new(Code::Denied, "not a member of this entity"), ""),
             (_, Err(error)) => error_document(&Refusal::new(Code::Input, error.to_string()), ""),
@@ -180,12 +177,18 @@ impl Api {
         serde_json::to_vec(&value).unwrap_or_default()
     }
 
-    async fn answer_from_afar(&self, call: &Call) -> Value {
-        if let Err(refusal) = afar::refuse(call) {
-            return error_document(&refusal, &self.own_name().await);
+    async fn answer_from_afar(&self, from: MemberId, call: &Call) -> Value {
+        let own = self.own_name().await;
+        if let Err(refusal) = afar::refuse(call, &own) {
+            return error_document(&refusal, &own);
         }
-        // It is never closed.
-        let _turn = if afar::takes_a_tree(call) { self.shared.trees.acquire().await.ok() } else { None };
+        let _turn = if afar::takes_a_tree(call) {
+            let turn = self.shared.trees.lock().unwrap_or_else(PoisonError::into_inner).turn(from);
+            let Some(turn) = turn.await else { return error_document(&afar::too_many(), &own) };
+            Some(turn)
+        } else {
+            None
+        };
         match self.answer_here(call, None).await {
             Ok(value) | Err(value) => value,
         }

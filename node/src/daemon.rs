@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use althing_protocol::conduct::Offence;
@@ -23,7 +23,7 @@ use althing_protocol::wire::Message;
 use althing_store::{Store, Unnamed};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::collect::Collector;
@@ -31,7 +31,7 @@ use crate::files::{self, Files, Neighbours, Patterns, TRASH_KEPT, TrashClock};
 use crate::net::{BulkStream, Net, NetConfig, NetError, NetEvent, Peer, Speech};
 use crate::place::{self, Ending, Entry, Place, Work as PlaceWork};
 use crate::sample::Sampler;
-use crate::serving::Serving;
+use crate::serving::{STREAMS, Serving, TREES};
 use crate::writer::{Work, Writer};
 use crate::{Config, api, hooks, identity, interruption, purge, room, scrub, transfer};
 
@@ -192,7 +192,7 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         events,
         address,
         faults: config.faults,
-        trees: Semaphore::new(api::TREES_AT_ONCE),
+        trees: Mutex::new(Serving::new(TREES)),
     });
     let socket = api::listen(api.clone(), &config.socket, config.group.as_deref(), stop.clone())?;
     tokio::spawn(sample(config.dir.clone(), to.clone(), stop.clone()));
@@ -214,7 +214,7 @@ async fn serve(config: Config) -> anyhow::Result<Ended> {
         began,
         neighbours: Arc::default(),
         trash_clock: TrashClock::start(),
-        serving: Serving::default(),
+        serving: Serving::new(STREAMS),
         shunned: BTreeMap::new(),
     };
     let held = Arc::clone(&daemon.store);
@@ -357,11 +357,17 @@ impl Daemon {
             NetEvent::Connected(peer) => self.step(Input::Connected(MemberId(peer))),
             NetEvent::Disconnected(peer) => self.step(Input::Disconnected(MemberId(peer))),
             NetEvent::Message { from, bytes } => self.step(Input::Received { from: MemberId(from), bytes }),
-            NetEvent::Request { from, body, reply } => {
+            NetEvent::Request { from, body, mut reply } => {
                 let api = api.clone();
                 tokio::spawn(async move {
-                    // The asker may have gone meanwhile.
-                    let _ = reply.send(api.relayed(MemberId(from), &body).await);
+                    tokio::select! {
+                        answer = api.relayed(MemberId(from), &body) => {
+                            // The asker may have gone meanwhile.
+                            let _ = reply.send(answer);
+                        }
+                        // Nobody waits any more: nor does this. What the entity was asked for goes on.
+                        () = reply.closed() => {}
+                    }
                 });
             }
             NetEvent::Join { body, reply, .. } => {

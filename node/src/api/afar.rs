@@ -8,10 +8,10 @@ use althing_protocol::effect::Source;
 use super::Call;
 use super::changes::{CommandBody, RestoreBody, parse};
 
-/// Why a call of another member is not answered, if it is one of these.
-pub(super) fn refuse(call: &Call) -> Result<(), Refusal> {
+/// Why a call of another member is not answered by this one, if it is one of these.
+pub(super) fn refuse(call: &Call, own: &str) -> Result<(), Refusal> {
     if call.body.is_none() {
-        return Ok(());
+        return refuse_another(call, own);
     }
     let is_local = match call.path.as_str() {
         "command" => is_local(&parse::<CommandBody>(call)?.command),
@@ -27,9 +27,33 @@ pub(super) fn refuse(call: &Call) -> Result<(), Refusal> {
         .fact("so", "log in there, and ask without --on"))
 }
 
-/// Whether a whole tree is read, and told item by item.
+/// Nothing is passed on twice: whose tree it is, answers.
+fn refuse_another(call: &Call, own: &str) -> Result<(), Refusal> {
+    let asked = call.query.get("member").filter(|member| call.path == "diff" && *member != own);
+    let Some(member) = asked else { return Ok(()) };
+    let text = format!("{own} was asked to ask {member}: that is passed on once");
+    let words = call.query.get("app").map_or("APP", String::as_str);
+    Err(Refusal::new(Code::Denied, text)
+        .try_("ask it itself", &format!("althing app diff {words} --member {member}")))
+}
+
+/// Whether a whole tree is read, or told item by item.
 pub(super) fn takes_a_tree(call: &Call) -> bool {
-    matches!(call.path.as_str(), "items" | "diff" | "update-diff")
+    let changes_patterns = || {
+        let body = parse::<CommandBody>(call).ok();
+        body.is_some_and(|body| matches!(body.command, Command::Arrange { definition, .. } if definition.unmanaged.is_some()))
+    };
+    match call.path.as_str() {
+        "items" | "diff" | "update-diff" => true,
+        "command" => changes_patterns(),
+        _ => false,
+    }
+}
+
+/// Why somebody who asks for many trees at once is not told another one.
+pub(super) fn too_many() -> Refusal {
+    let text = "too many calls of this member wait for whole trees";
+    Refusal::new(Code::Failed, text).fact("changed", "nothing").fact("so", "ask again when they are answered")
 }
 
 /// What is about the machine itself, what a person must have looked at there, and what reads its disk.
@@ -63,7 +87,7 @@ mod tests {
     fn refused(path: &str, body: &Value) -> bool {
         let (path, by) = (path.to_owned(), "eve@web9".to_owned());
         let call = Call { path, query: BTreeMap::new(), body: Some(body.to_string()), by };
-        refuse(&call).is_err()
+        refuse(&call, "web1").is_err()
     }
 
     fn command(command: &Command) -> bool {
@@ -97,6 +121,18 @@ mod tests {
         assert!(!refused("trash/restore", &json!({ "id": "a-1", "to": null })));
         let reading =
             Call { path: "status".to_owned(), query: BTreeMap::new(), body: None, by: "eve@web9".to_owned() };
-        assert!(refuse(&reading).is_ok());
+        assert!(refuse(&reading, "web1").is_ok());
+    }
+
+    #[test]
+    fn nothing_is_passed_on_twice() {
+        let diff = |member: &str| {
+            let query = [("app", "shop"), ("member", member)];
+            let query = query.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Call { path: "diff".to_owned(), query, body: None, by: "eve@web9".to_owned() }
+        };
+        assert!(refuse(&diff("web1"), "web1").is_ok());
+        assert!(refuse(&diff("web2"), "web1").is_err());
+        assert!(takes_a_tree(&diff("web1")));
     }
 }

@@ -133,13 +133,14 @@ impl<'a> Giving<'a> {
     }
 
     /// Gives an open or pinned item its owner, its mode, which may not lend rights that are not its owner's, and its
-    /// extended attributes, in this order: the first takes bits and capabilities away, the last completes the mode.
+    /// extended attributes, in this order: the first takes bits and capabilities away, the last completes the mode. Whether
+    /// it has the owner that was settled, if any was.
     pub(crate) fn give(
         &mut self,
         item: impl AsFd,
         path: &ItemPath,
         (mode, attributes): (Option<u32>, &Attributes),
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let mut is_right = true;
         if self.files.handling.owners {
             is_right = self.give_owner(&item, path, attributes)?;
@@ -150,7 +151,7 @@ impl<'a> Giving<'a> {
         if mode.is_some() && !self.files.handling.xattrs.is_empty() {
             self.give_extended(&item, path, attributes)?;
         }
-        Ok(())
+        Ok(is_right)
     }
 
     /// Whether the item has both owners now.
@@ -227,11 +228,22 @@ impl<'a> Giving<'a> {
         Ok(SetMode::Done)
     }
 
-    /// Whether it would run with rights that are not those of whoever runs it. Whoever had it open, or mapped, before it
-    /// was given could go on writing in it: such a file is always a new one.
-    fn lends_rights(&self, mode: Option<u32>, attributes: &Attributes) -> bool {
-        let bits = self.files.handling.owners && mode.is_some_and(|mode| mode & LENDS_RIGHTS != 0);
-        bits || attributes.extended.contains_key(CAPABILITY)
+    /// Whether it will run with rights that are not those of whoever runs it. Whoever had it open, or mapped, before it
+    /// was given could go on writing in it: such a file is always a new one. What this member cannot give lends nothing.
+    pub(crate) fn lends_rights(&mut self, mode: Option<u32>, attributes: &Attributes) -> bool {
+        let bits = mode.is_some_and(|mode| mode & LENDS_RIGHTS != 0);
+        let capability = attributes.extended.contains_key(CAPABILITY) && modes::may_set_capabilities();
+        (bits && (!self.files.handling.owners || self.may_own(attributes))) || capability
+    }
+
+    fn may_own(&mut self, attributes: &Attributes) -> bool {
+        let user = attributes.owner.as_deref().is_some_and(|name| self.against_user(name).is_none());
+        user && attributes.group.as_deref().is_some_and(|name| self.against_group(name).is_none())
+    }
+
+    /// Whether it must not be anybody else's before it is given.
+    pub(crate) fn is_nobodys_first(&mut self, mode: u32, attributes: &Attributes) -> bool {
+        self.files.handling.owners && self.lends_rights(Some(mode), attributes)
     }
 
     /// The same for a directory. What is none any more, or is gone, is left as it is.
@@ -248,7 +260,7 @@ impl<'a> Giving<'a> {
         if Stamp::of(&item)?.kind() != FileType::Directory {
             return Ok(());
         }
-        self.give(&item, path, (Some(mode), attributes))
+        self.give(&item, path, (Some(mode), attributes)).map(drop)
     }
 }
 

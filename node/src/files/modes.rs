@@ -16,8 +16,9 @@ use super::stamp::Stamp;
 /// What a member needs to list, enter and fill a directory of its own.
 const PASSABLE: u32 = 0o700;
 
-/// The bit of CAP_CHOWN in the capabilities of a process.
+/// The bits of CAP_CHOWN and CAP_SETFCAP in the capabilities of a process.
 const CAP_CHOWN: u32 = 0;
+const CAP_SETFCAP: u32 = 31;
 
 /// Directories that were made passable, and the mode each had before.
 pub(crate) type Loosened = BTreeMap<ItemPath, u32>;
@@ -111,13 +112,22 @@ pub(crate) fn is_root() -> bool {
 
 /// Whether files can be given to others.
 pub(crate) fn may_give() -> bool {
-    static MAY_GIVE: OnceLock<bool> = OnceLock::new();
-    *MAY_GIVE.get_or_init(|| {
+    has_capability(CAP_CHOWN)
+}
+
+/// Whether files can be given capabilities.
+pub(crate) fn may_set_capabilities() -> bool {
+    has_capability(CAP_SETFCAP)
+}
+
+fn has_capability(bit: u32) -> bool {
+    static EFFECTIVE: OnceLock<Option<u64>> = OnceLock::new();
+    let effective = EFFECTIVE.get_or_init(|| {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-        let bits = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
-        bits.map_or_else(is_root, |bits| bits & (1 << CAP_CHOWN) != 0)
-    })
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+    });
+    effective.map_or_else(is_root, |bits| bits & (1 << bit) != 0)
 }
 
 /// Whose an item becomes that is put at `name`: whose the one it replaces is, or else the directory. Where the

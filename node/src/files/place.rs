@@ -80,16 +80,29 @@ pub(crate) fn write_unfinished(
     let unfinished = Temporary::Unfinished.name()?;
     let file = create(parent, &unfinished)?;
     let result = fill(file, source, new, job).and_then(|file| {
-        if let Some((user, group)) = modes::owner_for(parent, new.name)? {
-            rustix::fs::fchown(&file, Some(user), Some(group))?;
+        // Whoever it belonged to for a moment could have it open when it is given rights of somebody else.
+        let is_nobodys = giving.is_nobodys_first(new.mode, new.attributes);
+        if !is_nobodys {
+            own(parent, new.name, &file)?;
         }
-        giving.give(&file, new.path, (Some(new.mode), new.attributes))?;
+        let is_right = giving.give(&file, new.path, (Some(new.mode), new.attributes))?;
+        if is_nobodys && !is_right {
+            own(parent, new.name, &file)?;
+        }
         Ok(file)
     });
     if result.is_err() {
         let _ = rustix::fs::unlinkat(parent, &unfinished[..], AtFlags::empty());
     }
     Ok((result?, unfinished))
+}
+
+/// Gives a file to whoever it belongs to where no owner is settled.
+fn own(parent: &OwnedFd, name: &[u8], file: &File) -> io::Result<()> {
+    if let Some((user, group)) = modes::owner_for(parent, name)? {
+        rustix::fs::fchown(file, Some(user), Some(group))?;
+    }
+    Ok(())
 }
 
 /// Names a file that is complete and durable as such: from here on recovery keeps it.

@@ -41,7 +41,8 @@ impl TrashClock {
     }
 
     fn now_at(&self, wall: SystemTime, passed: Duration) -> SystemTime {
-        wall.min(self.wall + passed)
+        // What was taken away before the clock was put right is old enough by then, and what was since has the right time.
+        if passed >= TRASH_KEPT { wall } else { wall.min(self.wall + passed) }
     }
 }
 
@@ -287,5 +288,7 @@ mod tests {
             clock.wall - hour,
             "it was ahead: nothing goes early"
         );
+        let later = clock.wall + 9 * TRASH_KEPT;
+        assert_eq!(clock.now_at(later, TRASH_KEPT), later, "what was there when it began has had its time");
     }
 }

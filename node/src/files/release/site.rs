@@ -115,7 +115,16 @@ impl<'a> Site<'a> {
         let fresh = Temporary::Aside(Temporary::mark(base)).name()?;
         let target = name.target(self.files.root());
         rustix::fs::symlinkat(&target[..], &self.parent, &fresh[..])?;
-        let aside = swap::swap_in(&self.parent, &fresh, base).inspect_err(|_| {
+        let aside = match swap::swap_in(&self.parent, &fresh, base) {
+            // A file system that can neither exchange nor give a second name.
+            Err(_) if self.is_ours(base) == Some(true) => {
+                rustix::fs::renameat(&self.parent, &fresh[..], &self.parent, base)
+                    .map(|()| None)
+                    .map_err(io::Error::from)
+            }
+            swapped => swapped,
+        };
+        let aside = aside.inspect_err(|_| {
             // What stays is found by the next apply.
             let _ = rustix::fs::unlinkat(&self.parent, &fresh[..], AtFlags::empty());
         })?;
