@@ -79,9 +79,9 @@ impl Options {
         self.quorum.unwrap_or(if drawn { QuorumRule::Supermajority } else { QuorumRule::Majority })
     }
 
-    /// One seed of sixteen deploys files that are had in parts.
+    /// One seed of seventeen deploys files that are had in parts, whatever the quorum rule is.
     pub(crate) fn has_large_files(&self) -> bool {
-        self.seed % 16 == 5
+        self.seed % 17 == 5
     }
 
     /// The same with an entity that is like a real one.
