@@ -352,9 +352,10 @@ fn answer(store: &Store, stream: &mut impl Write, want: &Want) -> anyhow::Result
             Some(file) if file.metadata()?.len() == *size => {
                 stream.write_all(&[1])?;
                 stream.write_all(&size.to_be_bytes())?;
-                let mut reader = std::io::BufReader::with_capacity(BUFFER, file).take(*size);
-                let sent = std::io::copy(&mut reader, stream)?;
-                ensure!(sent == *size, "{name} became shorter while it was sent");
+                if !send_whole(file.take(*size), stream, name)? {
+                    put_aside(store, name)?;
+                    bail!("{name} was not read as it is");
+                }
             }
             _ => stream.write_all(&[0])?,
         },
@@ -366,15 +367,48 @@ fn answer(store: &Store, stream: &mut impl Write, want: &Want) -> anyhow::Result
             }
             Outlined::NotHere => stream.write_all(&[0])?,
             Outlined::Damaged => {
-                if let Verdict::Damaged { aside } = store.content().verify(name)? {
-                    bail!(Rotten { content: *name, aside });
-                }
+                put_aside(store, name)?;
                 stream.write_all(&[0])?;
             }
         },
         Want::Part(name, size, index) => answer_part(store, stream, name, (*size, *index))?,
     }
     Ok(())
+}
+
+/// Sends a file, but for its end if it is not what its name says: whoever gets it would take an honest member for one that
+/// serves something else. False then.
+fn send_whole(mut file: impl Read, stream: &mut impl Write, name: &Hash) -> anyhow::Result<bool> {
+    let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; BUFFER]);
+    let (mut held, mut length) = (vec![0; BUFFER], 0);
+    loop {
+        let count = match file.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            // What the disk does not give any more is as good as changed.
+            Err(_) => return Ok(false),
+        };
+        if count == 0 {
+            break;
+        }
+        stream.write_all(&held[..length])?;
+        hasher.update(&buffer[..count]);
+        std::mem::swap(&mut held, &mut buffer);
+        length = count;
+    }
+    let right = hasher.finalize().as_bytes() == &name.0;
+    if right {
+        stream.write_all(&held[..length])?;
+    }
+    Ok(right)
+}
+
+/// Content that is damaged is moved away; it is an error if it was.
+fn put_aside(store: &Store, name: &Hash) -> anyhow::Result<()> {
+    match store.content().verify(name)? {
+        Verdict::Damaged { aside } => bail!(Rotten { content: *name, aside }),
+        Verdict::Missing | Verdict::Sound => Ok(()),
+    }
 }
 
 fn answer_part(
@@ -399,4 +433,31 @@ fn answer_part(
     let sent = std::io::copy(&mut reader, stream)?;
     ensure!(sent == length, "{name} became shorter while it was sent");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_rotten_content_does_not_send_its_end_and_finds_it_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let bytes = vec![7; 3 * BUFFER + 5];
+        let mut batch = store.content().batch();
+        let (name, size) = batch.add_any(&mut &bytes[..]).unwrap();
+        batch.finish().unwrap();
+        let want = Want::File(name, size);
+        let mut sent = Vec::new();
+        answer(&store, &mut sent, &want).unwrap();
+        assert_eq!(sent[9..], bytes);
+
+        let at = dir.path().join("store/content").join(&name.hex()[..2]).join(name.hex());
+        std::fs::write(&at, vec![8; bytes.len()]).unwrap();
+        let mut sent = Vec::new();
+        let error = answer(&store, &mut sent, &want).unwrap_err();
+        assert!(error.downcast_ref::<Rotten>().is_some_and(|rotten| rotten.content == name), "{error}");
+        assert!(sent.len() - 9 < bytes.len(), "whoever asked is told nothing wrong, but too little");
+        assert!(!store.content().has(&name), "it is fetched again");
+    }
 }
