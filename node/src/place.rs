@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use althing_protocol::effect::{
     Applied, Captured, Depth, Input, NotApplied, NotCaptured, Order, Scan, Source,
@@ -176,7 +176,7 @@ impl Worker {
                 Ok(Work::Clear { clear, keep_files }) => self.clear(clear, keep_files),
                 Err(RecvTimeoutError::Timeout) => {
                     self.scan(Depth::Changed);
-                    self.prune(self.clock.now());
+                    self.prune();
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -249,7 +249,7 @@ impl Worker {
             Err(ApplyError::Store(fault)) if fault.is_fatal() => end(fault),
             Err(ApplyError::Damaged { content, .. }) => self.put_aside(content),
             // What is too old to be kept may be all that is in the way of the next try.
-            Err(ApplyError::TrashFull { .. }) => self.prune(SystemTime::now()),
+            Err(ApplyError::TrashFull { .. }) => self.prune(),
             _ => {}
         }
         let result = result.map(|applied| Applied {
@@ -298,8 +298,8 @@ impl Worker {
         }
     }
 
-    fn prune(&self, now: SystemTime) {
-        if let Err(error) = self.files.prune(now, TRASH_KEPT, None) {
+    fn prune(&self) {
+        if let Err(error) = self.files.prune(self.clock.now(), TRASH_KEPT, None) {
             tracing::warn!(application = self.name, %error, "the trash could not be looked through");
         }
     }

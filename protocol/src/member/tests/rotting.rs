@@ -87,9 +87,8 @@ fn a_root_that_is_written_twice_is_held_if_nothing_rotted_since_the_second() {
     assert!(is_held(&lone));
 }
 
-/// A repair may come between two captures: the settled tree would be taken for what was there.
-#[test]
-fn a_window_that_adopts_what_is_there_is_not_opened_with_what_is_there_later() {
+/// A member of which a window is asked that adopts what is there, and which captures that.
+fn opening() -> (Lone, u64) {
     let mut lone = alone();
     let capture = creating(&mut lone);
     captured(&mut lone, capture);
@@ -98,6 +97,13 @@ fn a_window_that_adopts_what_is_there_is_not_opened_with_what_is_there_later() {
     let command = Command::Open { application, lasts: Millis(600_000), reason, adopt: true, auto: None };
     lone.give(Input::Requested { request: 2, by: "ada".into(), command });
     let capture = lone.captures.pop().expect("captured first");
+    (lone, capture)
+}
+
+/// A repair may come between two captures: the settled tree would be taken for what was there.
+#[test]
+fn a_window_that_adopts_what_is_there_is_not_opened_with_what_is_there_later() {
+    let (mut lone, capture) = opening();
     rots(&mut lone);
     captured(&mut lone, capture);
     let refusal = until_answered(&mut lone).expect_err("lost");
@@ -108,14 +114,7 @@ fn a_window_that_adopts_what_is_there_is_not_opened_with_what_is_there_later() {
 /// It is what a commit settles from then on, and not what a repair may have made of the tree meanwhile.
 #[test]
 fn what_rots_while_a_window_is_being_opened_with_it_is_staged_there_all_the_same() {
-    let mut lone = alone();
-    let capture = creating(&mut lone);
-    captured(&mut lone, capture);
-    until_answered(&mut lone).expect("settled");
-    let (application, reason) = ("shop".to_owned(), "by hand".to_owned());
-    let command = Command::Open { application, lasts: Millis(600_000), reason, adopt: true, auto: None };
-    lone.give(Input::Requested { request: 2, by: "ada".into(), command });
-    let capture = lone.captures.pop().expect("captured first");
+    let (mut lone, capture) = opening();
     lone.slow = Some(VecDeque::new());
     captured(&mut lone, capture);
     let (batch, writes) = lone.slow.as_mut().and_then(VecDeque::pop_front).expect("what is held");
