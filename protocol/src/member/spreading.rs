@@ -109,7 +109,7 @@ impl Entity {
         self.locals.values_mut().for_each(|local| local.barren.clear());
         let beat = self.heartbeat();
         self.send(core, peer, &beat);
-        self.show_requests(core, peer);
+        self.meet_standing(core, peer);
         self.ask_highest(core, peer);
     }
 

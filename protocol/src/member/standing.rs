@@ -29,6 +29,8 @@ pub(super) struct Standing {
     asked: BTreeMap<MemberId, Vec<Asked>>,
     /// When this member asks again.
     due: Instant,
+    /// When those in whose names others asked are shown it again.
+    show: Instant,
 }
 
 struct Asked {
@@ -168,6 +170,13 @@ impl Entity {
         asked.values_mut().for_each(|list| list.retain(fits));
         asked.retain(|_, list| !list.is_empty());
         self.standing.asked = asked;
+        if now >= self.standing.show {
+            self.standing.show = now + REPEAT;
+            // Again and again: of two machines with one key now the one and now the other is connected, and which of
+            // them it is nobody is told.
+            let names: Vec<_> = self.standing.asked.keys().copied().collect();
+            names.into_iter().for_each(|name| self.show_requests(core, name));
+        }
         if core.burnt || now < self.standing.due || !self.is_outcast(core) {
             return;
         }
@@ -184,10 +193,18 @@ impl Entity {
         Some(Readmission::sign(self.state.entity, me.store, core.life.store, address, &core.identity))
     }
 
-    /// What is asked in a peer's name is shown to it: if it was another machine with its key, it finds that out.
-    pub(super) fn show_requests(&mut self, core: &mut Core, peer: MemberId) {
+    /// A peer is here: it is asked, and shown what is asked in its name.
+    pub(super) fn meet_standing(&mut self, core: &mut Core, peer: MemberId) {
         if self.is_outcast(core) {
             self.standing.due = core.now.mono;
+        }
+        self.show_requests(core, peer);
+    }
+
+    /// What is asked in a peer's name is shown to it: if it was another machine with its key, it finds that out.
+    fn show_requests(&self, core: &mut Core, peer: MemberId) {
+        if !self.overlay.peers().contains(&peer) {
+            return;
         }
         for asked in self.standing.asked.get(&peer).into_iter().flatten() {
             self.send(core, peer, &Message::Readmission(asked.request));
