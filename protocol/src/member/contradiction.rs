@@ -13,6 +13,7 @@ use crate::limits;
 use crate::record::{Link, Record};
 use crate::statement::{Checked, Signed, StatementFault, Unverified, Vote};
 use crate::succession::Succession;
+use crate::trail::Deciders;
 use crate::validity::check_certificate;
 use crate::wire::Message;
 
@@ -111,13 +112,25 @@ impl Entity {
             return;
         }
         let named = Record::hash_of(&link.record) == certificate.value;
-        let settles = check_certificate(&self.state.entity, deciders, certificate, core.scheme());
-        match settles {
-            Ok(()) if named => self.fork(core, from, link),
-            // A link of another branch whose fork lies further back has another parent; its beginning tells.
-            _ if Record::decode(&link.record).is_ok_and(|record| record.parent != deciders.parent) => {}
-            _ => self.tell_forged(core, from, "a certificate that does not hold"),
+        // A link of another branch whose fork lies further back has another parent. The link with which it begins tells,
+        // and where the trail does not go back to that: that enough of those who decided here signed this one, too.
+        let parent = Record::decode(&link.record).map_or(deciders.parent, |record| record.parent);
+        let begins = parent == deciders.parent;
+        if !begins && self.knows_a_fork() {
+            return;
         }
+        let deciders = Deciders { parent, ..deciders };
+        match check_certificate(&self.state.entity, deciders, certificate, core.scheme()) {
+            Ok(()) if named => self.fork(core, from, link),
+            _ if begins => self.tell_forged(core, from, "a certificate that does not hold"),
+            // Perhaps others decide on that branch by now.
+            _ => {}
+        }
+    }
+
+    /// What follows on another branch is no news: where it begins was seen, here or by those that showed it.
+    fn knows_a_fork(&self) -> bool {
+        self.evidence.values().any(|evidence| matches!(evidence.what, Contradiction::Fork(_)))
     }
 
     fn fork(&mut self, core: &mut Core, from: MemberId, link: &Link) {
@@ -143,8 +156,6 @@ impl Entity {
     /// A link that should be the next one here and is not: perhaps its sender is on another branch. The links since
     /// the beginning of the trail tell where it begins.
     pub(super) fn look_back(&mut self, core: &mut Core, from: MemberId, link: &Link, is_first: bool) {
-        // Where a known fork begins has been seen.
-        let known = self.evidence.values().any(|evidence| matches!(evidence.what, Contradiction::Fork(_)));
         let next = link.certificate.epoch == self.state.epoch + 1;
         let record = Record::decode(&link.record);
         let elsewhere = record.as_ref().is_ok_and(|record| {
@@ -156,7 +167,7 @@ impl Entity {
         if let Some(entity) = foreign.filter(|_| is_first && next) {
             // Whoever is back in an entity that was begun anew asks for a chain before it is told so.
             self.hold_against(core, from, &StatementFault::Foreign(entity));
-        } else if is_first && next && elsewhere && !known {
+        } else if is_first && next && elsewhere && !self.knows_a_fork() {
             self.ask_chain(core, from, self.trail.first());
         } else if next && is_first && !elsewhere {
             tracing::debug!(?from, "a link of the chain does not hold");

@@ -23,7 +23,7 @@ fn branches(length: usize) -> (Lone, Vec<Link>, Vec<Link>) {
         links
     };
     let (here, there) = (chain("here", &lone), chain("there", &lone));
-    lone.hear(2, Message::Chain(here.clone()));
+    here.chunks(limits::CHAIN_RECORDS).for_each(|links| lone.hear(2, Message::Chain(links.to_vec())));
     assert_eq!(lone.state().epoch, length as u64);
     (lone, here, there)
 }
@@ -82,6 +82,28 @@ fn a_fork_further_back_is_found_from_its_end() {
     lone.hear(3, Message::Chain(there));
     assert_eq!(lone.told("chain.fork"), 1);
     assert!(!lone.member.may_vote());
+}
+
+#[test]
+fn a_fork_older_than_the_trail_is_found_by_those_who_decided_here_and_there() {
+    let (mut lone, here, there) = branches(limits::TRAIL_EPOCHS + 6);
+    lone.hear(3, Message::Chain(there[..6].to_vec()));
+    assert_eq!(lone.told("chain.fork"), 0, "nobody remembers who decided then");
+    let one_of_three = Link {
+        certificate: Certificate {
+            votes: there[9].certificate.votes[..1].to_vec(),
+            ..there[9].certificate.clone()
+        },
+        ..there[9].clone()
+    };
+    lone.hear(3, Message::Chain(vec![one_of_three]));
+    assert_eq!((lone.told("chain.fork"), lone.told("evidence.forged")), (0, 0), "others may decide there");
+    lone.hear(3, Message::Chain(there[9..20].to_vec()));
+    assert_eq!(lone.told("chain.fork"), 1, "once for a branch");
+    assert!(!lone.member.may_vote());
+    assert_eq!(lone.ask(resolve(Some(&here[9].certificate.value))), Ok(Outcome::Done));
+    lone.hear(3, Message::Chain(there[20..].to_vec()));
+    assert!(lone.member.may_vote(), "the same branch is no news");
 }
 
 #[test]
