@@ -112,11 +112,16 @@ impl Entity {
             return;
         }
         let named = Record::hash_of(&link.record) == certificate.value;
-        // A link of another branch whose fork lies further back has another parent. The link with which it begins tells,
-        // and where the trail does not go back to that: that enough of those who decided here signed this one, too.
+        // A link of another branch whose fork lies further back has another parent: the link with which it begins tells. If
+        // the trail does not go back to that, its oldest epoch tells: that enough of those who decided here signed there,
+        // too.
         let parent = Record::decode(&link.record).map_or(deciders.parent, |record| record.parent);
         let begins = parent == deciders.parent;
-        if !begins && self.knows_a_fork() {
+        let oldest = certificate.epoch == self.trail.first() + 1;
+        if !begins && (!oldest || self.knows_a_fork()) {
+            return;
+        }
+        if !self.conduct.may_verify(from, self.state.members.len(), core.now.mono) {
             return;
         }
         let deciders = Deciders { parent, ..deciders };
@@ -128,9 +133,10 @@ impl Entity {
         }
     }
 
-    /// What follows on another branch is no news: where it begins was seen, here or by those that showed it.
-    fn knows_a_fork(&self) -> bool {
-        self.evidence.values().any(|evidence| matches!(evidence.what, Contradiction::Fork(_)))
+    /// Whether a fork of this entity was found, acknowledged or not: what follows on another branch is no news.
+    pub(super) fn knows_a_fork(&self) -> bool {
+        let is_fork = |evidence: &Evidence| matches!(evidence.what, Contradiction::Fork(_));
+        self.evidence.values().any(|evidence| evidence.entity == self.state.entity && is_fork(evidence))
     }
 
     fn fork(&mut self, core: &mut Core, from: MemberId, link: &Link) {
@@ -412,7 +418,7 @@ impl Entity {
         }
         let text = format!("{} is not in the chain of this member since epoch {since}", keep.short());
         Err(Refusal::new(Code::OtherBranch, text)
-            .fact("so", "this member is on the other branch, or the hash is of neither; nothing was changed")
+            .fact("so", "this member is on the other branch, or the hash is of neither or older than it remembers; nothing was changed")
             .fact("back", "forget what was settled here, then join anew; content in place stays")
             .try_("forget it", "althing leave --purge")
             .try_("and join, with an invitation of the branch that is kept", "althing join"))

@@ -292,8 +292,10 @@ impl Entity {
             return;
         }
         if beat.head != self.head.low() {
-            // Two records of one epoch: see its certificate [8].
-            self.ask_chain(core, from, self.state.epoch.saturating_sub(1));
+            // Two records of one epoch [8]: see where the other branch begins, or else its certificate.
+            let since =
+                if self.knows_a_fork() { self.state.epoch.saturating_sub(1) } else { self.trail.first() };
+            self.ask_chain(core, from, since);
             return;
         }
         if known && self.is_worth_comparing(core, &beat, reports) {

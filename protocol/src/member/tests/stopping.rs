@@ -85,24 +85,36 @@ fn a_fork_further_back_is_found_from_its_end() {
 }
 
 #[test]
+fn a_fork_further_back_is_found_where_both_branches_are_as_long() {
+    let (mut lone, here, there) = branches(4);
+    let head = there[3].certificate.value.low();
+    lone.hear(3, Message::Beat(crate::wire::Beat { epoch: 4, head, knowledge: 0, round: 0 }));
+    assert!(lone.sent.contains(&(id(3), Message::GetChain(0))), "its head alone does not tell");
+    lone.hear(3, Message::Chain(there[1..].to_vec()));
+    assert_eq!(lone.told("chain.fork"), 0, "the record where it begins is the same for all of this branch");
+    lone.hear(3, Message::Chain(there));
+    assert_eq!(lone.told("chain.fork"), 1);
+    assert_eq!(lone.ask(resolve(Some(&here[0].certificate.value))), Ok(Outcome::Done));
+}
+
+#[test]
 fn a_fork_older_than_the_trail_is_found_by_those_who_decided_here_and_there() {
     let (mut lone, here, there) = branches(limits::TRAIL_EPOCHS + 6);
-    lone.hear(3, Message::Chain(there[..6].to_vec()));
+    // The trail begins with the record of the sixth epoch or the seventh, which names who decided the next one.
+    let oldest =
+        usize::try_from(lone.member.entity.as_ref().expect("in an entity").trail.first()).expect("small");
+    lone.hear(3, Message::Chain(there[..oldest].to_vec()));
     assert_eq!(lone.told("chain.fork"), 0, "nobody remembers who decided then");
-    let one_of_three = Link {
-        certificate: Certificate {
-            votes: there[9].certificate.votes[..1].to_vec(),
-            ..there[9].certificate.clone()
-        },
-        ..there[9].clone()
-    };
+    let mut one_of_three = there[oldest].clone();
+    one_of_three.certificate.votes.truncate(1);
     lone.hear(3, Message::Chain(vec![one_of_three]));
     assert_eq!((lone.told("chain.fork"), lone.told("evidence.forged")), (0, 0), "others may decide there");
-    lone.hear(3, Message::Chain(there[9..20].to_vec()));
+    lone.hear(3, Message::Chain(there[oldest..oldest + 9].to_vec()));
     assert_eq!(lone.told("chain.fork"), 1, "once for a branch");
     assert!(!lone.member.may_vote());
-    assert_eq!(lone.ask(resolve(Some(&here[9].certificate.value))), Ok(Outcome::Done));
-    lone.hear(3, Message::Chain(there[20..].to_vec()));
+    // Others of this branch that are further on name a later record.
+    assert_eq!(lone.ask(resolve(Some(&here[oldest + 3].certificate.value))), Ok(Outcome::Done));
+    lone.hear(3, Message::Chain(there[oldest..].to_vec()));
     assert!(lone.member.may_vote(), "the same branch is no news");
 }
 
