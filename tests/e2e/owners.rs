@@ -6,12 +6,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use althing_tests::{Cluster, Json, Member, story, wait_until};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// A user and a group that every system has, neither of them root's.
 const DAEMON: u32 = 1;
 const BIN: u32 = 2;
+
+/// What the system calls a user or a group.
+fn name_of(list: &str, number: u32) -> Result<String> {
+    let lines = fs::read_to_string(list)?;
+    let mut fields = lines.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let found = fields.find(|fields| fields.get(2) == Some(&number.to_string().as_str()));
+    Ok(found.with_context(|| format!("{list} names nobody {number}"))?[0].to_owned())
+}
 
 #[test]
 fn owners_go_by_name_and_a_member_that_cannot_give_them_says_so() {
@@ -68,9 +76,10 @@ fn it_is_shown(cluster: &mut Cluster) -> Result<()> {
     ensure!(shown["owners"] == true && shown["xattrs"][0] == "user.*", "{shown}");
     let items = cluster.web(2).json(&["app", "items", "shop"])?;
     let run = items.find("/items", "path", "bin/run")?;
-    ensure!(run["owner"] == "daemon" && run["group"] == "bin" && run["mode"] == "4750", "{run}");
+    let (owner, group) = (name_of("/etc/passwd", DAEMON)?, name_of("/etc/group", BIN)?);
+    ensure!(run["owner"] == owner && run["group"] == group && run["mode"] == "4750", "{run}");
     let screen = cluster.web(2).run(&["app", "items", "shop"])?.ended(0)?.stdout;
-    ensure!(screen.contains("OWNER") && screen.contains("daemon:bin"), "{screen}");
+    ensure!(screen.contains("OWNER") && screen.contains(&format!("{owner}:{group}")), "{screen}");
     Ok(())
 }
 
@@ -78,15 +87,16 @@ fn drift_is_put_back(cluster: &mut Cluster) -> Result<()> {
     let member = cluster.web(2);
     member.json(&["app", "pause", "shop", "--for", "10m"])?;
     chown(member.root("shop").join("bin/run"), Some(0), Some(0))?;
+    let (owner, group) = (name_of("/etc/passwd", DAEMON)?, name_of("/etc/group", BIN)?);
     wait_until(LIMIT, "it is seen", || {
         let diff = member.json(&["app", "diff", "shop"]).map_err(|error| error.to_string())?;
         let run = diff.find("/changes", "path", "bin/run").map_err(|error| error.to_string())?;
-        let right =
-            run["change"] == "U" && run["have"]["owner"] == "root" && run["want"]["owner"] == "daemon";
+        let right = run["change"] == "U" && run["have"]["owner"] == "root" && run["want"]["owner"] == owner;
         if right { Ok(()) } else { Err(diff.to_string()) }
     })?;
     let screen = member.run(&["app", "diff", "shop"])?.ended(0)?.stdout;
-    ensure!(screen.contains("owner daemon → root") && screen.contains("group bin → root"), "{screen}");
+    let said = [format!("owner {owner} → root"), format!("group {group} → root")];
+    ensure!(said.iter().all(|said| screen.contains(said)), "{screen}");
     member.json(&["app", "resume", "shop"])?;
     wait_until(LIMIT, "it is put back", || is_furnished(member, "one").map_err(|error| error.to_string()))?;
     Ok(())
@@ -99,6 +109,7 @@ fn whoever_may_not_says_so(cluster: &mut Cluster) -> Result<()> {
     let next = source(cluster, "site-2", "two")?;
     cluster.web(1).json(&["deploy", "shop", "--from", &next])?;
     let limited = cluster.web(3);
+    let group = name_of("/etc/group", BIN)?;
     wait_until(LIMIT, "the content is there", || {
         let is =
             fs::read_to_string(limited.root("shop").join("bin/run")).map_err(|error| error.to_string())?;
@@ -109,7 +120,7 @@ fn whoever_may_not_says_so(cluster: &mut Cluster) -> Result<()> {
     // Its own words, and everybody's.
     wait_until(LIMIT, "web3 says why", || {
         let why = limited.json(&["why", "shop"]).map_err(|error| error.to_string())?;
-        let right = why.to_string().contains("may not give files to") && why.to_string().contains("bin");
+        let right = why.to_string().contains("may not give files to") && why.to_string().contains(&group);
         if right { Ok(()) } else { Err(why.to_string()) }
     })?;
     let other = cluster.web(1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use althing_tests::{Cluster, Json, Site, story, wait_until};
 use anyhow::{Result, ensure};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 const ALL: [usize; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const FIVE: [usize; 5] = [1, 2, 3, 4, 5];
 const FOUR: [usize; 4] = [6, 7, 8, 9];

@@ -21,7 +21,12 @@ fn agreed(member: &Member, application: &str, revision: u64, of: u64) -> Result<
 
 fn is_gone(member: &Member, application: &str) -> Result<()> {
     wait_until(LIMIT, &format!("{} has cleared {application} away", member.name), || {
-        let left = Tree::read(&member.root(application)).map(|tree| tree.files().len()).unwrap_or_default();
+        let root = member.root(application);
+        if !root.exists() {
+            return Ok(());
+        }
+        // What goes while it is read is an error, too.
+        let left = Tree::read(&root).map(|tree| tree.files().len()).map_err(|error| error.to_string())?;
         if left == 0 { Ok(()) } else { Err(format!("{left} files are left")) }
     })?;
     Ok(())
@@ -90,9 +95,14 @@ fn moves(cluster: &mut Cluster, shop: &Site, data: &Site) -> Result<()> {
     is_gone(cluster.web(2), "shop")?;
     agreed(cluster.web(5), "shop", 1, 2)?;
     agreed(cluster.web(5), "data", 1, 3)?;
-    let trash = cluster.web(2).json(&["trash", "list", "shop"])?;
-    let trashed = trash.list("/items")?.iter().filter(|item| item["kind"] == "file").count();
-    ensure!(trashed == files, "{trashed} of {files} files are in the trash");
+    let member = cluster.web(2);
+    // They are told of when all is moved.
+    wait_until(LIMIT, "the files of shop are in the trash", || {
+        let trash = member.json(&["trash", "list", "shop"]).map_err(|error| error.to_string())?;
+        let items = trash.list("/items").map_err(|error| error.to_string())?;
+        let trashed = items.iter().filter(|item| item["kind"] == "file").count();
+        if trashed == files { Ok(()) } else { Err(format!("{trashed} of {files}")) }
+    })?;
 
     // A daemon that starts again finds everything as it was, and a deployment reaches the group only.
     cluster.web(2).restart()?;

@@ -224,7 +224,7 @@ fn a_hook_that_ran_when_its_daemon_was_killed_is_ended_and_runs_again() {
         define(cluster, "[hooks]\nafter = \"hooks/after\"\n", &from)?;
         let quick = cluster.path("quick");
         let script = format!(
-            "echo \"begin $$\" >> {0}; [ -e {1} ] || sleep 600; echo end >> {0}",
+            "[ -e {1} ] || s=600; echo \"begin $$\" >> {0}; sleep \"${{s:-0}}\"; echo end >> {0}",
             journal.display(),
             quick.display()
         );

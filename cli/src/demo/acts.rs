@@ -49,9 +49,8 @@ impl Act {
     /// The time it may take on a loaded machine of two processors; on an idle one a fifth of that is enough.
     fn limit(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Roster | Self::Drift => 15,
-            Self::Update => 20,
-            Self::Deploy | Self::Kill | Self::Partition => 30,
+            Self::Update => 40,
+            _ => 30,
         })
     }
 }

@@ -125,7 +125,7 @@ fn ctrl_c_says_what_is_so() {
     while node.asked().is_empty() {
         std::thread::sleep(Duration::from_millis(10));
     }
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(Duration::from_secs(2));
     let process = rustix::process::Pid::from_raw(child.id().try_into().expect("small")).expect("not 0");
     rustix::process::kill_process(process, rustix::process::Signal::INT).expect("sent");
     let ran = Ran::of(child.wait_with_output().expect("ends"));

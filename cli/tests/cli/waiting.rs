@@ -33,7 +33,7 @@ fn status(agree: u64, revision: u64) -> String {
 fn it_ends_when_all_conditions_hold() {
     let node = Node::new(|_, before| answer(200, &status(before.min(3) as u64, 4)));
     let text = node.run("wait --for app/shop=agreed --for health=ok --for members=3").answered();
-    assert!(text.starts_with("app/shop=agreed, health=ok, members=3 after 0."), "{text}");
+    assert!(text.starts_with("app/shop=agreed, health=ok, members=3 after "), "{text}");
     assert_eq!(node.lines(), ["GET /v1/status"; 4]);
     let json = node.run("wait --for app/shop=4 --json").answered();
     assert!(json.starts_with(r#"{"schema":"althing.wait/1""#) && json.contains(r#""met":true"#), "{json}");
@@ -75,6 +75,6 @@ fn a_deploy_can_wait_for_every_member() {
         _ => answer(200, &done),
     });
     let text = node.run("deploy shop --from . --wait").answered();
-    assert!(text.contains("\nEvery member of shop has it, after 0."), "{text}");
+    assert!(text.contains("\nEvery member of shop has it, after "), "{text}");
     assert_eq!(node.lines().len(), 4);
 }

@@ -105,6 +105,12 @@ impl Stamp {
         self.ctime >= started - grain || just_modified
     }
 
+    /// Whether it was stamped at about this time: what happens next may leave the same stamp. A stamp of the future is
+    /// that of a clock that was put back, and is left behind by whatever happens next.
+    pub(crate) fn is_of_this_moment(&self, now: Nanos) -> bool {
+        (self.ctime - now).abs() < GRAIN.as_nanos().cast_signed()
+    }
+
     /// Whether pages of it may be dirty, so that writes through a memory map leave no further stamp.
     pub(crate) fn may_have_dirty_pages(&self, now: Nanos) -> bool {
         self.mtime.max(self.ctime) >= now - DIRTY_PAGES.as_nanos().cast_signed()
@@ -133,5 +139,15 @@ mod tests {
         let whole = Stamp { mtime: 5_000_000_000, ctime: 5_000_000_000, ..stamp };
         assert!(whole.is_racy(6_900_000_000));
         assert!(!whole.is_racy(7_100_000_000));
+    }
+
+    #[test]
+    fn a_stamp_is_of_this_moment_for_a_grain() {
+        let file = tempfile::tempfile().unwrap();
+        let stamp = Stamp::of(&file).unwrap();
+        let grain = GRAIN.as_nanos().cast_signed();
+        assert!(stamp.is_of_this_moment(stamp.ctime) && stamp.is_of_this_moment(stamp.ctime + grain - 1));
+        assert!(!stamp.is_of_this_moment(stamp.ctime + grain));
+        assert!(!stamp.is_of_this_moment(stamp.ctime - grain), "the clock was put back");
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::beneath::{self, Beneath};
 use super::job::{Job, Stage};
 use super::scan::ScanError;
-use super::stamp::Stamp;
+use super::stamp::{self, Stamp};
 use super::unmanaged::Patterns;
 
 /// Names that begin so are this program's temporary files, never items.
@@ -167,11 +167,17 @@ impl Walk<'_> {
     }
 }
 
-/// Lists a directory that did not change meanwhile, as far as its stamps tell.
+/// Lists a directory that did not change meanwhile, as far as its stamps tell. One that changed just now may change again
+/// and leave the same stamp, on kernels before 6.13, which move it once a tick: it is listed when that is over.
 fn list_stable(directory: &OwnedFd, path: &ItemPath) -> Result<Vec<Listed>, ScanError> {
     let mut pause = PAUSE;
-    for _ in 0..LISTINGS {
+    for left in (0..LISTINGS).rev() {
         let before = Stamp::of(directory).map_err(|source| unreadable(path, source))?;
+        if left > 0 && before.is_of_this_moment(stamp::now()) {
+            std::thread::sleep(pause);
+            pause *= 2;
+            continue;
+        }
         let listing = list(directory).map_err(|source| unreadable(path, source))?;
         let after = Stamp::of(directory).map_err(|source| unreadable(path, source))?;
         if let Some(mut listing) = listing

@@ -69,7 +69,11 @@ fn random_big_tree(g: &mut Gen) -> Tree {
 fn check_kills(daemon_of: impl Fn(&Path) -> PathBuf) {
     let mut g = Gen::new(40);
     let (mut unfinished, mut longest) = (0, Duration::from_millis(40));
-    for kill in 0..KILLS {
+    // Where the processor is busy elsewhere, a kill may come too early or too late.
+    for kill in 0..5 * KILLS {
+        if kill >= KILLS && unfinished > 0 {
+            break;
+        }
         let directory = tempfile::tempdir().unwrap();
         let daemon = daemon_of(directory.path());
         let (a, b) = (random_big_tree(&mut g), random_big_tree(&mut g));

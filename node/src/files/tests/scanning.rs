@@ -56,11 +56,24 @@ fn an_unchanged_tree_is_not_read_again_even_by_the_next_process() {
 fn a_change_within_the_clocks_grain_is_found() {
     for _ in 0..20 {
         let world = World::new();
+        world.write("file", "old");
+        // Its directory is old: a young one is waited for.
+        let_stamps_age();
         world.write("file", "one");
         let first = world.scan();
         world.write("file", "two");
         assert_ne!(world.scan().manifest.root, first.manifest.root);
     }
+}
+
+#[test]
+fn a_directory_is_listed_when_its_next_change_will_leave_another_stamp() {
+    let world = World::new();
+    world.write("d/file", "one");
+    let changed = world.files.root().join("d");
+    world.scan();
+    let stamp = crate::files::stamp::Stamp::of(File::open(changed).unwrap()).unwrap();
+    assert!(!stamp.is_of_this_moment(crate::files::stamp::now()));
 }
 
 #[test]
