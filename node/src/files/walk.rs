@@ -19,7 +19,9 @@ pub(crate) const OURS: &[u8] = b".althing-";
 
 /// How often a directory that changes while it is listed is listed again.
 const LISTINGS: u32 = 6;
-/// Pause before listing again; doubles.
+/// How often it is looked at whether a directory that changed just now is old enough to be listed: 30 ms in all.
+const WAITS: u32 = 4;
+/// Pause before listing or looking again; doubles.
 const PAUSE: Duration = Duration::from_millis(2);
 /// Items between two reports of progress.
 const REPORT_EVERY: usize = 512;
@@ -66,7 +68,7 @@ pub(crate) struct Found {
 /// A whole tree, listed.
 #[derive(Debug, Default)]
 pub(crate) struct Walked {
-    /// The root directory, before it was listed.
+    /// The root directory, as it was listed.
     pub(crate) top: Option<Stamp>,
     pub(crate) found: Vec<Found>,
     pub(crate) unmanaged: Vec<Unmanaged>,
@@ -80,9 +82,8 @@ pub(crate) struct Walked {
 pub(crate) fn walk(beneath: &Beneath, patterns: &Patterns, job: Job<'_>) -> Result<Walked, ScanError> {
     let root = ItemPath::root();
     let directory = beneath.directory(&root).map_err(|source| unreadable(&root, source))?;
-    let top = Stamp::of(&directory).map_err(|source| unreadable(&root, source))?;
-    let mut walk = Walk { out: Walked { top: Some(top), ..Walked::default() }, patterns, job };
-    walk.enter(&directory, &root)?;
+    let mut walk = Walk { out: Walked::default(), patterns, job };
+    walk.out.top = Some(walk.enter(&directory, &root)?);
     Ok(walk.out)
 }
 
@@ -99,10 +100,12 @@ struct Listed {
 }
 
 impl Walk<'_> {
-    fn enter(&mut self, directory: &OwnedFd, path: &ItemPath) -> Result<(), ScanError> {
+    /// What is in a directory; how that was when it was listed.
+    fn enter(&mut self, directory: &OwnedFd, path: &ItemPath) -> Result<Stamp, ScanError> {
         self.job.check()?;
         let mut sheltered = None;
-        for listed in list_stable(directory, path)? {
+        let (stamp, listing) = list_stable(directory, path)?;
+        for listed in listing {
             let path = path.join(&listed.name).map_err(|reason| ScanError::Unnameable {
                 path: format!("{}/{}", path.lossy(), String::from_utf8_lossy(&listed.name)),
                 reason,
@@ -117,7 +120,7 @@ impl Walk<'_> {
             }
         }
         self.out.sheltered.extend(sheltered);
-        Ok(())
+        Ok(stamp)
     }
 
     fn note(&mut self, directory: &OwnedFd, path: ItemPath, listed: Listed) -> Result<(), ScanError> {
@@ -154,8 +157,10 @@ impl Walk<'_> {
     ) -> Result<(), ScanError> {
         match beneath::enter(parent, name) {
             Ok(directory) => {
+                let at = self.out.found.len();
                 self.out.found.push(Found { path: path.clone(), kind: Kind::Directory, stamp });
-                self.enter(&directory, &path)
+                self.out.found[at].stamp = self.enter(&directory, &path)?;
+                Ok(())
             }
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::XDEV.raw_os_error()) => {
                 self.out.unmanaged.push(Unmanaged { path, what: Special::Mount });
@@ -167,29 +172,39 @@ impl Walk<'_> {
     }
 }
 
-/// Lists a directory that did not change meanwhile, as far as its stamps tell. One that changed just now may change again
-/// and leave the same stamp, on kernels before 6.13, which move it once a tick: it is listed when that is over.
-fn list_stable(directory: &OwnedFd, path: &ItemPath) -> Result<Vec<Listed>, ScanError> {
+/// Lists a directory that did not change meanwhile, as far as its stamps tell, and says which stamp it had.
+fn list_stable(directory: &OwnedFd, path: &ItemPath) -> Result<(Stamp, Vec<Listed>), ScanError> {
+    let failed = |source| unreadable(path, source);
+    let_age(directory).map_err(failed)?;
     let mut pause = PAUSE;
-    for left in (0..LISTINGS).rev() {
-        let before = Stamp::of(directory).map_err(|source| unreadable(path, source))?;
-        if left > 0 && before.is_of_this_moment(stamp::now()) {
-            std::thread::sleep(pause);
-            pause *= 2;
-            continue;
-        }
-        let listing = list(directory).map_err(|source| unreadable(path, source))?;
-        let after = Stamp::of(directory).map_err(|source| unreadable(path, source))?;
+    for _ in 0..LISTINGS {
+        let before = Stamp::of(directory).map_err(failed)?;
+        let listing = list(directory).map_err(failed)?;
+        let after = Stamp::of(directory).map_err(failed)?;
         if let Some(mut listing) = listing
             && before.is_unchanged(&after)
         {
             listing.sort_by(|a, b| a.name.cmp(&b.name));
-            return Ok(listing);
+            return Ok((before, listing));
         }
         std::thread::sleep(pause);
         pause *= 2;
     }
     Err(ScanError::Unstable { path: path.clone() })
+}
+
+/// What changed just now may change again and leave the same stamp, on kernels before 6.13, which move it once a tick:
+/// waits until that is over. Where something changes all the time there is no such moment.
+fn let_age(directory: &OwnedFd) -> std::io::Result<()> {
+    let mut pause = PAUSE;
+    for _ in 0..WAITS {
+        if !Stamp::of(directory)?.is_of_this_moment(stamp::now()) {
+            break;
+        }
+        std::thread::sleep(pause);
+        pause *= 2;
+    }
+    Ok(())
 }
 
 /// One listing; `None` if something vanished before it was looked at.

@@ -107,24 +107,28 @@ impl Entity {
             return;
         }
         let certificate = &link.certificate;
-        let Some(deciders) = self.trail.deciders(certificate.epoch) else { return };
-        if self.trail.record(certificate.epoch).is_none_or(|mine| mine == certificate.value) {
+        let epoch = certificate.epoch;
+        let Some(ours) = self.trail.deciders(epoch).map(|deciders| deciders.parent) else { return };
+        if self.trail.record(epoch).is_none_or(|mine| mine == certificate.value) {
             return;
         }
-        let named = Record::hash_of(&link.record) == certificate.value;
         // A link of another branch whose fork lies further back has another parent: the link with which it begins tells. If
         // the trail does not go back to that, its oldest epoch tells: that enough of those who decided here signed there,
         // too.
-        let parent = Record::decode(&link.record).map_or(deciders.parent, |record| record.parent);
-        let begins = parent == deciders.parent;
-        let oldest = certificate.epoch == self.trail.first() + 1;
-        if !begins && (!oldest || self.knows_a_fork()) {
+        let parent = Record::decode(&link.record).map_or(ours, |record| record.parent);
+        let (begins, oldest) = (parent == ours, epoch == self.trail.first() + 1);
+        if !begins && epoch == self.state.epoch {
+            self.ask_where_it_begins(core, from);
+        }
+        let tells = begins || oldest && !self.knows_a_fork();
+        if !tells || !self.conduct.may_verify(from, self.state.members.len(), core.now.mono) {
             return;
         }
-        if !self.conduct.may_verify(from, self.state.members.len(), core.now.mono) {
+        let named = Record::hash_of(&link.record) == certificate.value;
+        let Some(deciders) = self.trail.deciders(epoch).map(|deciders| Deciders { parent, ..deciders })
+        else {
             return;
-        }
-        let deciders = Deciders { parent, ..deciders };
+        };
         match check_certificate(&self.state.entity, deciders, certificate, core.scheme()) {
             Ok(()) if named => self.fork(core, from, link),
             _ if begins => self.tell_forged(core, from, "a certificate that does not hold"),
@@ -173,8 +177,8 @@ impl Entity {
         if let Some(entity) = foreign.filter(|_| is_first && next) {
             // Whoever is back in an entity that was begun anew asks for a chain before it is told so.
             self.hold_against(core, from, &StatementFault::Foreign(entity));
-        } else if is_first && next && elsewhere && !self.knows_a_fork() {
-            self.ask_chain(core, from, self.trail.first());
+        } else if is_first && next && elsewhere {
+            self.ask_where_it_begins(core, from);
         } else if next && is_first && !elsewhere {
             tracing::debug!(?from, "a link of the chain does not hold");
             self.offended(core, from, crate::conduct::Offence::Chain, 1);

@@ -16,6 +16,7 @@ use crate::identity::MemberId;
 use crate::limits;
 use crate::liveness::{Anyway, BEAT, BUSY_BEAT, PULSE};
 use crate::metrics::Report;
+use crate::record::Link;
 use crate::statement::{Address, Checked, Envelope, Id16, Signed, Slot, Statement, Step};
 use crate::time::{Instant, Millis, WallTime};
 use crate::wire::{Beat, Highest, Message, Place};
@@ -25,6 +26,8 @@ use crate::wire::{Beat, Highest, Message, Place};
 const REPORT: Millis = Millis(5_000);
 /// A peer is not asked again for what it was asked for, before this long.
 const ASK_AGAIN: Millis = Millis(400);
+/// Whoever is on another branch is not asked again where that begins, before this long.
+const LOOK_BACK_AGAIN: Millis = Millis::seconds(10);
 /// Intents older than this by this member's clock, or as far in its future, are dropped.
 const INTENT_LIFE: Millis = Millis(10 * 60 * 1000);
 /// What an answer with records costs its asker: how many bytes it has, the host will see.
@@ -61,6 +64,8 @@ pub(super) struct Spread {
     reports: Instant,
     compared: BTreeMap<MemberId, Instant>,
     pub(super) chain_asked: BTreeMap<MemberId, Instant>,
+    /// When each peer was asked where its branch begins.
+    looked_back: BTreeMap<MemberId, Instant>,
     /// Who showed the records that are being installed.
     pub(super) chain_from: Option<MemberId>,
     /// The epoch that each peer said it has.
@@ -105,6 +110,7 @@ impl Entity {
         self.overlay.refresh(&mut core.rng);
         self.liveness.connected(peer, core.now.mono);
         self.spread.compared.remove(&peer);
+        self.spread.looked_back.remove(&peer);
         // It may give what the others did not.
         self.locals.values_mut().for_each(|local| local.barren.clear());
         let beat = self.heartbeat();
@@ -283,6 +289,9 @@ impl Entity {
             return;
         }
         if beat.epoch < self.state.epoch {
+            if self.trail.record(beat.epoch).is_some_and(|mine| mine.low() != beat.head) {
+                self.ask_where_it_begins(core, from);
+            }
             // It finds out from my next heartbeat, if I send it any; at once, if it is deciding what is decided.
             if beat.round > 0 || !known || reports.is_some() || self.is_sparse() {
                 // Whoever is behind may not know yet that version 2 is in force.
@@ -292,10 +301,8 @@ impl Entity {
             return;
         }
         if beat.head != self.head.low() {
-            // Two records of one epoch [8]: see where the other branch begins, or else its certificate.
-            let since =
-                if self.knows_a_fork() { self.state.epoch.saturating_sub(1) } else { self.trail.first() };
-            self.ask_chain(core, from, since);
+            // Two records of one epoch: see its certificate [8].
+            self.ask_chain(core, from, self.state.epoch.saturating_sub(1));
             return;
         }
         if known && self.is_worth_comparing(core, &beat, reports) {
@@ -335,6 +342,28 @@ impl Entity {
             self.spread.chain_asked.insert(from, now);
             self.send(core, from, &Message::GetChain(after));
         }
+    }
+
+    /// Asks a peer on another branch for its links since the beginning of the trail. They may tell nothing, so it is asked
+    /// once in a while.
+    pub(super) fn ask_where_it_begins(&mut self, core: &mut Core, from: MemberId) {
+        if !self.knows_a_fork() && !self.looks_back(core, &from) {
+            self.spread.looked_back.insert(from, core.now.mono);
+            self.ask_chain(core, from, self.trail.first());
+        }
+    }
+
+    /// Goes on with that: one answer does not hold them all.
+    pub(super) fn look_further(&mut self, core: &mut Core, from: MemberId, links: &[Link]) {
+        let last = links.last().map_or(self.state.epoch, |link| link.certificate.epoch);
+        if links.len() > 1 && last < self.state.epoch && !self.knows_a_fork() && self.looks_back(core, &from)
+        {
+            self.ask_chain(core, from, last);
+        }
+    }
+
+    fn looks_back(&self, core: &Core, peer: &MemberId) -> bool {
+        self.spread.looked_back.get(peer).is_some_and(|at| core.now.mono - *at < LOOK_BACK_AGAIN)
     }
 
     fn push(&self, core: &mut Core, to: MemberId, statements: Vec<Signed>) {

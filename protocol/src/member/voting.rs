@@ -459,6 +459,7 @@ impl Entity {
             self.spread.chain_from = Some(from);
             self.install(core, good);
         }
+        self.look_further(core, from, links);
     }
 
     fn tell_changes(&mut self, core: &mut Core, before: &State, changes: &[Signed]) {

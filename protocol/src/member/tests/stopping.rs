@@ -84,17 +84,49 @@ fn a_fork_further_back_is_found_from_its_end() {
     assert!(!lone.member.may_vote());
 }
 
+/// What the member asked this one for last.
+fn asked_for(lone: &Lone, who: u8) -> Option<u64> {
+    lone.sent.iter().rev().find_map(|(to, message)| match message {
+        Message::GetChain(after) if *to == id(who) => Some(*after),
+        _ => None,
+    })
+}
+
+fn beat(epoch: u64, head: &Hash) -> Message {
+    Message::Beat(crate::wire::Beat { epoch, head: head.low(), knowledge: 0, round: 0 })
+}
+
 #[test]
 fn a_fork_further_back_is_found_where_both_branches_are_as_long() {
-    let (mut lone, here, there) = branches(4);
-    let head = there[3].certificate.value.low();
-    lone.hear(3, Message::Beat(crate::wire::Beat { epoch: 4, head, knowledge: 0, round: 0 }));
-    assert!(lone.sent.contains(&(id(3), Message::GetChain(0))), "its head alone does not tell");
+    let (mut lone, here, there) = branches(6);
+    lone.hear(3, beat(6, &there[5].certificate.value));
+    assert_eq!(asked_for(&lone, 3), Some(5));
+    lone.hear(3, Message::Chain(there[5..].to_vec()));
+    assert_eq!((asked_for(&lone, 3), lone.told("chain.fork")), (Some(0), 0), "its head alone does not tell");
+    // An answer may hold but some of them, which are no news.
+    lone.hear(3, Message::Chain(here[..2].to_vec()));
+    assert_eq!(asked_for(&lone, 3), Some(2));
     lone.hear(3, Message::Chain(there[1..].to_vec()));
     assert_eq!(lone.told("chain.fork"), 0, "the record where it begins is the same for all of this branch");
+    let asked = |lone: &Lone| lone.sent.iter().filter(|sent| **sent == (id(3), Message::GetChain(0))).count();
+    assert_eq!(asked(&lone), 1, "not again and again");
+    lone.pass(10_000);
+    lone.hear(3, Message::Chain(there[5..].to_vec()));
+    assert_eq!(asked(&lone), 2);
     lone.hear(3, Message::Chain(there));
     assert_eq!(lone.told("chain.fork"), 1);
     assert_eq!(lone.ask(resolve(Some(&here[0].certificate.value))), Ok(Outcome::Done));
+}
+
+#[test]
+fn who_is_behind_on_another_branch_is_asked_where_it_begins() {
+    let (mut lone, here, there) = branches(4);
+    lone.hear(3, beat(2, &here[1].certificate.value));
+    assert_eq!(asked_for(&lone, 3), None, "behind on this one");
+    lone.hear(3, beat(2, &there[1].certificate.value));
+    assert_eq!(asked_for(&lone, 3), Some(0));
+    lone.hear(3, Message::Chain(there[..2].to_vec()));
+    assert_eq!(lone.told("chain.fork"), 1);
 }
 
 #[test]
