@@ -356,8 +356,7 @@ impl Entity {
     /// Goes on with that: one answer does not hold them all.
     pub(super) fn look_further(&mut self, core: &mut Core, from: MemberId, links: &[Link]) {
         let last = links.last().map_or(self.state.epoch, |link| link.certificate.epoch);
-        if links.len() > 1 && last < self.state.epoch && !self.knows_a_fork() && self.looks_back(core, &from)
-        {
+        if last < self.state.epoch && !self.knows_a_fork() && self.looks_back(core, &from) {
             self.ask_chain(core, from, last);
         }
     }
