@@ -69,6 +69,8 @@ pub enum Act {
         votes: Vec<Vote>,
         /// Values whose record bytes must be durable with it.
         records: Vec<Hash>,
+        /// A voter's round is another one: votes that prove that it may be entered, durable with it (rule 7).
+        entry: Option<Vec<Signed>>,
     },
     /// Propose this value in the current round.
     Propose {
@@ -142,6 +144,8 @@ pub struct Ballot {
     promise: Promise,
     rounds: BTreeMap<u32, Round>,
     records: BTreeMap<Hash, Known>,
+    /// What the present round was entered on, until that is told.
+    entry: Vec<Signed>,
     /// Since when the current round runs; `None` while nobody proposes (no rounds run then).
     running: Option<Instant>,
     prevote_wait: Option<Instant>,
@@ -175,6 +179,7 @@ impl Ballot {
             promise,
             rounds: BTreeMap::new(),
             records: BTreeMap::new(),
+            entry: Vec::new(),
             running: None,
             prevote_wait: None,
             precommit_wait: None,
@@ -371,7 +376,9 @@ impl Ballot {
                 self.promise.valid.iter().map(|pol| pol.value).chain(self.promise.lock.map(|lock| lock.0));
             let records: BTreeSet<Hash> = named.chain(kept).collect();
             let records = records.into_iter().filter(|value| self.records.contains_key(value)).collect();
-            acts.push(Act::Promise { votes, records });
+            let moved = self.promise.round != before.round && self.voters.contains(&self.me);
+            let entry = moved.then(|| std::mem::take(&mut self.entry));
+            acts.push(Act::Promise { votes, records, entry });
         }
         self.maybe_propose(now, outlook, acts);
         // What changed may lead to more the next time.
@@ -413,20 +420,27 @@ impl Ballot {
     fn join_later_round(&mut self, now: Instant) {
         let round = self.promise.round;
         let proof = if self.breaks(Sabotage::BlindEntry) { 1 } else { self.rule.proof(self.voters.len()) };
-        let later = self.rounds.range(round + 1..).rev().find(|(at, votes)| {
-            let speakers: BTreeSet<&MemberId> =
-                votes.prevotes.keys().chain(votes.precommits.keys()).collect();
-            let before = self.rounds.get(&(*at - 1)).map_or(0, |votes| votes.precommits.len());
-            speakers.len() >= proof || (before >= self.quorum && !speakers.is_empty())
+        let later = self.rounds.range(round + 1..).rev().find_map(|(at, votes)| {
+            let speakers: BTreeMap<&MemberId, &Checked> =
+                votes.prevotes.iter().chain(&votes.precommits).collect();
+            let before = self.rounds.get(&(*at - 1)).filter(|votes| votes.precommits.len() >= self.quorum);
+            match before {
+                _ if speakers.len() >= proof => Some((*at, signed(speakers.into_values().take(proof)))),
+                Some(before) if !speakers.is_empty() => {
+                    Some((*at, signed(before.precommits.values().take(self.quorum))))
+                }
+                _ => None,
+            }
         });
-        if let Some(at) = later.map(|(at, _)| *at) {
-            self.enter(at, now);
+        if let Some((at, entry)) = later {
+            self.enter(at, entry, now);
         }
     }
 
-    fn enter(&mut self, round: u32, now: Instant) {
+    fn enter(&mut self, round: u32, entry: Vec<Signed>, now: Instant) {
         debug_assert!(round > self.promise.round, "the round never decreases");
         self.promise.round = round;
+        self.entry = entry;
         self.running = Some(now);
         self.prevote_wait = None;
         self.precommit_wait = None;
@@ -482,11 +496,16 @@ impl Ballot {
     /// Rules 1, 2 and 3.
     fn prevote(&mut self, now: Instant, votes: &mut Vec<Vote>) {
         let round = self.promise.round;
-        if self.promise.prevotes.contains_key(&round) || self.promise.precommits.contains_key(&round) {
+        if self.promise.prevotes.contains_key(&round) {
             return;
         }
-        let choice = self.acceptable(round, now);
-        let late = self.running.is_some_and(|since| now >= since + self.wait(PROPOSAL_WAIT));
+        // A promise of a program that left the prevote out: for none it binds to nothing.
+        let left_out = self.promise.precommits.contains_key(&round);
+        if left_out && self.breaks(Sabotage::LonePrecommit) {
+            return;
+        }
+        let choice = self.acceptable(round, now).filter(|_| !left_out);
+        let late = left_out || self.running.is_some_and(|since| now >= since + self.wait(PROPOSAL_WAIT));
         if choice.is_none() && !late {
             return;
         }
@@ -508,7 +527,7 @@ impl Ballot {
                     locked == *value || shown.is_some_and(|shown| since <= shown && shown < round)
                 }
             };
-            let own_lock = self.promise.lock.filter(|lock| lock.0 == *value).map(|lock| lock.1);
+            let own_lock = self.own_lock(value);
             let signed = own_lock.filter(|_| !self.breaks(Sabotage::UnsignedReliance));
             let agreed = known.agreeable || shown.is_some() || own_lock.is_some();
             // The newest POL that this vote rests on, shown or locked on. Without the lock, an honest member that
@@ -517,7 +536,31 @@ impl Ballot {
         })
     }
 
-    /// Rules 4 and 5: only in the current round, only once (finding 1).
+    /// Since which round this member is locked on a value.
+    fn own_lock(&self, value: &Hash) -> Option<u32> {
+        self.promise.lock.filter(|lock| lock.0 == *value).map(|lock| lock.1)
+    }
+
+    /// A prevote that is still out is cast before the precommit: for the value, if rule 2 lets it without a POL, or for none.
+    /// Of the prevotes that made the quorum one may be lost with its author's disk, and this one may be the one it takes then
+    /// for the round to end.
+    fn prevote_first(&mut self, polled: Option<Hash>, votes: &mut Vec<Vote>) {
+        let round = self.promise.round;
+        if self.promise.prevotes.contains_key(&round) || self.breaks(Sabotage::LonePrecommit) {
+            return;
+        }
+        let agreeable = |value: &Hash| self.records.get(value).is_some_and(|known| known.agreeable);
+        let allowed = |value: &Hash| match self.promise.lock {
+            None => agreeable(value),
+            Some((locked, _)) => locked == *value,
+        };
+        let value = polled.filter(allowed);
+        let relied = value.and_then(|value| self.own_lock(&value));
+        self.promise.prevotes.insert(round, (value, relied));
+        votes.push(self.my_vote(Step::Prevote, value, relied));
+    }
+
+    /// Rules 4 and 5: only in the current round, only once (finding 1), and after the prevote.
     fn precommit(&mut self, now: Instant, votes: &mut Vec<Vote>) {
         let round = self.promise.round;
         if self.promise.precommits.contains_key(&round) {
@@ -532,10 +575,12 @@ impl Ballot {
             self.prevote_wait = Some(now + self.wait(VOTE_WAIT));
         }
         let waited = any && self.prevote_wait.is_some_and(|until| now >= until);
+        if polled.is_none() && nils < self.quorum && !waited {
+            return;
+        }
+        self.prevote_first(polled, votes);
         if let Some(value) = polled {
             self.promise.lock = Some((value, round));
-        } else if nils < self.quorum && !waited {
-            return;
         }
         self.promise.precommits.insert(round, polled);
         votes.push(self.my_vote(Step::Precommit, polled, None));
@@ -578,13 +623,15 @@ impl Ballot {
     /// Rule 7, first half: q precommits of any kind in this round, and a time-out.
     fn next_round(&mut self, now: Instant, outlook: &Outlook) {
         let round = self.promise.round;
-        let precommits = self.rounds.get(&round).map_or(0, |votes| votes.precommits.len());
-        if precommits < self.quorum || self.breaks(Sabotage::EndlessRound) {
+        let precommits = self.rounds.get(&round).map(|votes| &votes.precommits);
+        let Some(precommits) = precommits.filter(|votes| votes.len() >= self.quorum) else { return };
+        if self.breaks(Sabotage::EndlessRound) {
             return;
         }
         let until = *self.precommit_wait.get_or_insert(now + waiting(VOTE_WAIT, round));
         if now >= until {
-            self.enter(round + 1, now);
+            let entry = signed(precommits.values().take(self.quorum));
+            self.enter(round + 1, entry, now);
             if !self.has_something(outlook) && !self.is_talked_about(round + 1) {
                 self.running = None;
             }
@@ -696,6 +743,10 @@ impl Ballot {
             waiting.map(|(author, ..)| self.strict_turn(author, round)).filter(|at| *at > self.looked);
         [nil, turn, prevotes, self.precommit_wait, waiting.min()].into_iter().flatten().min()
     }
+}
+
+fn signed<'a>(votes: impl Iterator<Item = &'a Checked>) -> Vec<Signed> {
+    votes.map(|vote| vote.signed().clone()).collect()
 }
 
 fn waiting(base: Millis, round: u32) -> Millis {

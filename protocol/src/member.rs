@@ -162,6 +162,10 @@ pub enum Sabotage {
     UnsignedReliance,
     /// A start begins with the first round again.
     ForgottenRound,
+    /// Whoever sees a quorum of prevotes precommits, and leaves its own prevote out.
+    LonePrecommit,
+    /// The votes on which a round was entered are not kept.
+    ForgottenEntry,
 }
 
 /// One member.
@@ -275,12 +279,14 @@ struct Entity {
     /// The entity that this member asked to join in place of this one.
     following: Option<Hash>,
     ballot: Ballot,
+    /// The votes on which its round was entered, as the disk had them, until the start is durable.
+    entry: Vec<Signed>,
     /// A settled record is on its way to the disk: nothing is decided meanwhile.
     installing: bool,
     board: Board,
     overlay: Overlay,
     liveness: Liveness,
-    silence: Silence,
+    silence: spreading::Silence,
     locals: BTreeMap<String, Local>,
     /// Nothing follows for content, as long as this holds.
     quiet: Option<content::Quiet>,
@@ -313,15 +319,6 @@ struct Entity {
     told: BTreeSet<String>,
     away: Away,
     conduct: Conduct,
-}
-
-/// After a start a voter says nothing that counts until enough others have told it the highest they hold of it
-/// (findings 3, 18).
-#[derive(Default)]
-struct Silence {
-    answers: BTreeSet<MemberId>,
-    over: bool,
-    asked: Option<Instant>,
 }
 
 impl Member {
@@ -453,6 +450,7 @@ impl Member {
             Durable::Started => {
                 self.core.started = Started::Yes;
                 if let Some(entity) = &mut self.entity {
+                    entity.show_entry(&mut self.core);
                     entity.announce(&mut self.core);
                 }
             }
@@ -624,11 +622,12 @@ impl Entity {
             trail: head.trail,
             certificate: None,
             ballot,
+            entry: saved.entry,
             installing: false,
             board: Board::default(),
             overlay: Overlay::default(),
             liveness: Liveness::default(),
-            silence: Silence::default(),
+            silence: spreading::Silence::default(),
             locals,
             quiet: None,
             unsaid: false,

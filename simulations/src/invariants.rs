@@ -122,7 +122,9 @@ pub(crate) fn synced(world: &mut World, at: usize, writes: &[Write]) {
     // With a settled record the records that were voted for go, and the promise counts no more.
     let is_promise = |write: &Write| write.family == Family::Votes && write.key == b"promise";
     if writes.iter().any(|write| is_promise(write) && write.value.is_some()) {
-        whole::promised(world, at);
+        let state = world.hosts[at].member.as_ref().and_then(|member| member.state());
+        let entity = state.map(|state| state.entity);
+        whole::promised(world, at, entity);
     }
 }
 

@@ -78,11 +78,15 @@ pub enum Mutation {
     UnsignedReliance,
     /// A start begins with the first round again.
     ForgottenRound,
+    /// Whoever sees a quorum of prevotes precommits, and leaves its own prevote out.
+    LonePrecommit,
+    /// The votes on which a round was entered are not kept.
+    ForgottenEntry,
 }
 
 impl Mutation {
     /// Every mutation, with its name.
-    pub const ALL: [(Self, &'static str); 34] = [
+    pub const ALL: [(Self, &'static str); 36] = [
         (Self::EarlyAcknowledgement, "early-acknowledgement"),
         (Self::ForgottenPromise, "forgotten-promise"),
         (Self::HalfQuorum, "half-quorum"),
@@ -117,6 +121,8 @@ impl Mutation {
         (Self::BlindEntry, "blind-entry"),
         (Self::UnsignedReliance, "unsigned-reliance"),
         (Self::ForgottenRound, "forgotten-round"),
+        (Self::LonePrecommit, "lone-precommit"),
+        (Self::ForgottenEntry, "forgotten-entry"),
     ];
 
     /// Whether members themselves break the rule, and not their hosts.
@@ -142,6 +148,8 @@ impl Mutation {
             Self::BlindEntry => Some(Sabotage::BlindEntry),
             Self::UnsignedReliance => Some(Sabotage::UnsignedReliance),
             Self::ForgottenRound => Some(Sabotage::ForgottenRound),
+            Self::LonePrecommit => Some(Sabotage::LonePrecommit),
+            Self::ForgottenEntry => Some(Sabotage::ForgottenEntry),
             _ => None,
         }
     }

@@ -504,3 +504,95 @@ fn such_runs_settle_and_some_take_several_rounds() {
     let values: BTreeSet<&Hash> = runs.iter().flat_map(|(settled, _)| settled).collect();
     assert_eq!(values.len(), 2, "each of the two values is settled in some run");
 }
+
+/// Seed 40571: one that prevoted may be gone with its disk, and all others have forgotten what it said.
+#[test]
+fn whoever_precommits_has_prevoted() {
+    let both = [&prevote(0, 0, V), &prevote(1, 0, V)];
+    let mut agrees = Voter::new(2, 3);
+    agrees.learn(V, true);
+    agrees.hear(&both);
+    assert_eq!(agrees.prevoted(0), Some(Some(Record::hash_of(V))));
+    assert_eq!(agrees.precommitted(0), Some(Some(Record::hash_of(V))));
+    let steps: Vec<Step> = agrees.said.iter().map(|said| said.vote().expect("a vote").step).collect();
+    assert_eq!(steps, [Step::Prevote, Step::Precommit]);
+
+    let mut differs = Voter::new(2, 3);
+    differs.learn(V, false);
+    differs.hear(&both);
+    assert_eq!(differs.prevoted(0), Some(None), "its clock or its lists say otherwise");
+    assert_eq!(differs.precommitted(0), Some(Some(Record::hash_of(V))));
+
+    let mut none = Voter::new(2, 3);
+    none.hear(&[&prevote(0, 0, b""), &prevote(1, 0, b"")]);
+    assert_eq!((none.prevoted(0), none.precommitted(0)), (Some(None), Some(None)));
+}
+
+/// An earlier program left the prevote out; its disk is found with such a promise.
+#[test]
+fn a_prevote_that_was_left_out_is_cast_for_none() {
+    let mut c = Voter::new(2, 3);
+    let value = Record::hash_of(V);
+    let promise = Promise {
+        epoch: 1,
+        precommits: [(0, Some(value))].into(),
+        lock: Some((value, 0)),
+        ..Promise::default()
+    };
+    c.ballot = Ballot::new(c.identity.id(), &c.state, c.head, Some(promise));
+    c.proposed(0, V, &[]);
+    assert_eq!((c.prevoted(0), c.precommitted(0)), (Some(None), Some(Some(value))));
+    assert_eq!(c.ballot.promise().lock, Some((value, 0)));
+    // With the prevote of another that has not precommitted, the round ends.
+    let mut other = Voter::new(0, 3);
+    other.hear(&[]).wait(600);
+    let left_out = c.said[0].clone();
+    other.hear(&[&left_out, &precommit(2, 0, V)]).wait(600).wait(400);
+    assert_eq!((other.prevoted(0), other.precommitted(0), other.ballot.round()), (Some(None), Some(None), 1));
+}
+
+/// Locked on V since round 0, it may not prevote W without an earlier POL, and moves its lock on this round's.
+#[test]
+fn who_is_locked_on_another_value_prevotes_none_before_it_moves_its_lock() {
+    let mut c = Voter::new(2, 3);
+    c.learn(V, true);
+    c.learn(W, true);
+    c.hear(&[&prevote(0, 0, V), &prevote(1, 0, V), &precommit(0, 0, b""), &precommit(1, 0, b"")]).wait(400);
+    assert_eq!((c.ballot.round(), c.ballot.promise().lock), (1, Some((Record::hash_of(V), 0))));
+    c.hear(&[&prevote(0, 1, W), &prevote(1, 1, W)]);
+    assert_eq!((c.prevoted(1), c.precommitted(1)), (Some(None), Some(Some(Record::hash_of(W)))));
+    assert_eq!(c.ballot.promise().lock, Some((Record::hash_of(W), 1)));
+    c.hear(&[&precommit(0, 1, b""), &precommit(1, 1, b"")]).wait(600);
+    c.hear(&[&prevote(0, 2, W), &prevote(1, 2, W)]);
+    let relied = c.ballot.promise().prevotes[&2];
+    assert_eq!(relied, (Some(Record::hash_of(W)), Some(1)), "its own lock, signed");
+}
+
+/// Finding 10, when all lose power: the votes of others are nowhere but in what each kept.
+#[test]
+fn the_votes_on_which_a_round_was_entered_are_kept_with_the_promise() {
+    let entry = |voter: &Voter| {
+        voter.acts.iter().rev().find_map(|act| match act {
+            Act::Promise { entry: Some(entry), .. } => {
+                Some(entry.iter().map(|vote| vote.bytes.to_vec()).collect::<BTreeSet<_>>())
+            }
+            _ => None,
+        })
+    };
+    let kept = |votes: &[&Checked]| Some(votes.iter().map(|vote| vote.signed().bytes.to_vec()).collect());
+    let (a, b) = (precommit(0, 0, b""), precommit(1, 0, V));
+    let mut next = Voter::new(2, 3);
+    next.hear(&[&a]);
+    assert_eq!(entry(&next), None, "its round is the first one still");
+    next.hear(&[&b]).wait(400);
+    assert_eq!((next.ballot.round(), entry(&next)), (1, kept(&[&a, &b])));
+
+    let mut behind = Voter::new(2, 3);
+    behind.hear(&[&a, &b, &prevote(0, 1, V)]);
+    assert_eq!((behind.ballot.round(), entry(&behind)), (1, kept(&[&a, &b])));
+
+    let (a, b) = (prevote(0, 5, V), precommit(1, 5, V));
+    let mut far = Voter::new(2, 3);
+    far.hear(&[&a, &b]);
+    assert_eq!((far.ballot.round(), entry(&far)), (5, kept(&[&a, &b])));
+}

@@ -111,7 +111,7 @@ impl Member {
         // Of the entity before, if there was one.
         writes.push(saved::drop_confirmed());
         if let Some(entity) = &mut self.entity {
-            writes.push(saved::drop_promise());
+            writes.extend(saved::drop_promise());
             writes.extend(std::mem::take(&mut entity.records).iter().map(saved::drop_record));
             // Nothing is decided there any more.
             entity.installing = true;

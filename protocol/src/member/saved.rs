@@ -20,7 +20,7 @@ use crate::limits;
 use crate::manifest::Extent;
 use crate::record::Link;
 use crate::state::State;
-use crate::statement::{Address, Id16};
+use crate::statement::{Address, Id16, Signed};
 use crate::succession::Succession;
 use crate::time::WallTime;
 use crate::trail::Trail;
@@ -100,6 +100,8 @@ pub struct Saved {
     pub beginning: Option<Beginning>,
     /// What was promised for the epoch that is being decided.
     pub promise: Option<Promise>,
+    /// Votes on which the round of that promise was entered. Older programs take them for a record that is not valid.
+    pub entry: Vec<Signed>,
     /// Bytes of the records voted for.
     pub records: Vec<Vec<u8>>,
     /// By application: the basis and root applied last.
@@ -166,6 +168,10 @@ impl Saved {
         for (key, bytes) in votes {
             if key == b"promise" {
                 saved.promise = Some(read(&key, &bytes)?);
+            } else if key == b"entry" {
+                let votes = read::<serde_bytes::ByteBuf>(&key, &bytes)?;
+                saved.entry =
+                    codec::decode(&votes, usize::MAX).map_err(|_| SavedError::Damaged("entry".into()))?;
             } else {
                 saved.records.push(read::<serde_bytes::ByteBuf>(&key, &bytes)?.into_vec());
             }
@@ -267,9 +273,19 @@ pub(super) fn put_promise(promise: &Promise) -> Write {
     put(Family::Votes, "promise", promise)
 }
 
-/// Forgets the promise: it was made from another store, or in another entity.
-pub(super) fn drop_promise() -> Write {
-    Write { family: Family::Votes, key: b"promise".to_vec(), value: None }
+/// On which votes the round was entered: in the form of a record, which older programs may find.
+pub(super) fn put_entry(votes: Vec<Signed>) -> Write {
+    put(Family::Votes, "entry", &serde_bytes::ByteBuf::from(codec::encode(&votes)))
+}
+
+/// Forgets the promise and how its round was entered: it was made from another store, or in another entity.
+pub(super) fn drop_promise() -> [Write; 2] {
+    [Write { family: Family::Votes, key: b"promise".to_vec(), value: None }, drop_entry()]
+}
+
+/// The epoch of that round is settled.
+pub(super) fn drop_entry() -> Write {
+    Write { family: Family::Votes, key: b"entry".to_vec(), value: None }
 }
 
 /// A record that is voted for.

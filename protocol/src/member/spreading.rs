@@ -82,6 +82,15 @@ pub(super) struct Spread {
     pruned: Option<Hash>,
 }
 
+/// After a start a voter says nothing that counts until enough others have told it the highest they hold of it
+/// (findings 3, 18).
+#[derive(Default)]
+pub(super) struct Silence {
+    answers: BTreeSet<MemberId>,
+    pub(super) over: bool,
+    asked: Option<Instant>,
+}
+
 impl Entity {
     pub(super) fn send(&self, core: &mut Core, to: MemberId, message: &Message) {
         core.out.push(Output::Send { to, bytes: message.encode() });

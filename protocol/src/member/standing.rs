@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::saved::{self, Life};
-use super::{Core, Durable, Entity, Member, RESERVE, Sabotage, Silence};
+use super::spreading::Silence;
+use super::{Core, Durable, Entity, Member, RESERVE, Sabotage};
 use crate::ballot::Ballot;
 use crate::control::{Code, Refusal};
 use crate::event::{Event, Severity};
@@ -74,7 +75,8 @@ impl Entity {
         }
         core.burnt = true;
         let life = new_life(core);
-        let mut writes = vec![saved::put_life(&life), saved::drop_promise()];
+        let mut writes = vec![saved::put_life(&life)];
+        writes.extend(saved::drop_promise());
         writes.extend(std::mem::take(&mut self.records).iter().map(saved::drop_record));
         core.persist(writes, Durable::Replaced(life));
         self.ballot = Ballot::new(core.me(), &self.state, self.head, None);

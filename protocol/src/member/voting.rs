@@ -17,7 +17,7 @@ use crate::identity::MemberId;
 use crate::limits;
 use crate::record::{Certificate, Change, FORMAT, Link, Policy, Record};
 use crate::state::State;
-use crate::statement::{Checked, Intent, Proposal, Signed, Slot, Statement, Vote};
+use crate::statement::{Checked, Intent, Proposal, Signed, Slot, Statement, Unverified, Vote};
 use crate::time::{Instant, Millis};
 use crate::wire::Message;
 
@@ -68,7 +68,7 @@ impl Entity {
 
     fn carry_out(&mut self, core: &mut Core, act: Act) {
         match act {
-            Act::Promise { votes, records } => self.promise(core, votes, &records),
+            Act::Promise { votes, records, entry } => self.promise(core, votes, &records, entry),
             Act::Propose { value, pol } => self.propose(core, value, pol),
             Act::Settled(certificate) => self.settled(core, certificate),
             Act::Lacking(value) => {
@@ -275,8 +275,10 @@ impl Entity {
 
     // --- votes -------------------------------------------------------------------------------------------------
 
-    fn promise(&mut self, core: &mut Core, votes: Vec<Vote>, records: &[Hash]) {
+    fn promise(&mut self, core: &mut Core, votes: Vec<Vote>, records: &[Hash], entry: Option<Vec<Signed>>) {
         let mut writes = vec![saved::put_promise(self.ballot.promise())];
+        let entry = entry.filter(|_| !core.breaks(Sabotage::ForgottenEntry));
+        writes.extend(entry.map(saved::put_entry));
         for name in records {
             if let Some(bytes) = self.ballot.record(name).filter(|_| !self.records.contains(name)) {
                 writes.push(saved::put_record(name, bytes));
@@ -299,6 +301,23 @@ impl Entity {
     pub(super) fn cast_again(&mut self, core: &mut Core) {
         let votes = self.promised();
         self.cast(core, votes);
+    }
+
+    /// After a start: the votes of others that brought this member into its round. When all have lost power they may be
+    /// nowhere else, and who is behind could not follow.
+    pub(super) fn show_entry(&mut self, core: &mut Core) {
+        if core.breaks(Sabotage::ForgottenRound) {
+            self.entry.clear();
+        }
+        for signed in std::mem::take(&mut self.entry) {
+            // Of an epoch that is settled meanwhile, or of a store that was replaced, it is of no use.
+            let read = Unverified::read(signed, &self.state.entity).ok();
+            let read = read.filter(|it| it.author() != core.me());
+            let read = read.filter(|it| self.is_wanted(core, it.author(), it.envelope()));
+            if let Some(checked) = read.and_then(|it| it.verify(core.scheme()).ok()) {
+                self.absorb(core, &checked, None);
+            }
+        }
     }
 
     /// Every vote that was promised in this epoch, on its way to the disk or there.
@@ -369,11 +388,13 @@ impl Entity {
         writes.push(saved::put_head(&last.head));
         writes.extend(self.confirmation(core));
         writes.extend(std::mem::take(&mut self.records).iter().map(saved::drop_record));
+        writes.extend((self.ballot.round() > 0).then(saved::drop_entry));
         core.mark(last.head.state.protocol);
         self.installing = true;
         if let Some(life) = &displaced {
             core.burnt = true;
-            writes.extend([saved::put_life(life), saved::drop_promise()]);
+            writes.push(saved::put_life(life));
+            writes.extend(saved::drop_promise());
         }
         core.persist(writes, Durable::Installed(records, displaced));
     }

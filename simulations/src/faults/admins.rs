@@ -6,7 +6,7 @@ use althing_protocol::member::Member;
 use althing_protocol::time::Millis;
 use althing_protocol::view::Attention;
 
-use super::any;
+use super::{any, stores};
 use crate::host::Standing;
 use crate::workload;
 use crate::world::{Event, MS, SECOND, World};
@@ -72,6 +72,7 @@ pub(crate) fn late_join(world: &mut World, at: usize, request: u64) {
 /// Whoever lost its store is let in again.
 pub(super) fn readmit(world: &mut World) {
     let burnt = |at: &usize| world.hosts[*at].standing != Standing::Sound && world.hosts[*at].is_up();
+    let burnt = |at: &usize| burnt(at) && stores::may_let_in(world, *at);
     let Some(who) = (0..world.hosts.len()).find(burnt) else { return };
     let Some(at) = ready(world).into_iter().find(|at| *at != who) else { return };
     world.count("somebody asked for a re-admission");

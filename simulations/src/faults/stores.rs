@@ -14,14 +14,14 @@ use crate::world::{Event, MS, SECOND, World};
 /// An image is put back only when it is older than this: meanwhile the store was started, or it spoke.
 const OLD: u64 = 20 * SECOND;
 
-/// Voters of the entity that are what they seem.
+/// Voters of the entity that are what they seem. Of a machine and its copy nobody knows which one will be left.
 fn sound(world: &World) -> (BTreeSet<MemberId>, usize) {
     let Some(state) = world.reference.state() else { return (BTreeSet::new(), 0) };
     let is_sound = |id: &MemberId| {
-        world
-            .by_id
-            .get(id)
-            .is_some_and(|at| world.hosts[*at].standing == Standing::Sound && !world.hosts[*at].liar)
+        world.by_id.get(id).is_some_and(|at| {
+            let host = &world.hosts[*at];
+            host.standing == Standing::Sound && !host.liar && !world.has_twin(*at)
+        })
     };
     let sound = state.voters().map(|voter| voter.id).filter(is_sound).collect();
     (sound, state.quorum())
@@ -32,6 +32,15 @@ pub(crate) fn may_spoil(world: &World, at: usize) -> bool {
     let (mut sound, quorum) = sound(world);
     let is_voter = sound.remove(&world.hosts[at].id);
     is_voter && sound.len() >= quorum && world.hosts[at].is_member() && !world.is_twin(at)
+}
+
+/// Whether a member may be let in again: if it is a machine with a copy, one of which goes for good in the end, the others
+/// must be a quorum with it as well as without.
+pub(crate) fn may_let_in(world: &World, who: usize) -> bool {
+    let Some(state) = world.reference.state() else { return false };
+    let id = world.hosts[who].id;
+    let voters = state.voters().filter(|voter| voter.id != id).count() + 1;
+    !world.has_twin(who) || sound(world).0.len() >= state.governance.quorum.of(voters)
 }
 
 /// Whether one voter less leaves a quorum of sound ones in a smaller roster.

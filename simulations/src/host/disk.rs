@@ -9,7 +9,7 @@ use althing_protocol::evidence::Evidence;
 use althing_protocol::hash::Hash;
 use althing_protocol::member::saved::{self, Life, Saved, SavedError};
 use althing_protocol::record::Link;
-use althing_protocol::statement::Id16;
+use althing_protocol::statement::{Id16, Signed};
 
 /// Which part of a torn batch is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,6 +122,13 @@ impl Disk {
     pub(crate) fn record(&self, value: &Hash) -> Option<Vec<u8>> {
         let key = format!("record/{}", value.hex()).into_bytes();
         saved::read_record(self.durable.get(&(Family::Votes, key))?).ok()
+    }
+
+    /// The votes on which the round of the promise was entered, as they were signed.
+    pub(crate) fn entry(&self) -> Vec<Signed> {
+        let entry = self.durable.get(&(Family::Votes, b"entry".to_vec()));
+        let entry = entry.and_then(|value| saved::read_record(value).ok());
+        entry.and_then(|votes| codec::decode(&votes, usize::MAX).ok()).unwrap_or_default()
     }
 
     /// Epochs of the settled records that are kept for others, in order.

@@ -11,6 +11,7 @@ use althing_protocol::governance::QuorumRule;
 use althing_protocol::hash::Hash;
 use althing_protocol::identity::MemberId;
 use althing_protocol::record::Record;
+use althing_protocol::state::State;
 use althing_protocol::statement::Step;
 
 use crate::host::disk::read_record;
@@ -60,16 +61,21 @@ pub(super) fn written(world: &mut World, at: usize, before: &Promise, promise: &
             }
             voters.iter().filter(|voter| authors.contains(voter)).count()
         };
-        let roster = match parent.state.governance.quorum {
-            QuorumRule::Majority => Electorate::majority(voters.len()),
-            QuorumRule::Supermajority => Electorate::supermajority(voters.len()),
-        };
-        Seen { roster, count: &count, valid: &|value| board.valid.contains(value) }.judge(before, promise)
+        Seen { roster: electorate(&parent.state), count: &count, valid: &|value| board.valid.contains(value) }
+            .judge(before, promise)
     };
     world.count("a promise was judged by the model's guards");
     if let Some((what, why)) = wrong {
         let name = world.hosts[at].name.clone();
         world.violate("§5.2", format!("{name} {what} in epoch {}: {why}", promise.epoch));
+    }
+}
+
+/// Who decides what comes after this state.
+pub(super) fn electorate(state: &State) -> Electorate {
+    match state.governance.quorum {
+        QuorumRule::Majority => Electorate::majority(state.voters().count()),
+        QuorumRule::Supermajority => Electorate::supermajority(state.voters().count()),
     }
 }
 

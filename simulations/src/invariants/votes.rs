@@ -147,6 +147,8 @@ fn must_know(world: &World, at: usize) -> bool {
 /// Who proposed and voted what, and why, for the timeline.
 pub(super) fn tell(world: &mut World, at: usize, statement: &Statement) {
     let lock = world.hosts[at].disk.promise.as_ref().and_then(|promise| promise.lock);
+    // A lock of the same round came with the precommit.
+    let earlier = |vote: &Vote| lock.filter(|(_, since)| *since < vote.round);
     let text = match statement {
         Statement::Proposal(proposal) => {
             let value = Record::hash_of(&proposal.record).short();
@@ -156,7 +158,7 @@ pub(super) fn tell(world: &mut World, at: usize, statement: &Statement) {
         Statement::Vote(vote) => {
             let step = if vote.step == Step::Prevote { "prevotes" } else { "precommits" };
             let value = vote.value.map_or("nothing".to_owned(), |value| value.short());
-            let why = match (vote.step, vote.value, lock) {
+            let why = match (vote.step, vote.value, earlier(vote)) {
                 (Step::Prevote, None, Some((value, since))) => {
                     format!(
                         "locked on {} since round {since}, and nothing it may leave that for",

@@ -1,11 +1,15 @@
-//! §5.5.13: every vote's record can be served by its voter. And what a start finds belongs together: its batches are
+//! §5.5.13: every vote's record can be served by its voter. Whoever is in a later round can show why (§5.2, rule 7). And what a start finds belongs together: its batches are
 //! there as a whole or not at all, so no head is without the record that led to it.
 
 use std::collections::BTreeSet;
 
 use althing_protocol::ballot::Promise;
 use althing_protocol::hash::Hash;
+use althing_protocol::identity::MemberId;
+use althing_protocol::statement::{Statement, Step, Unverified, Vote};
 
+use super::rules::electorate;
+use crate::model::guards::{EntryProof, Round, may_enter};
 use crate::world::World;
 
 /// Values that a promise names.
@@ -18,7 +22,7 @@ fn named(promise: &Promise) -> BTreeSet<Hash> {
 }
 
 /// A promise is durable.
-pub(super) fn promised(world: &mut World, at: usize) {
+pub(super) fn promised(world: &mut World, at: usize, entity: Option<Hash>) {
     let host = &world.hosts[at];
     let Some(promise) = host.disk.promise.as_ref() else { return };
     let lacking = named(promise).into_iter().find(|value| host.disk.record(value).is_none());
@@ -31,6 +35,48 @@ pub(super) fn promised(world: &mut World, at: usize) {
         );
         world.violate("§5.5.13", text);
     }
+    if let Some(text) = entity.and_then(|entity| entered(world, at, &entity)) {
+        world.violate("§5.2", text);
+    }
+}
+
+/// The votes on which a round was entered are as durable as the round: when all lose power nobody else may have them.
+fn entered(world: &World, at: usize, entity: &Hash) -> Option<String> {
+    let host = &world.hosts[at];
+    let promise = host.disk.promise.as_ref().filter(|promise| promise.round > 0)?;
+    let parent = world.reference.chain_of(entity)?.get(&promise.epoch.wrapping_sub(1))?;
+    let state = &parent.state;
+    let store = host.disk.stored()?.store;
+    if !state.is_voter(&host.id) || !state.has(&host.id, &store) {
+        return None;
+    }
+    // Its own votes it shows only as its promise has them.
+    let own = |vote: &Vote| match vote.step {
+        Step::Prevote => promise.prevotes.contains_key(&vote.round),
+        Step::Precommit => promise.precommits.contains_key(&vote.round),
+    };
+    let shown = host.disk.entry().into_iter().filter_map(|vote| Unverified::read(vote, entity).ok());
+    let shown: Vec<(MemberId, Vote)> = shown
+        .filter(|it| state.is_voter(&it.author()) && state.has(&it.author(), &it.envelope().store))
+        .filter_map(|it| match &it.envelope().statement {
+            Statement::Vote(vote) => Some((it.author(), vote.clone())),
+            _ => None,
+        })
+        .filter(|(_, vote)| vote.epoch == promise.epoch && vote.parent == parent.record)
+        .filter(|(author, vote)| *author != host.id || own(vote))
+        .collect();
+    let authors = |fits: &dyn Fn(&Vote) -> bool| {
+        let fit = shown.iter().filter(|(_, vote)| fits(vote)).map(|(author, _)| author);
+        fit.collect::<BTreeSet<_>>().len()
+    };
+    let proof = EntryProof {
+        precommits_before: authors(&|vote| vote.round + 1 == promise.round && vote.step == Step::Precommit),
+        messages_of: authors(&|vote| vote.round == promise.round),
+    };
+    let verdict = may_enter(Round(0), Round(promise.round), proof, electorate(state));
+    let (name, round, epoch) = (&host.name, promise.round, promise.epoch);
+    let text = || format!("{name} is in round {round} of epoch {epoch} and does not keep why: {verdict}");
+    (!verdict.allowed()).then(text)
 }
 
 /// A process starts from this disk.
@@ -39,7 +85,7 @@ pub(super) fn started(world: &mut World, at: usize) {
     let Ok(saved) = host.disk.saved() else { return };
     let Some(head) = saved.head else { return };
     if saved.promise.as_ref().is_some_and(|promise| promise.epoch == head.state.epoch + 1) {
-        promised(world, at);
+        promised(world, at, Some(head.state.entity));
     }
     let host = &world.hosts[at];
     let epochs: Vec<u64> = host.disk.epochs().collect();

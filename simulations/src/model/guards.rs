@@ -120,9 +120,11 @@ pub fn may_lock<V>(standing: &Standing<V>, pol: Pol, quorum: usize) -> Verdict {
         .require(raised, Clause::LockLowered)
 }
 
-/// Rule 4: precommit a value; it goes with a lock on it, so whatever forbids the lock forbids the vote.
+/// Rule 4: precommit a value; it goes with a lock on it, so whatever forbids the lock forbids the vote. The own prevote
+/// comes first: of a quorum that only this member has seen one vote may be lost, and then the others cannot do without it.
 pub fn may_precommit<V>(standing: &Standing<V>, pol: Pol, record: Record, quorum: usize) -> Verdict {
     may_lock(standing, pol, quorum)
+        .require(standing.prevoted, Clause::NoPrevote)
         .require(record.held, Clause::RecordNotHeld)
         .require(record.valid, Clause::Invalid)
 }
@@ -134,9 +136,11 @@ pub fn may_raise_valid<V>(valid: Option<&Lock<V>>, pol: Pol, quorum: usize) -> V
         .require(valid.is_none_or(|valid| valid.round <= pol.round), Clause::ValidLowered)
 }
 
-/// Rule 5: precommit nil, on a quorum of prevotes of any kind in the round.
+/// Rule 5: precommit nil, on a quorum of prevotes of any kind in the round, and after the own one.
 pub fn may_precommit_nil<V>(standing: &Standing<V>, round: Round, prevotes: usize, quorum: usize) -> Verdict {
-    may_vote(standing, round, standing.precommitted).require(prevotes >= quorum, Clause::TooFewPrevotes)
+    may_vote(standing, round, standing.precommitted)
+        .require(standing.prevoted, Clause::NoPrevote)
+        .require(prevotes >= quorum, Clause::TooFewPrevotes)
 }
 
 /// Rule 6: settle a value. `precommits` are those of distinct voters for it in one and the same round.
@@ -242,17 +246,20 @@ mod tests {
 
     #[test]
     fn locks_and_precommits_belong_to_the_current_round() {
-        check(may_precommit(&standing(1, None), pol(1), Record::SOUND, QUORUM), &[]);
-        check(may_precommit(&standing(1, None), pol(0), Record::SOUND, QUORUM), &[Clause::OtherRound]);
+        let prevoted = Standing { prevoted: true, ..standing(1, None) };
+        check(may_precommit(&prevoted, pol(1), Record::SOUND, QUORUM), &[]);
+        check(may_precommit(&prevoted, pol(0), Record::SOUND, QUORUM), &[Clause::OtherRound]);
+        check(may_precommit(&standing(1, None), pol(1), Record::SOUND, QUORUM), &[Clause::NoPrevote]);
         let late = may_lock(&standing(2, Some(('W', 1))), pol(0), QUORUM);
         check(late, &[Clause::OtherRound, Clause::LockLowered]);
-        let twice = Standing { precommitted: true, ..standing(1, None) };
+        let twice = Standing { precommitted: true, ..prevoted };
         check(may_precommit(&twice, pol(1), Record::SOUND, QUORUM), &[Clause::SecondVote]);
         check(
             may_precommit(&twice, Pol { prevotes: 1, ..pol(1) }, Record::SOUND, QUORUM),
             &[Clause::SecondVote, Clause::NoPol],
         );
-        check(may_precommit_nil(&standing(1, None), Round(1), 1, QUORUM), &[Clause::TooFewPrevotes]);
+        check(may_precommit_nil(&prevoted, Round(1), 1, QUORUM), &[Clause::TooFewPrevotes]);
+        check(may_precommit_nil(&standing(1, None), Round(1), QUORUM, QUORUM), &[Clause::NoPrevote]);
     }
 
     #[test]

@@ -56,7 +56,10 @@ impl Seen<'_> {
     fn precommits(&self, before: &Promise, promise: &Promise) -> impl Iterator<Item = (String, Verdict)> {
         let fresh = promise.precommits.iter().filter(|(at, vote)| before.precommits.get(at) != Some(vote));
         fresh.map(|(round, value)| {
-            let (standing, quorum) = (standing(before, promise, *round), self.roster.quorum);
+            // In one step with the prevote it comes after it.
+            let prevoted = promise.prevotes.contains_key(round);
+            let standing = Standing { prevoted, ..standing(before, promise, *round) };
+            let quorum = self.roster.quorum;
             let verdict = match value {
                 None => {
                     let prevotes = (self.count)(&|at, step, _| (at, step) == (*round, Step::Prevote));

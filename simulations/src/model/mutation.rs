@@ -36,6 +36,8 @@ pub enum Mutation {
     PrevoteInOldRound,
     /// The POL shown need not be of an earlier round than the vote: harmless, so not a bug.
     PolNotEarlier,
+    /// A precommit without a prevote, which does not follow then: no fork, and nobody may be able to decide (seed 40571).
+    LonePrecommit,
 }
 
 /// What kind of step a verdict is about.
@@ -51,7 +53,7 @@ pub enum Kind {
 
 impl Mutation {
     /// Every planted bug.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LatePrecommit,
         Self::LatePrecommitLockRaised,
         Self::LockLowered,
@@ -66,11 +68,12 @@ impl Mutation {
         Self::LockNotSigned,
         Self::PrevoteInOldRound,
         Self::PolNotEarlier,
+        Self::LonePrecommit,
     ];
 
     /// What is left of a verdict once the bug has forgiven its share.
     pub fn judge(self, kind: Kind, verdict: Verdict) -> Verdict {
-        use Clause::{LockLowered, Locked, OtherRound, PolNotEarlier, ReliedMisstated};
+        use Clause::{LockLowered, Locked, NoPrevote, OtherRound, PolNotEarlier, ReliedMisstated};
         let forgiven: &[Clause] = match (self, kind) {
             (Self::LatePrecommit | Self::LatePrecommitLockRaised, Kind::Precommit) => {
                 &[OtherRound, LockLowered]
@@ -81,6 +84,7 @@ impl Mutation {
             (Self::LockNotSigned, Kind::Prevote) => &[ReliedMisstated],
             (Self::PrevoteInOldRound, Kind::Prevote) => &[OtherRound],
             (Self::PolNotEarlier, Kind::Prevote) => &[PolNotEarlier],
+            (Self::LonePrecommit, Kind::Precommit) => &[NoPrevote],
             _ => &[],
         };
         verdict.forgiving(forgiven)

@@ -12,6 +12,7 @@ use stateright::Model;
 
 use super::board::{Board, MAX_VALUES, Seat, Value};
 use super::guards::{self, EntryProof, Lock, Pol, Prevote, Record, Round, Standing};
+use super::mutation::Mutation;
 use super::quorum::Electorate;
 use super::voting::{Step, Voting};
 
@@ -31,6 +32,8 @@ pub enum Flaw {
     NoNilPrevote,
     /// The clock makes a value invalid for good, a POL or not (finding 9).
     ClockInvalidates,
+    /// Whoever sees a quorum of prevotes precommits, and leaves its own prevote out (found by seed 40571).
+    LonePrecommit,
 }
 
 /// One configuration of M6.
@@ -108,6 +111,8 @@ impl Progress {
     /// Every board of the first rounds, with the rounds entered as rule 7 asks.
     fn boards(&self) -> Vec<Board> {
         let voting = Voting::new(self.roster, self.rounds_before, self.values).casting_nils();
+        let lone = self.flaw == Some(Flaw::LonePrecommit);
+        let voting = if lone { voting.with(Mutation::LonePrecommit) } else { voting };
         let mut known = HashSet::from([Board::default()]);
         let mut boards = vec![Board::default()];
         let mut next = 0;
@@ -214,22 +219,26 @@ impl Progress {
 
     fn votes(&self, survivors: &Survivors, at: usize) -> Vec<Survivor> {
         let one = survivors[at];
-        let standing = one.standing();
+        let lone = self.flaw == Some(Flaw::LonePrecommit);
+        let Standing { prevoted, precommitted, .. } = one.standing();
+        // With that flaw no prevote is needed first, and none follows.
+        let standing = Standing { prevoted: prevoted || (lone && precommitted), ..one.standing() };
+        let to_precommit = Standing { prevoted: prevoted || lone, ..standing };
         let mut steps = Vec::new();
         let prevotes = count(survivors, one.round, |other| other.prevote.is_some());
-        if guards::may_precommit_nil(&standing, one.round, prevotes, self.roster.quorum).allowed() {
+        if guards::may_precommit_nil(&to_precommit, one.round, prevotes, self.roster.quorum).allowed() {
             steps.push(Survivor { precommit: Some(None), ..one });
         }
         if self.flaw != Some(Flaw::NoNilPrevote) && guards::may_prevote_nil(&standing, one.round).allowed() {
             steps.push(Survivor { prevote: Some(None), ..one });
         }
         for value in self.values() {
-            if self.may_prevote(survivors, &one, value) {
+            if !standing.prevoted && self.may_prevote(survivors, &one, value) {
                 steps.push(Survivor { prevote: Some(Some(value)), ..one });
             }
             let prevotes = count(survivors, one.round, |other| other.prevote == Some(Some(value)));
             let pol = Pol { round: one.round, prevotes };
-            if guards::may_precommit(&standing, pol, Record::SOUND, self.roster.quorum).allowed() {
+            if guards::may_precommit(&to_precommit, pol, Record::SOUND, self.roster.quorum).allowed() {
                 let lock = Some((value, one.round));
                 steps.push(Survivor { precommit: Some(Some(value)), lock, ..one });
             }

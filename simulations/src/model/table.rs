@@ -68,7 +68,7 @@ fn agreement() -> Vec<Configuration> {
 
 /// What looks dangerous and is not.
 fn tolerated() -> Vec<Configuration> {
-    use Mutation::{PolNotEarlier, PrevoteInOldRound, StoreRestored, StoreRestoredMute};
+    use Mutation::{LonePrecommit, PolNotEarlier, PrevoteInOldRound, StoreRestored, StoreRestoredMute};
     let holds = |name, cost, voting| voting_of(name, cost, Expectation::Holds, voting);
     vec![
         holds("not a bug: POL round not earlier", Cost::Run, Voting::new(THREE, 3, 2).with(PolNotEarlier)),
@@ -76,6 +76,11 @@ fn tolerated() -> Vec<Configuration> {
             "not a bug: prevote in an old round",
             Cost::Run,
             Voting::new(THREE, 3, 2).with(PrevoteInOldRound),
+        ),
+        holds(
+            "no fork: a precommit without a prevote",
+            Cost::Run,
+            Voting::new(THREE, 2, 2).casting_nils().with(LonePrecommit),
         ),
         holds(
             "[3(i)] store restored, voter mute",
@@ -142,7 +147,7 @@ fn progress_configurations() -> Vec<Configuration> {
     use Cost::{Run, Test};
     use Expectation::{Progress as Goes, Stuck};
     let progress = progress_of;
-    use Flaw::{ClockInvalidates, NoEntryProof, NoNilPrevote};
+    use Flaw::{ClockInvalidates, LonePrecommit, NoEntryProof, NoNilPrevote};
     let brief = Progress::new(THREE, 1);
     let three = Progress::new(THREE, 2);
     let four = Progress::new(FOUR_LIAR, 2);
@@ -161,6 +166,9 @@ fn progress_configurations() -> Vec<Configuration> {
         progress("M6 [9] the clock decides, 1 round", Test, Stuck, brief.with(ClockInvalidates)),
         progress("M6 [9] the clock decides", Run, Stuck, three.with(ClockInvalidates)),
         progress("M6 [9] the clock decides, n=4 f=1", Run, Stuck, four.with(ClockInvalidates)),
+        progress("M6 a precommit without a prevote, 1 round", Test, Stuck, brief.with(LonePrecommit)),
+        progress("M6 a precommit without a prevote", Run, Stuck, three.with(LonePrecommit)),
+        progress("M6 a precommit without a prevote, n=4 f=1", Run, Stuck, four.with(LonePrecommit)),
     ]
 }
 
@@ -315,6 +323,7 @@ fn bound() -> Vec<Configuration> {
         bound("program control: no locks", Run, Caught, three.with(Sabotage::NoLocks)),
         bound("program control: forgotten lock", Run, Caught, three.with(Sabotage::ForgottenLock)),
         bound("program [3] control: unsigned reliance", Run, Caught, three.with(Sabotage::UnsignedReliance)),
+        bound("program control: lone precommit", Run, Caught, three.with(Sabotage::LonePrecommit)),
         bound("program control: forgotten round", Run, Caught, three.with(Sabotage::ForgottenRound)),
         bound(
             "program control: half of the voters",

@@ -10,6 +10,8 @@ pub enum Clause {
     OtherRound,
     /// Rule 1: at most one prevote and one precommit in a round.
     SecondVote,
+    /// Rule 1: a precommit comes after the member's own prevote of the round.
+    NoPrevote,
     /// Rule 1: a vote for a value implies holding its record and evidence.
     RecordNotHeld,
     /// Rule 2: the record is valid, a pure function of the parent state and its bytes.
@@ -42,9 +44,10 @@ pub enum Clause {
 
 impl Clause {
     /// Every clause, in the order of the rules.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::OtherRound,
         Self::SecondVote,
+        Self::NoPrevote,
         Self::RecordNotHeld,
         Self::Invalid,
         Self::Locked,
@@ -64,7 +67,7 @@ impl Clause {
     /// The number of the rule in design §5.2.
     pub const fn rule(self) -> u8 {
         match self {
-            Self::OtherRound | Self::SecondVote | Self::RecordNotHeld => 1,
+            Self::OtherRound | Self::SecondVote | Self::NoPrevote | Self::RecordNotHeld => 1,
             Self::Invalid | Self::Locked | Self::PolNotEarlier => 2,
             Self::NotAgreeable | Self::ReliedMisstated => 2,
             Self::NoPol | Self::LockLowered | Self::ValidLowered => 4,
@@ -79,7 +82,7 @@ impl Clause {
 /// The set of clauses a step would break; empty means allowed.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 #[must_use = "a verdict that nobody reads forbids nothing"]
-pub struct Verdict(u16);
+pub struct Verdict(u32);
 
 impl Verdict {
     /// Nothing broken.

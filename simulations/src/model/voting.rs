@@ -34,8 +34,10 @@ pub enum Relied {
 /// Whether nil votes are steps of their own.
 ///
 /// For agreement they may be left out. A nil vote only ever takes something from its sender: its vote of that
-/// kind in that round, and all rounds before. Strike all nil votes out of a run and each vote for a value is
-/// still allowed, with the same certificates at the end; so a fork with nil votes is a fork without them.
+/// kind in that round, and all rounds before; and a precommit comes after a prevote, which may be nil, so that
+/// where they are left out a precommit needs none (`standing_to_precommit`). Strike all nil votes out of a run and
+/// each vote for a value is still allowed, with the same certificates at the end; so a fork with nil votes is a
+/// fork without them.
 /// [`Nils::Cast`] checks that argument where it can be afforded (sixty to six hundred times the states).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nils {
@@ -308,7 +310,7 @@ impl Steps<'_> {
     }
 
     fn precommit(&mut self, round: Round, value: Value) {
-        let (model, board, standing) = (self.model, self.board, self.standing(round));
+        let (model, board, standing) = (self.model, self.board, self.standing_to_precommit(round));
         self.judge(Kind::Precommit, Step::Precommit(round, Some(value)), |count| {
             let (pol, quorum) = model.prevotes_for(board, count, round, value);
             guards::may_precommit(&standing, pol, Record::SOUND, quorum)
@@ -328,6 +330,12 @@ impl Steps<'_> {
         }
     }
 
+    /// The same for a precommit: where nil votes do not occur, the prevote that comes before it may have been one.
+    fn standing_to_precommit(&self, round: Round) -> Standing<Value> {
+        let standing = self.standing(round);
+        Standing { prevoted: standing.prevoted || self.model.nils == Nils::LeftOut, ..standing }
+    }
+
     /// Takes a step up if the guards allow it, or if the planted bug forgives what they object to.
     fn judge(&mut self, kind: Kind, step: Step, verdict: impl Fn(Count) -> Verdict) {
         let strict = verdict(Count::Roster);
@@ -337,13 +345,19 @@ impl Steps<'_> {
             Some(mutation) => mutation.judge(kind, strict),
             None => strict,
         };
-        if (fired && !lenient.allowed()) || self.signed_before(step) {
+        if (fired && !lenient.allowed()) || self.signed_before(step) || self.is_left_out(step) {
             return;
         }
         self.actions.push(Action { seat: self.at, step, fired, forgotten: false });
         if self.model.is(Mutation::VoteBeforeDurable) {
             self.actions.push(Action { seat: self.at, step, fired: true, forgotten: true });
         }
+    }
+
+    /// Whether a prevote would come after the precommit of its round, where it is left out then.
+    fn is_left_out(&self, step: Step) -> bool {
+        self.model.is(Mutation::LonePrecommit)
+            && matches!(step, Step::Prevote(round, ..) if !self.seat().precommits[round.0 as usize].is_empty())
     }
 
     /// Whether a restored voter would sign a second time in a round, where the configuration spares it that.

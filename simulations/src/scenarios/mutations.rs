@@ -8,7 +8,7 @@ const PLANTED: [(Mutation, usize, u64, &[&str]); 5] = [
     (Mutation::EarlyAcknowledgement, 5, 5, &["§5.5.3", "§5.2"]),
     (Mutation::ForgottenPromise, 3, 60, &["§5.5.1", "§5.5.3", "§5.2"]),
     (Mutation::HalfQuorum, 4, 5, &["§5.5.1", "§5.5.11", "§5.2"]),
-    (Mutation::TornBatch, 3, 20, &["§5.5.13", "§5.5.2"]),
+    (Mutation::TornBatch, 3, 20, &["§5.5.13", "§5.5.2", "§5.2"]),
     (Mutation::LostContent, 5, 10, &["§5.5.4", "§5.5.5"]),
 ];
 

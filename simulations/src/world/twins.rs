@@ -56,6 +56,11 @@ impl World {
         self.hosts[at].absent || self.twin.is_some_and(|(_, copy)| copy == at)
     }
 
+    /// Whether a host is one of two with the same key.
+    pub(crate) fn has_twin(&self, at: usize) -> bool {
+        self.twin.is_some_and(|(original, copy)| at == original || at == copy)
+    }
+
     /// Whether two hosts may connect: to one of two twins only, and they never to each other.
     pub(super) fn is_free(&self, a: usize, b: usize) -> bool {
         let Some((original, copy)) = self.twin else { return true };

@@ -173,7 +173,7 @@ pub(crate) fn saved(bytes: &[u8]) {
         let meta = [(key.as_bytes().to_vec(), bytes.to_vec())];
         let _: Option<Saved> = Saved::read(meta, []).ok();
     }
-    for key in ["promise", "record/a"] {
+    for key in ["promise", "entry", "record/a"] {
         let _: Option<Saved> = Saved::read([], [(key.as_bytes().to_vec(), bytes.to_vec())]).ok();
     }
     let _: Option<Link> = read_link(bytes).ok();

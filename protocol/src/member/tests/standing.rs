@@ -230,3 +230,45 @@ fn the_chain_of_another_entity_is_no_record_without_its_certificate() {
     lone.hear(2, Message::Chain(vec![ours]));
     assert_eq!((lone.state().epoch, lone.told("peer.misbehaves")), (0, 1));
 }
+
+/// Finding 10, when all lose power: whoever follows is shown why it may.
+#[test]
+fn what_brought_it_into_its_round_is_shown_after_a_start() {
+    let mut lone = Lone::voting();
+    let (entity, parent) = (lone.state().entity, lone.head());
+    let nil = Vote { epoch: 1, round: 0, parent, step: Step::Precommit, value: None, relied: None };
+    let nils = [2, 3].map(|by| said(entity, by, (1, 1), Statement::Vote(nil.clone())));
+    lone.hear(2, Message::Push(nils.to_vec()));
+    lone.pass(400);
+    let promise = lone.member.promise().expect("it votes").clone();
+    assert_eq!((promise.round, &promise.precommits), (1, &BTreeMap::new()), "it has no vote to show");
+
+    let mut lone = Lone::start(lone.disk);
+    let shown = |lone: &Lone| {
+        let board = &lone.member.entity.as_ref().expect("in an entity").board;
+        nils.iter().filter(|nil| board.iter().any(|it| it.signed() == *nil)).count()
+    };
+    // Of it nothing is its own: it may be shown, and remind its author, before the silence is over.
+    assert_eq!((shown(&lone), lone.member.may_vote()), (2, false));
+    lone.give(Input::Connected(id(2)));
+    lone.hear(2, Message::AskHighest(Id16([2; 16]), 2));
+    let reminded = |message: &Message| matches!(message, Message::Highest(it) if it.said.contains(&nils[0]));
+    assert!(lone.sent.iter().any(|(to, message)| *to == id(2) && reminded(message)));
+    lone.meet();
+    assert_eq!((shown(&lone), lone.member.promise().map(|promise| promise.round)), (2, Some(1)));
+
+    // An earlier program takes it for a record that leads nowhere. What is settled needs it no more.
+    let saved = |lone: &Lone, key: &[u8]| lone.disk.get(&(Family::Votes, key.to_vec())).cloned();
+    let entry = saved(&lone, b"entry").expect("kept");
+    assert!(Record::decode(&saved::read_record(&entry).expect("in the form of one")).is_err());
+    let mut other = Lone::start(lone.disk.clone());
+    let (link, _) = link(other.state(), other.head(), "a", &[2, 3]);
+    other.give(Input::Connected(id(2)));
+    other.hear(2, Message::Chain(vec![link]));
+    assert_eq!((other.state().epoch, saved(&other, b"entry")), (1, None));
+
+    // With another store the promise is gone, and with it what it rested on.
+    let twin = twin(&lone);
+    lone.hear(2, twin);
+    assert_eq!((saved(&lone, b"promise"), saved(&lone, b"entry")), (None, None));
+}
