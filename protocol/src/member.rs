@@ -584,7 +584,6 @@ impl Core {
 impl Entity {
     fn restore(core: &Core, head: Head, saved: Saved) -> Self {
         let departures = leaving::Departures::new(&saved, &core.me(), &head.state);
-        let keepers = placing::keepers(&head.state);
         let mut ballot = Ballot::new(core.me(), &head.state, head.record, saved.promise);
         ballot.sabotage(core.config.sabotage);
         let mut records = BTreeSet::new();
@@ -606,9 +605,9 @@ impl Entity {
             local.held = held;
         }
         locals.retain(|application, _| head.state.applications.contains_key(application));
-        let checkpoint = saved.beginning.as_ref().and_then(|beginning| beginning.checkpoint);
         let trusting = trusting::Trusting::at_start(core, &head.state, saved.confirmed);
-        let way = checkpoint.and_then(|it| checkpoint::Way::new(&head.state, head.record, it));
+        let way = saved.beginning.as_ref().and_then(|beginning| beginning.checkpoint);
+        let way = way.and_then(|it| checkpoint::Way::new(&head.state, head.record, it));
         let mut entity = Self {
             since: core.now.mono,
             early: Vec::new(),
@@ -617,6 +616,7 @@ impl Entity {
             ended: saved.ended,
             entering: None,
             following: None,
+            keepers: placing::keepers(&head.state),
             state: head.state,
             head: head.record,
             trail: head.trail,
@@ -633,7 +633,6 @@ impl Entity {
             unsaid: false,
             kept: None,
             departures,
-            keepers,
             operations: BTreeMap::new(),
             orders: orders::Orders::new(saved.orders, core.now.mono),
             candidate: voting::Candidate::default(),
