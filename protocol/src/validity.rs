@@ -132,6 +132,9 @@ pub enum Invalid {
         /// What a quorum is.
         need: usize,
     },
+    /// Something in a certificate that does not count: of another decision, of nobody who decides it, or there twice.
+    #[error("a vote of {0} that does not count is in a certificate")]
+    Stray(MemberId),
 }
 
 impl State {
@@ -242,7 +245,8 @@ impl State {
     }
 }
 
-/// Checks that a quorum of these voters, by the rule that was in force, precommitted `certificate.value`.
+/// Checks that a quorum of these voters, by the rule that was in force, precommitted `certificate.value`. There is nothing in
+/// it that does not count: what somebody put in on the way would stay in the chain of all who took it.
 pub fn check_certificate(
     entity: &Hash,
     deciders: Deciders<'_>,
@@ -252,7 +256,7 @@ pub fn check_certificate(
     let Deciders { parent, voters, rule } = deciders;
     let need = rule.of(voters.len());
     let mut signed_by = BTreeSet::new();
-    for signed in certificate.votes.iter().take(voters.len()) {
+    for signed in &certificate.votes {
         let cast = Unverified::read(signed.clone(), entity)?;
         let Statement::Vote(vote) = &cast.envelope().statement else { return Err(Invalid::Kind) };
         let same = vote.epoch == certificate.epoch
@@ -261,9 +265,10 @@ pub fn check_certificate(
             && vote.step == Step::Precommit
             && vote.value == Some(certificate.value);
         let author = cast.author();
-        if same && voters.contains(&(author, cast.envelope().store)) && !signed_by.contains(&author) {
-            signed_by.insert(cast.verify(scheme)?.author());
+        if !same || !voters.contains(&(author, cast.envelope().store)) || !signed_by.insert(author) {
+            return Err(Invalid::Stray(author));
         }
+        cast.verify(scheme)?;
     }
     let have = signed_by.len();
     if have >= need { Ok(()) } else { Err(Invalid::Certificate { have, need }) }

@@ -668,7 +668,9 @@ fn a_certificate_is_a_quorum_of_one_round_for_one_child_of_the_head() {
         state.check_certificate(&head, &certificate, SCHEME)
     };
     assert_eq!(votes(&[(0, &good), (1, &good)]), Ok(()));
-    let short = Err(Invalid::Certificate { have: 1, need: 2 });
+    assert_eq!(votes(&[(0, &good), (1, &good), (2, &good)]), Ok(()));
+    assert_eq!(votes(&[(0, &good)]), Err(Invalid::Certificate { have: 1, need: 2 }));
+    let stray = |by: usize| Err(Invalid::Stray(identity(by).id()));
     for bad in [
         Vote { round: 1, ..good.clone() },
         Vote { epoch: state.epoch, ..good.clone() },
@@ -677,10 +679,11 @@ fn a_certificate_is_a_quorum_of_one_round_for_one_child_of_the_head() {
         Vote { value: Some(Hash::of(b"other")), ..good.clone() },
         Vote { value: None, ..good.clone() },
     ] {
-        assert_eq!(votes(&[(0, &good), (1, &bad)]), short, "{bad:?}");
+        assert_eq!(votes(&[(0, &good), (1, &bad)]), stray(1), "{bad:?}");
+        assert_eq!(votes(&[(0, &good), (1, &good), (2, &bad)]), stray(2), "beside a quorum: {bad:?}");
     }
-    assert_eq!(votes(&[(0, &good), (0, &good)]), short, "one member twice");
-    assert_eq!(votes(&[(0, &good), (9, &good)]), short, "a stranger");
+    assert_eq!(votes(&[(0, &good), (1, &good), (0, &good)]), stray(0), "one member twice");
+    assert_eq!(votes(&[(0, &good), (1, &good), (9, &good)]), stray(9), "a stranger");
     let mut forged = sign(&state, 1, Statement::Vote(good.clone()));
     forged.signature.0[0] ^= 1;
     let certificate = Certificate { epoch: good.epoch, round: 2, value: ROOT, votes: vec![forged] };
