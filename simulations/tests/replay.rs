@@ -29,7 +29,7 @@ fn ten_processes_make_one_world_of_one_seed() {
 /// Planted bugs, each with a case that finds it.
 const FAILING: [[&str; 8]; 2] = [
     ["--seed", "28", "--members", "5", "--minutes", "6", "--mutation", "no-trash"],
-    ["--seed", "39", "--members", "5", "--minutes", "6", "--mutation", "torn-batch"],
+    ["--seed", "20", "--members", "5", "--minutes", "6", "--mutation", "torn-batch"],
 ];
 
 #[test]

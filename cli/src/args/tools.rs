@@ -30,7 +30,7 @@ pub(crate) struct Demo {
 /// Simulate an entity through disasters, by the same rules and in no time
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  althing simulate --seed 7\n  althing simulate --seed 7 --members 9 --hours 24 --json\n  althing simulate --members 5 --fault crash@60+30:m2 --fault partition@120\n  althing simulate --hours 0.1 --deploy 30:m2 --fault partition@30.3+120:m6,m7,m8,m9\n  althing simulate --from-dir /var/lib/althing --deploy 30:web1 --fault crash@30.2+60:web2"
+    after_help = "Examples:\n  althing simulate --seed 7\n  althing simulate --seed 7 --members 9 --hours 24 --json\n  althing simulate --members 5 --fault crash@60+30:m2 --fault partition@120\n  althing simulate --hours 0.1 --deploy 30:m2 --fault partition@30.1+120:m6,m7,m8,m9\n  althing simulate --from-dir /var/lib/althing --deploy 30:web1 --fault crash@30.2+60:web2"
 )]
 pub(crate) struct Simulate {
     /// The same seed gives the same run
