@@ -229,7 +229,8 @@ impl State {
         self.applications.get(name).ok_or_else(|| Invalid::Unknown(name.to_owned()))
     }
 
-    /// Checks that a quorum of this state's voters precommitted `certificate.value` as the child of `head`.
+    /// Checks that a quorum of this state's voters precommitted `certificate.value` as the child of `head`, and that there is
+    /// nothing else in it: what somebody put in on the way would stay in the chain of all who took it.
     pub fn check_certificate(
         &self,
         head: &Hash,
@@ -241,34 +242,52 @@ impl State {
         }
         let voters = &voters_of(self);
         let deciders = Deciders { parent: *head, voters, rule: self.governance.quorum };
+        let mut authors = BTreeSet::new();
+        for signed in &certificate.votes {
+            if deciders.cast(&self.entity, certificate, signed)?.is_none() || !authors.insert(signed.author) {
+                return Err(Invalid::Stray(signed.author));
+            }
+        }
         check_certificate(&self.entity, deciders, certificate, scheme)
     }
 }
 
-/// Checks that a quorum of these voters, by the rule that was in force, precommitted `certificate.value`. There is nothing in
-/// it that does not count: what somebody put in on the way would stay in the chain of all who took it.
+impl Deciders<'_> {
+    /// A vote of a certificate, whose signature was not checked; `None` if it does not count with these.
+    fn cast(
+        &self,
+        entity: &Hash,
+        certificate: &Certificate,
+        signed: &Signed,
+    ) -> Result<Option<Unverified>, Invalid> {
+        let cast = Unverified::read(signed.clone(), entity)?;
+        let Statement::Vote(vote) = &cast.envelope().statement else { return Err(Invalid::Kind) };
+        let same = vote.epoch == certificate.epoch
+            && vote.round == certificate.round
+            && vote.parent == self.parent
+            && vote.step == Step::Precommit
+            && vote.value == Some(certificate.value);
+        let counts = same && self.voters.contains(&(cast.author(), cast.envelope().store));
+        Ok(counts.then_some(cast))
+    }
+}
+
+/// Checks that a quorum of these voters, by the rule that was in force, precommitted `certificate.value`, whatever else is
+/// beside that: on another branch others may decide as well (V12).
 pub fn check_certificate(
     entity: &Hash,
     deciders: Deciders<'_>,
     certificate: &Certificate,
     scheme: Scheme,
 ) -> Result<(), Invalid> {
-    let Deciders { parent, voters, rule } = deciders;
-    let need = rule.of(voters.len());
+    let need = deciders.rule.of(deciders.voters.len());
     let mut signed_by = BTreeSet::new();
     for signed in &certificate.votes {
-        let cast = Unverified::read(signed.clone(), entity)?;
-        let Statement::Vote(vote) = &cast.envelope().statement else { return Err(Invalid::Kind) };
-        let same = vote.epoch == certificate.epoch
-            && vote.round == certificate.round
-            && vote.parent == parent
-            && vote.step == Step::Precommit
-            && vote.value == Some(certificate.value);
-        let author = cast.author();
-        if !same || !voters.contains(&(author, cast.envelope().store)) || !signed_by.insert(author) {
-            return Err(Invalid::Stray(author));
+        let cast = deciders.cast(entity, certificate, signed)?;
+        let fresh = cast.filter(|cast| !signed_by.contains(&cast.author()));
+        if let Some(cast) = fresh {
+            signed_by.insert(cast.verify(scheme)?.author());
         }
-        cast.verify(scheme)?;
     }
     let have = signed_by.len();
     if have >= need { Ok(()) } else { Err(Invalid::Certificate { have, need }) }

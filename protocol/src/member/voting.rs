@@ -456,9 +456,11 @@ impl Entity {
             if self.installing || self.is_stopped() || self.is_lapsed() {
                 return;
             }
-            let checked = core.breaks(Sabotage::AnyChain)
-                || state.check_certificate(&head, certificate, core.scheme()).is_ok();
-            if Record::hash_of(&link.record) != certificate.value || !checked {
+            let checked = || {
+                core.breaks(Sabotage::AnyChain)
+                    || state.check_certificate(&head, certificate, core.scheme()).is_ok()
+            };
+            if Record::hash_of(&link.record) != certificate.value || !checked() {
                 self.look_back(core, from, link, good.is_empty());
                 break;
             }

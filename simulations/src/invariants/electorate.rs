@@ -32,7 +32,9 @@ pub(super) fn count(world: &World, at: usize, link: &Link, parent: &Settled) -> 
         if !state.is_voter(&checked.author()) || member.store != checked.store() {
             return Err(format!("{} has no vote, and it counts", member.name));
         }
-        voters.insert(checked.author());
+        if !voters.insert(checked.author()) {
+            return Err(format!("{} is in a certificate twice", member.name));
+        }
     }
     let all = state.members.iter().filter(|member| state.is_voter(&member.id)).count();
     let enough = match state.governance.quorum {

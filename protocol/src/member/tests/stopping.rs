@@ -131,7 +131,7 @@ fn who_is_behind_on_another_branch_is_asked_where_it_begins() {
 
 #[test]
 fn a_fork_older_than_the_trail_is_found_by_those_who_decided_here_and_there() {
-    let (mut lone, here, there) = branches(limits::TRAIL_EPOCHS + 6);
+    let (mut lone, here, mut there) = branches(limits::TRAIL_EPOCHS + 6);
     // The trail begins with the record of the sixth epoch or the seventh, which names who decided the next one.
     let oldest =
         usize::try_from(lone.member.entity.as_ref().expect("in an entity").trail.first()).expect("small");
@@ -141,6 +141,12 @@ fn a_fork_older_than_the_trail_is_found_by_those_who_decided_here_and_there() {
     one_of_three.certificate.votes.truncate(1);
     lone.hear(3, Message::Chain(vec![one_of_three]));
     assert_eq!((lone.told("chain.fork"), lone.told("evidence.forged")), (0, 0), "others may decide there");
+    // There somebody else decides as well by now: beside a quorum of those who do so here, that is no matter.
+    let certificate = &mut there[oldest].certificate;
+    let (epoch, round, value) = (certificate.epoch, certificate.round, Some(certificate.value));
+    let parent = there[oldest - 1].certificate.value;
+    let vote = Statement::Vote(Vote { epoch, round, parent, step: Step::Precommit, value, relied: None });
+    there[oldest].certificate.votes.insert(0, said(lone.state().entity, 4, (9, 1), vote));
     lone.hear(3, Message::Chain(there[oldest..oldest + 9].to_vec()));
     assert_eq!(lone.told("chain.fork"), 1, "once for a branch");
     assert!(!lone.member.may_vote());
