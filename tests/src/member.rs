@@ -248,13 +248,18 @@ impl Member {
         }
     }
 
+    /// Sends its process a signal, if it runs.
+    pub fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
+        if let Some(process) = &self.process {
+            rustix::process::kill_process(rustix::process::Pid::from_child(process), signal)?;
+        }
+        Ok(())
+    }
+
     /// The power is gone: at one moment the process stands still and its disk takes no more; what was not on it by then
     /// is lost. The disk is mounted again, and nothing is started.
     pub fn cut_power(&mut self) -> Result<()> {
-        if let Some(process) = &self.process {
-            let pid = rustix::process::Pid::from_child(process);
-            rustix::process::kill_process(pid, rustix::process::Signal::STOP)?;
-        }
+        self.signal(rustix::process::Signal::STOP)?;
         self.disk.as_mut().context("a disk of its own")?.cut()?;
         self.kill();
         self.disk.as_mut().context("a disk of its own")?.mount_again()
@@ -263,16 +268,12 @@ impl Member {
     /// Copies everything of this machine elsewhere, as a snapshot of its disk at one moment: the process stands still
     /// meanwhile.
     pub fn snapshot(&self, to: &Path) -> Result<()> {
-        let signal = |signal| match &self.process {
-            Some(process) => rustix::process::kill_process(rustix::process::Pid::from_child(process), signal),
-            None => Ok(()),
-        };
-        signal(rustix::process::Signal::STOP)?;
+        self.signal(rustix::process::Signal::STOP)?;
         let copied = fs::create_dir_all(to).map_err(anyhow::Error::from).and_then(|()| {
             copy(&self.dir, &to.join("dir"))?;
             copy(&self.prefix, &to.join("prefix"))
         });
-        signal(rustix::process::Signal::CONT)?;
+        self.signal(rustix::process::Signal::CONT)?;
         copied
     }
 
