@@ -395,9 +395,8 @@ impl Ballot {
     /// Rule 6: q precommits for one value of one and the same round.
     fn find_settled(&mut self, acts: &mut Vec<Act>) -> bool {
         for (round, votes) in &self.rounds {
-            let all = || self.rounds.values().filter(|_| self.breaks(Sabotage::MixedRounds));
-            let cast =
-                || votes.counted(Step::Precommit).chain(all().flat_map(|it| it.counted(Step::Precommit)));
+            let mixed = if self.breaks(Sabotage::MixedRounds) { self.mixed(*round) } else { Vec::new() };
+            let cast = || votes.counted(Step::Precommit).filter(|_| mixed.is_empty()).chain(&mixed);
             let Some(value) = quorum_value(cast(), self.quorum) else { continue };
             if !self.records.contains_key(&value) {
                 // Once until the next occasion: two members that lack it must not make each other ask.
@@ -414,6 +413,15 @@ impl Ballot {
             return true;
         }
         false
+    }
+
+    /// Planted: the precommits of all rounds so far, each voter's once for a value.
+    fn mixed(&self, last: u32) -> Vec<Checked> {
+        let of = |(_, round): (&u32, &Round)| round.precommits.clone();
+        let value = |vote: &Checked| vote.vote().and_then(|vote| vote.value);
+        let cast =
+            self.rounds.range(..=last).flat_map(of).map(|(author, vote)| ((author, value(&vote)), vote));
+        cast.collect::<BTreeMap<_, _>>().into_values().collect()
     }
 
     /// Rule 7, second half: an entry proof of a later round moves this member there at once.

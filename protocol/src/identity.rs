@@ -226,4 +226,16 @@ mod tests {
             assert!(!verify(identity.scheme(), other, "a", b"x", &signature));
         }
     }
+
+    #[test]
+    fn a_key_of_small_order_signs_nothing() {
+        // The neutral point as key and as nonce, and zero: the equation without a cofactor holds for every message.
+        let neutral = std::array::from_fn(|at| u8::from(at == 0));
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        let key = VerifyingKey::from_bytes(&neutral).expect("a point of the curve");
+        let lax = ed25519_dalek::Verifier::verify(&key, b"anything", &Signature::from_bytes(&signature));
+        assert!(lax.is_ok(), "others take it: {lax:?}");
+        assert!(!is_signed(MemberId(neutral), b"anything", &SignatureBytes(signature)));
+    }
 }

@@ -3,6 +3,7 @@
 //! `prove [--nightly] [--trace] [NAME]`: one line per configuration whose name contains NAME. `--nightly` adds
 //! those that take minutes; `--trace` prints the counter-examples step by step.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ fn shown(configuration: &Configuration, trace: bool) -> Finding {
     finding
 }
 
-/// What was explored in all, and what had to be reached.
+/// What was explored in all, and what had to be reached, with the number of configurations that reached it.
 fn summary(checked: &[(Configuration, Finding)], elapsed: Duration) {
     let count = |is_so: fn(&Configuration) -> bool| checked.iter().filter(|(one, _)| is_so(one)).count();
     let planted = |one: &Configuration| {
@@ -55,16 +56,23 @@ fn summary(checked: &[(Configuration, Finding)], elapsed: Duration) {
     };
     let (states, seconds) =
         (checked.iter().map(|(_, finding)| finding.unique).sum::<usize>(), elapsed.as_secs_f64());
-    let reached: usize = checked.iter().map(|(_, finding)| finding.reached.len()).sum();
+    let mut reached: BTreeMap<&str, usize> = BTreeMap::new();
+    checked
+        .iter()
+        .flat_map(|(_, finding)| &finding.reached)
+        .for_each(|what| *reached.entry(what).or_default() += 1);
+    println!("\nreached, and in how many configurations");
+    reached.iter().for_each(|(what, count)| println!("{count:>6}  {what}"));
     let failed = checked.iter().filter(|(_, finding)| !finding.met).count();
     println!(
-        "{} configurations: {} explored to the end, {} with a planted bug that does its harm; {reached} things that had to be reached; {states} states, {seconds:.0} s, {:.0} states a second; {failed} unexpected",
+        "{} configurations: {} explored to the end, {} with a planted bug that does its harm; {} things that had to be reached; {states} states, {seconds:.0} s, {:.0} states a second; {failed} unexpected",
         checked.len(),
         count(|one| matches!(
             one.expectation,
             Expectation::Holds | Expectation::Proved | Expectation::Progress
         )),
         count(planted),
+        reached.values().sum::<usize>(),
         states as f64 / seconds.max(1e-6),
     );
 }

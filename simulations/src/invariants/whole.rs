@@ -1,5 +1,6 @@
-//! §5.5.13: every vote's record can be served by its voter. Whoever is in a later round can show why (§5.2, rule 7). And what a start finds belongs together: its batches are
-//! there as a whole or not at all, so no head is without the record that led to it.
+//! §5.5.13: every vote's record can be served by its voter. Whoever is in a later round can show why (§5.2, rule 7).
+//! And what a start finds belongs together: its batches are there as a whole or not at all, so no head is without the
+//! record that led to it.
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,8 @@
 //! Before every step the ballot begins anew from its promise, as after a crash; then it is given any part of what was
 //! ever sent, any proposal with any quorum of prevotes there is, and as much time as it wants. What it promises next is
 //! laid before the guards ([`Seen`]), and goes on the board for all. So whatever a ballot that did not crash may have
-//! heard before is covered too: all that it keeps beside its promise is votes, proposals and waits.
+//! heard before is covered too: all that it keeps beside its promise is votes, proposals and waits. The POL in its promise
+//! is not given back, and neither is its entry proof: what they are made of is on the board.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
