@@ -190,6 +190,10 @@ pub(crate) fn begin(world: &mut World) {
     if world.faults.plan.has("jitter") {
         world.count("messages took more or less long");
     }
+    if world.faults.plan.has("uneven-links") {
+        world.count("each link was another");
+        world.network.differ(stream(world.options.seed, "links"));
+    }
     if world.faults.slow_disks {
         world.count("disks were slow");
     }

@@ -29,6 +29,29 @@ impl Weather {
     pub(crate) const FINE: Self = Self { lost: 0, doubled: 0, late: 0, delay: 200, jitter: 800, rate: 0 };
 }
 
+/// What one direction of a link has that the weather is not.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// Of a thousand messages.
+    lost: u64,
+    /// Added to the delay of each message, in microseconds.
+    delay: u64,
+    /// Added at random, in microseconds.
+    jitter: u64,
+}
+
+impl Way {
+    /// One as they are found between sites: in one room, in one country, between continents, or bad.
+    fn any(rng: &mut Rng) -> Self {
+        match rng.below(4) {
+            0 => Self { lost: 0, delay: 0, jitter: 0 },
+            1 => Self { lost: 0, delay: 2 * MS + rng.below(18 * MS), jitter: MS },
+            2 => Self { lost: rng.below(10), delay: 40 * MS + rng.below(110 * MS), jitter: 10 * MS },
+            _ => Self { lost: rng.below(250), delay: rng.below(40 * MS), jitter: rng.below(400 * MS) },
+        }
+    }
+}
+
 /// Bytes that wait for a narrow link; more are dropped, as the outbox of the daemon drops what a lane cannot take. Less
 /// than there, as links here are narrower.
 const LANE: u64 = 8 << 10;
@@ -111,6 +134,8 @@ pub(crate) struct Network {
     /// From, to: nothing gets through.
     blocked: BTreeSet<(usize, usize)>,
     connections: Vec<Connection>,
+    /// From, to; none if all links are alike.
+    ways: Vec<Way>,
     pub(crate) weather: Weather,
     /// Some messages of statements, for a replay.
     overheard: VecDeque<Rc<[u8]>>,
@@ -130,6 +155,7 @@ impl Network {
             held: Vec::new(),
             blocked: BTreeSet::new(),
             connections: vec![Connection::default(); hosts * hosts],
+            ways: Vec::new(),
             weather: Weather::FINE,
             overheard: VecDeque::new(),
             rng,
@@ -194,12 +220,19 @@ impl Network {
         !self.is_blocked(a, b) && !self.is_blocked(b, a)
     }
 
+    /// From now on each direction of each link has a delay and losses of its own.
+    pub(crate) fn differ(&mut self, mut rng: Rng) {
+        self.ways = (0..self.hosts * self.hosts).map(|_| Way::any(&mut rng)).collect();
+    }
+
     /// After how long the copies of a message arrive; none if it is lost.
-    pub(crate) fn send(&mut self, bytes: usize) -> Vec<u64> {
+    pub(crate) fn send(&mut self, from: usize, to: usize, bytes: usize) -> Vec<u64> {
         self.messages += 1;
         self.bytes += bytes as u64;
         let mut arrivals = Vec::new();
-        if self.rng.chance(self.weather.lost) {
+        let way = self.ways.get(from * self.hosts + to).copied();
+        let lost = self.rng.chance(self.weather.lost);
+        if lost || way.is_some_and(|way| self.rng.chance(way.lost)) {
             self.fates.lost += 1;
             return arrivals;
         }
@@ -209,7 +242,8 @@ impl Network {
             let late = self.rng.chance(self.weather.late);
             self.fates.overtaken += u64::from(late);
             let held = if late { self.rng.below(2 * SECOND) } else { 0 };
-            arrivals.push(self.delay() + held);
+            let further = way.map_or(0, |way| way.delay + self.rng.below(way.jitter + 1));
+            arrivals.push(self.delay() + held + further);
         }
         arrivals
     }
@@ -242,9 +276,10 @@ impl Network {
         self.narrow.insert(at, (rate, until));
     }
 
-    /// Nothing is narrow any more.
+    /// Nothing is narrow any more, and all links are alike.
     pub(crate) fn clear(&mut self) {
         self.narrow.clear();
+        self.ways.clear();
         for connection in &mut self.connections {
             (connection.damage, connection.busy) = (None, [0; 2]);
         }

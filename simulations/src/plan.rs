@@ -122,13 +122,14 @@ impl Plan {
 }
 
 /// What can be wrong all the time, and in how many of a thousand seeds it is.
-pub(crate) const CONDITIONS: [(&str, u64); 15] = [
+pub(crate) const CONDITIONS: [(&str, u64); 16] = [
     ("loss", 600),
     ("duplication", 500),
     ("reordering", 500),
     ("delay", 700),
     ("jitter", 700),
     ("narrow-links", 150),
+    ("uneven-links", 120),
     ("slow-disks", 400),
     ("lossy-fetches", 400),
     ("lost-notices", 400),

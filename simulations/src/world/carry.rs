@@ -90,7 +90,7 @@ impl World {
         };
         let held = Held { from, to, generation, bytes };
         let Some(Held { bytes, .. }) = self.network.hold(held) else { return };
-        for after in self.network.send(bytes.len()) {
+        for after in self.network.send(from, to, bytes.len()) {
             self.schedule(waits + after, Event::Deliver { from, to, generation, bytes: bytes.clone() });
         }
     }
