@@ -39,7 +39,9 @@ fn is_only_marked(now: &Item, before: &Item) -> bool {
 
 /// An administrator changed the tree while the apply ran: what is missing now may be the administrator's doing.
 pub(super) fn meddled(world: &mut World, at: usize, application: &str) {
-    world.invariants.before.remove(&(at, application.to_owned()));
+    if world.invariants.before.remove(&(at, application.to_owned())).is_some() {
+        world.count("files were changed during an apply");
+    }
 }
 
 /// A disk was put back in the middle of an apply: what its store held, and the apply need not keep, may be gone with it.
