@@ -22,7 +22,7 @@ swarm: setup
 	cargo run --locked --profile swarm -q -p althing-simulations --bin swarm -- --seeds $(SEEDS) --members 3-9 --minutes 10 --all-reached
 
 prove: setup
-	cargo run --locked --release -q -p althing-simulations --bin prove
+	cargo run --locked --profile swarm -q -p althing-simulations --bin prove
 
 setup:
 	@.ci/setup
